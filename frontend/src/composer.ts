@@ -1,0 +1,146 @@
+// The composer: counts characters, uploads pictures with progress and a description each, keeps a draft.
+// Without this file the same form has plain file fields and the server counts.
+import htmx from "htmx.org";
+import { say } from "./say";
+
+const MOST_FILES = 4;
+
+export function startComposers(): void {
+  document.querySelectorAll<HTMLFormElement>("form.composer").forEach((form) => new Composer(form));
+}
+
+class Composer {
+  private readonly text: HTMLTextAreaElement;
+  private readonly warning: HTMLInputElement | null;
+  private readonly counter: HTMLElement | null;
+  private readonly picker: HTMLInputElement | null;
+  private readonly attachments: HTMLElement | null;
+  private readonly limit: number;
+  private uploading = 0;
+
+  constructor(private readonly form: HTMLFormElement) {
+    this.text = form.querySelector<HTMLTextAreaElement>("textarea[name=text]")!;
+    this.warning = form.querySelector<HTMLInputElement>("input[name=spoiler_text]");
+    this.counter = form.querySelector<HTMLElement>(".counter");
+    this.picker = form.querySelector<HTMLInputElement>("input.picker");
+    this.attachments = form.querySelector<HTMLElement>(".attachments");
+    this.limit = Number(form.dataset.limit ?? "1000");
+    form.addEventListener("input", () => this.count());
+    form.addEventListener("submit", (event) => this.guard(event), true);
+    form.addEventListener("htmx:afterRequest", (event) => this.afterPost(event as CustomEvent));
+    this.text.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
+    this.listenForFiles();
+    this.count();
+  }
+
+  private listenForFiles(): void {
+    this.picker?.addEventListener("change", () => {
+      this.upload(this.picker?.files);
+      if (this.picker) this.picker.value = "";
+    });
+    this.form.addEventListener("paste", (event) => this.upload(event.clipboardData?.files));
+    this.form.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      this.form.classList.add("dropping");
+    });
+    this.form.addEventListener("dragleave", () => this.form.classList.remove("dropping"));
+    this.form.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.form.classList.remove("dropping");
+      this.upload(event.dataTransfer?.files);
+    });
+    this.attachments?.addEventListener("click", (event) => {
+      const remove = event.target instanceof Element ? event.target.closest("[data-remove]") : null;
+      remove?.closest(".attachment")?.remove();
+    });
+  }
+
+  private count(): void {
+    const used = countCharacters(this.text.value) + countCharacters(this.warning?.value ?? "");
+    const left = this.limit - used;
+    if (!this.counter) return;
+    this.counter.textContent = String(left);
+    this.counter.classList.toggle("over", left < 0);
+    if (left === 20 || left === 0 || left === -1) say(`${left} characters left.`);
+  }
+
+  private guard(event: Event): void {
+    if (this.uploading === 0) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    say("A file is still being uploaded. Post when it is done.", true);
+  }
+
+  private afterPost(event: CustomEvent): void {
+    if (event.target !== this.form || !event.detail.successful) return;
+    this.form.reset();
+    this.attachments?.replaceChildren();
+    this.form.querySelectorAll<HTMLDetailsElement>("details[open]").forEach((part) => (part.open = false));
+    this.form.querySelector(".problem")?.remove();
+    this.count();
+    say("Posted.", true);
+  }
+
+  private upload(files: FileList | null | undefined): void {
+    for (const file of files ?? []) {
+      if ((this.attachments?.children.length ?? 0) >= MOST_FILES) {
+        say(`A post can carry ${MOST_FILES} files.`, true);
+        return;
+      }
+      this.uploadOne(file);
+    }
+  }
+
+  // fetch() cannot tell how much of a body has been sent, so this is an XMLHttpRequest.
+  private uploadOne(file: File): void {
+    const row = document.createElement("div");
+    row.className = "attachment";
+    row.innerHTML = '<div class="thumb" aria-hidden="true"></div><div><p></p><progress max="1" value="0"></progress></div>';
+    row.querySelector("p")!.textContent = file.name;
+    const bar = row.querySelector("progress")!;
+    bar.setAttribute("aria-label", `Uploading ${file.name}`);
+    this.attachments?.append(row);
+
+    const body = new FormData();
+    body.append("csrf", this.form.querySelector<HTMLInputElement>("input[name=csrf]")?.value ?? "");
+    body.append("file", file);
+    const request = new XMLHttpRequest();
+    request.open("POST", "/compose/media");
+    request.setRequestHeader("HX-Request", "true");
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) bar.value = event.loaded / event.total;
+      if (event.loaded === event.total) bar.removeAttribute("value");
+    });
+    request.addEventListener("loadend", () => {
+      this.uploading -= 1;
+      if (request.status === 200) {
+        row.outerHTML = request.responseText;
+        const rows = this.attachments?.querySelectorAll<HTMLElement>(".attachment");
+        const added = rows?.[rows.length - 1];
+        if (added) htmx.process(added);
+        say(`${file.name} is ready. You can describe it now.`);
+        return;
+      }
+      row.remove();
+      say(problemIn(request) || `${file.name} could not be uploaded. Try again.`, true);
+    });
+    this.uploading += 1;
+    request.send(body);
+  }
+}
+
+function problemIn(request: XMLHttpRequest): string {
+  const template = document.createElement("template");
+  template.innerHTML = request.responseText;
+  return template.content.textContent?.trim().slice(0, 300) ?? "";
+}
+
+// The server counts code points, each link as 23 and a remote mention by its local part.
+function countCharacters(text: string): number {
+  const shortened = text
+    .replace(/https?:\/\/\S+/g, "x".repeat(23))
+    .replace(/(^|[^\w/])@(\w+)@[\w.-]+\w/g, "$1@$2");
+  return [...shortened].length;
+}

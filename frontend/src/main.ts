@@ -1,0 +1,23 @@
+// What the pages do beyond plain HTML. Every page works without this file: it only makes things quicker.
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/layout.css";
+import "./styles/forms.css";
+import "./styles/status.css";
+import "htmx.org";
+import { startComposers } from "./composer";
+import { startKeys } from "./keys";
+import { startLive } from "./live";
+import { startMenus } from "./menus";
+import { startPasskeys } from "./passkeys";
+import { startTimes } from "./times";
+import { startToasts } from "./toasts";
+
+document.documentElement.classList.add("js");
+startToasts();
+startMenus();
+startTimes();
+startComposers();
+startLive();
+startKeys();
+startPasskeys();

@@ -1,0 +1,63 @@
+-- Accounts: who is known here, local or remote, and what their profile says.
+SET lock_timeout = '5s';
+
+CREATE TYPE account_state AS ENUM ('pending', 'active', 'limited', 'suspended', 'deleted');
+
+CREATE TABLE accounts (
+    id bigint PRIMARY KEY DEFAULT parley_id(),
+    username text NOT NULL CHECK (username ~ '^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$' AND length(username) <= 64),
+    domain text CHECK (domain = lower(domain)),          -- NULL: a member of this instance
+    state account_state NOT NULL DEFAULT 'active',
+    display_name text NOT NULL DEFAULT '',
+    note text NOT NULL DEFAULT '',                        -- as the member typed it
+    note_html text NOT NULL DEFAULT '',
+    fields jsonb NOT NULL DEFAULT '[]',                   -- [{name, value, value_html, verified_at}]
+    emojis text[] NOT NULL DEFAULT '{}',                  -- shortcodes used in name, note and fields
+    avatar_file text,                                     -- file names below media/, unguessable
+    avatar_static_file text,
+    header_file text,
+    header_static_file text,
+    avatar_description text NOT NULL DEFAULT '',
+    header_description text NOT NULL DEFAULT '',
+    bot boolean NOT NULL DEFAULT false,
+    locked boolean NOT NULL DEFAULT false,
+    discoverable boolean NOT NULL DEFAULT true,
+    indexable boolean NOT NULL DEFAULT true,
+    hide_collections boolean NOT NULL DEFAULT false,
+    sensitized boolean NOT NULL DEFAULT false,            -- moderation: all media marked sensitive
+    uri text,
+    url text,
+    merge_on_read boolean NOT NULL DEFAULT false,         -- so many followers that posts are not fanned out
+    version integer NOT NULL DEFAULT 1,                   -- grows with every change that a reader could see
+    revision integer NOT NULL DEFAULT 1,                  -- of the profile, as screened
+    screening_id bigint REFERENCES screening_results (id),
+    held_revision integer,                                -- a newer profile that waits for a decision
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    suspended_at timestamptz,
+    CHECK (domain IS NOT NULL OR screening_id IS NOT NULL)
+);
+CREATE UNIQUE INDEX accounts_address ON accounts (lower(username), coalesce(domain, ''));
+CREATE UNIQUE INDEX accounts_uri ON accounts (uri) WHERE uri IS NOT NULL;
+CREATE INDEX accounts_name_search ON accounts USING gin (to_tsvector('simple', username || ' ' || display_name));
+CREATE INDEX accounts_username_prefix ON accounts (lower(username) text_pattern_ops);
+CREATE INDEX accounts_directory ON accounts (id) WHERE discoverable AND state = 'active';
+
+-- Every revision of a profile, with the result that let it through or not.
+CREATE TABLE profile_revisions (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    revision integer NOT NULL,
+    profile jsonb NOT NULL,
+    screening_id bigint NOT NULL REFERENCES screening_results (id),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, revision)
+);
+
+-- Counters apart from accounts, so that counting does not rewrite profiles.
+CREATE TABLE account_stats (
+    account_id bigint PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+    statuses_count bigint NOT NULL DEFAULT 0,
+    followers_count bigint NOT NULL DEFAULT 0,
+    following_count bigint NOT NULL DEFAULT 0,
+    last_status_at timestamptz
+) WITH (fillfactor = 70);

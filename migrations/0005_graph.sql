@@ -1,0 +1,87 @@
+-- The graph: who follows, blocks, mutes and lists whom.
+SET lock_timeout = '5s';
+
+CREATE TABLE follows (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    show_reblogs boolean NOT NULL DEFAULT true,
+    notify boolean NOT NULL DEFAULT false,
+    languages text[],
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, target_id),
+    CHECK (account_id <> target_id)
+);
+CREATE INDEX follows_target ON follows (target_id, id);
+CREATE INDEX follows_account ON follows (account_id, id);
+
+CREATE TABLE follow_requests (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    show_reblogs boolean NOT NULL DEFAULT true,
+    notify boolean NOT NULL DEFAULT false,
+    languages text[],
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, target_id),
+    CHECK (account_id <> target_id)
+);
+CREATE INDEX follow_requests_target ON follow_requests (target_id, id);
+
+CREATE TABLE blocks (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, target_id)
+);
+CREATE INDEX blocks_target ON blocks (target_id, account_id);
+
+CREATE TABLE mutes (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    notifications boolean NOT NULL DEFAULT true,
+    expires_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, target_id)
+);
+CREATE INDEX mutes_expiry ON mutes (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE account_notes (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    comment text NOT NULL,
+    PRIMARY KEY (account_id, target_id)
+);
+
+CREATE TABLE endorsements (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, target_id)
+);
+
+CREATE TABLE lists (
+    id bigint PRIMARY KEY DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    title text NOT NULL,
+    replies_policy text NOT NULL DEFAULT 'list' CHECK (replies_policy IN ('followed', 'list', 'none')),
+    exclusive boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX lists_account ON lists (account_id);
+
+CREATE TABLE list_accounts (
+    list_id bigint NOT NULL REFERENCES lists (id) ON DELETE CASCADE,
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,   -- the member of the list
+    id bigint NOT NULL DEFAULT parley_id(),
+    PRIMARY KEY (list_id, account_id)
+);
+CREATE INDEX list_accounts_account ON list_accounts (account_id);
+
+CREATE TABLE suggestion_dismissals (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, target_id)
+);

@@ -1,0 +1,1 @@
+"""DOOR: the Mastodon client API, one file per page of its documentation."""

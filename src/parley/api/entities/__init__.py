@@ -1,0 +1,1 @@
+"""The only place that knows Mastodon's JSON shapes, one file per noun."""

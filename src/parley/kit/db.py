@@ -1,0 +1,121 @@
+"""PostgreSQL: the pool, transactions, and counting of queries. Knows no table.
+
+Only this file and the stores import the driver. A write is `async with db.write() as tx`, a read `db.read()`;
+neither may contain a network call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+log = logging.getLogger(__name__)
+
+Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+"""A connection inside a transaction (`db.write`) or of a read (`db.read`)."""
+
+UniqueViolation = asyncpg.UniqueViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+LostConnection = (asyncpg.PostgresConnectionError, ConnectionError, OSError)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _encode_json(value: Any) -> str:
+    return _encode(value).decode()
+
+
+async def prepare_connection(connection: Any) -> None:
+    """Teach a new connection our JSON codec."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode, format="text"
+        )
+
+
+async def connect(dsn: str) -> Any:
+    """One connection of its own, outside every pool (migrations, listening)."""
+    connection = await asyncpg.connect(dsn)
+    await prepare_connection(connection)
+    return connection
+
+
+class Database:
+    """The pool of one process."""
+
+    def __init__(self, dsn: str, *, connections: int = 10) -> None:
+        self.dsn = dsn
+        self._connections = connections
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Open the pool; raises the driver's error when the database cannot be reached."""
+        self._pool = await asyncpg.create_pool(
+            self.dsn,
+            min_size=1,
+            max_size=self._connections,
+            init=prepare_connection,
+            reset=_keep_session,
+            server_settings={"jit": "off", "application_name": "parley"},
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    @property
+    def pool(self) -> Any:
+        """The driver's pool, for the job queue alone."""
+        return self._pool
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A connection for reading; each query sees its own snapshot."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+
+async def _keep_session(connection: Any) -> None:
+    """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
+
+
+@contextmanager
+def count_queries(connection: Any) -> Iterator[list[str]]:
+    """Collect the SQL that `connection` runs inside the block (tests assert its length)."""
+    seen: list[str] = []
+
+    def note(record: Any) -> None:
+        seen.append(record.query)
+
+    connection.add_query_logger(note)
+    try:
+        yield seen
+    finally:
+        connection.remove_query_logger(note)
+
+
+NEW_ID = """SELECT parley_id()"""
+NOTIFY = """SELECT pg_notify($1, $2)"""
+
+
+async def get_new_id(tx: Tx) -> int:
+    """A fresh id, for rows that must know theirs before they are inserted."""
+    return int(await tx.fetchval(NEW_ID))
+
+
+async def notify(tx: Tx, channel: str, payload: str) -> None:
+    """Send `payload` (under 8,000 bytes) to every process that listens, when `tx` commits."""
+    await tx.execute(NOTIFY, channel, payload)

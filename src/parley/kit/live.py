@@ -1,0 +1,102 @@
+"""Live updates between the processes of an instance, over LISTEN/NOTIFY.
+
+`publish` sends a small message when its transaction commits; every process's `Live` hands it to its subscribers.
+Messages carry ids, never content: each receiver reads what its own viewer may see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from parley.kit.db import LostConnection, Tx, connect, notify
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "parley_live"
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`topic` names what happened, for example `status`, `delete`, `notification`, `token_revoked`.
+
+    `ids` are the things it is about, `account_ids` whom it concerns (empty: look it up).
+    """
+
+    topic: str
+    ids: tuple[int, ...] = ()
+    account_ids: tuple[int, ...] = ()
+    text: str = ""
+
+
+async def publish(tx: Tx, message: Message) -> None:
+    """Tell every process, once `tx` commits. At most about 300 ids fit."""
+    await notify(tx, CHANNEL, msgspec.json.encode(message).decode())
+
+
+class Live:
+    """This process's ear: one connection of its own, and the subscribers of this process."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._subscribers: set[Callable[[Message], None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def open(self) -> None:
+        """Begin to listen; returns once messages arrive."""
+        self._task = asyncio.create_task(self._listen())
+        await self._ready.wait()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    @contextlib.contextmanager
+    def subscribed(self, callback: Callable[[Message], None]) -> Iterator[None]:
+        """Call `callback` (quick, not async) for every message inside the block."""
+        self._subscribers.add(callback)
+        try:
+            yield
+        finally:
+            self._subscribers.discard(callback)
+
+    def subscribe(self, callback: Callable[[Message], None]) -> None:
+        """Call `callback` (quick, not async) for every message as long as this process lives."""
+        self._subscribers.add(callback)
+
+    async def _listen(self) -> None:
+        while True:
+            lost = asyncio.Event()
+            try:
+                connection = await connect(self._dsn)
+                try:
+                    connection.add_termination_listener(lambda _: lost.set())  # noqa: B023
+                    await connection.add_listener(CHANNEL, self._receive)
+                    if self._ready.is_set():
+                        self._dispatch(Message("resync"))
+                    self._ready.set()
+                    await lost.wait()
+                finally:
+                    with contextlib.suppress(Exception):
+                        await connection.close(timeout=1)
+            except LostConnection as error:
+                log.warning("live updates: lost the database (%s), trying again", error)
+            await asyncio.sleep(1)
+
+    def _receive(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+        self._dispatch(msgspec.json.decode(payload, type=Message))
+
+    def _dispatch(self, message: Message) -> None:
+        for callback in tuple(self._subscribers):
+            try:
+                callback(message)
+            except Exception:
+                log.exception("a subscriber of live updates failed on %s", message.topic)

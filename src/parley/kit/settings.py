@@ -1,0 +1,207 @@
+"""Settings: one documented class, read from `parley.toml` and from the environment (which wins).
+
+The name of a setting in the environment is `PARLEY_` and its upper-case name. A wrong setting stops the start with
+a sentence that says which and why; this module must not fall back silently.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+PREFIX = "PARLEY_"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text is one sentence for the operator."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, kw_only=True):
+    """Everything an operator can set. An instance starts with four: name, domain, data_dir and mail."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] = "Parley"
+    """The instance's name, shown on every page and to every app."""
+
+    domain: str = ""
+    """The public domain, with a port only on loopback: `social.example` or `localhost:3000`. It is part of every
+    member's address and cannot be changed later. Default: `localhost:<port>`, for trying Parley out."""
+
+    data_dir: Path = Path("var")
+    """Folder for everything that must be kept: the embedded database, media, mails (when no server is set), keys."""
+
+    mail: str = ""
+    """Where mail goes out: `smtp://user:password@host:587` (STARTTLS), `smtps://...:465` (TLS), or
+    `smtp://localhost:25`. Empty: mails are written as files into `<data_dir>/mail`."""
+
+    mail_from: str = ""
+    """Sender address of mails. Default: `parley@<domain>`."""
+
+    description: str = "A place to talk."
+    """One or two sentences about this instance."""
+
+    contact_email: str = ""
+    """Address of the operator that apps and the about page show."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. `0.0.0.0` for all."""
+
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 3000
+    """Port to listen on."""
+
+    database_url: str = ""
+    """`postgresql://...` of any PostgreSQL 15 or newer. Empty: the embedded PostgreSQL in `<data_dir>/postgres`."""
+
+    media_store: str = ""
+    """Where media lives: empty for `<data_dir>/media`, or `s3://bucket/prefix` (credentials and endpoint from the
+    usual AWS_ environment variables)."""
+
+    registrations: Literal["open", "approval", "invite", "closed"] = "open"
+    """Who may sign up: anyone; anyone, after a moderator approves; holders of an invitation; nobody."""
+
+    email_confirmation: bool = True
+    """Whether a new member must confirm the e-mail address before signing in."""
+
+    rate_limits: Literal["on", "off"] = "on"
+    """Off is for tests on loopback only."""
+
+    web_processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """How many processes serve HTTP."""
+
+    database_connections: Annotated[int, msgspec.Meta(ge=2, le=200)] = 10
+    """The most database connections that one process opens."""
+
+    max_characters: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 1000
+    """Length limit of a post."""
+
+    max_image_mb: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    """Largest picture that may be uploaded, in MiB."""
+
+    max_video_mb: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 99
+    """Largest video or sound that may be uploaded, in MiB."""
+
+    fanout_limit: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    """Authors with more followers than this are merged into home timelines when they are read instead of being
+    written to each. The default was chosen by measurement: see docs/decisions/."""
+
+    policy_dir: str = ""
+    """Folder with the moderation policy. Empty: the policy that ships with Parley."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
+
+    secret_key: str = ""
+    """Key that seals secrets at rest, 32 bytes in base64. Empty: made once and kept in `<data_dir>/secret.key`."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+
+    @cached_property
+    def local_domain(self) -> str:
+        """The domain with its port, as in members' addresses."""
+        return (self.domain or f"localhost:{self.port}").lower()
+
+    @cached_property
+    def is_loopback(self) -> bool:
+        """True when the domain is this machine itself, where plain http is fine."""
+        host = self.local_domain.rsplit(":", 1)[0] if ":" in self.local_domain.split("]")[-1] else self.local_domain
+        return host in LOOPBACK or host.endswith(".localhost")
+
+    @cached_property
+    def base_url(self) -> str:
+        """Scheme and authority of every URL that we make, without a trailing slash."""
+        if not self.is_loopback:
+            return f"https://{self.local_domain}"
+        has_port = ":" in self.local_domain.split("]")[-1]
+        return f"http://{self.local_domain}" if has_port else f"http://{self.local_domain}:{self.port}"
+
+    @cached_property
+    def sender(self) -> str:
+        """The From address of mails."""
+        return self.mail_from or f"parley@{self.local_domain.split(':')[0]}"
+
+    def path(self, *parts: str) -> Path:
+        """A path below the data folder."""
+        return self.data_dir.expanduser().resolve().joinpath(*parts)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
+    """Settings from `file` (default `$PARLEY_CONFIG` or `./parley.toml`, if there) and the environment.
+
+    Raises SettingsError with one sentence that names the setting, where it was read and what it may be.
+    """
+    environ = os.environ if environ is None else environ
+    file = file or Path(environ.get("PARLEY_CONFIG", "parley.toml"))
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    if file.exists():
+        try:
+            values.update(tomllib.loads(file.read_text()))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file} is not valid TOML: {error}.") from error
+        origin = dict.fromkeys(values, str(file))
+    elif "PARLEY_CONFIG" in environ:
+        raise SettingsError(f"PARLEY_CONFIG names {file}, which does not exist.")
+    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for key, text in environ.items():
+        name = key.removeprefix(PREFIX).lower()
+        if key.startswith(PREFIX) and key != "PARLEY_CONFIG":
+            if name not in known:
+                raise SettingsError(f"{key} is not a setting of Parley; `parley check-config` lists them.")
+            values[name] = text.split(",") if known[name].type == tuple[str, ...] else text
+            origin[name] = key
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(f"{origin[name]} sets {name}, which is not a setting of Parley.")
+        try:
+            values[name] = msgspec.convert(
+                _plain(value, known[name].type), known[name].type, strict=False, dec_hook=_as_path
+            )
+        except msgspec.ValidationError as error:
+            said = str(error).split(" - at")[0]
+            raise SettingsError(f"{name} (from {origin[name]}) is {value!r}: {said}.") from error
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _as_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    if kind is bool and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off"):
+        return value.lower() in ("yes", "on")
+    return value
+
+
+def _check(settings: Settings) -> None:
+    """Rules that span several settings, or that a type cannot say."""
+    domain = settings.local_domain
+    if "/" in domain or "@" in domain or " " in domain:
+        raise SettingsError(f"domain is {domain!r}: give the bare domain, such as social.example.")
+    if not settings.is_loopback and ":" in domain:
+        raise SettingsError(f"domain is {domain!r}: a public domain has no port.")
+    if not settings.is_loopback and "." not in domain:
+        raise SettingsError(f"domain is {domain!r}: give a full domain, such as social.example.")
+    if settings.rate_limits == "off" and not settings.is_loopback:
+        raise SettingsError("rate_limits is off: that is for tests on a loopback domain only; remove the setting.")
+    if settings.database_url and urlsplit(settings.database_url).scheme not in ("postgresql", "postgres"):
+        raise SettingsError("database_url must begin with postgresql://.")
+    if settings.mail and urlsplit(settings.mail).scheme not in ("smtp", "smtps"):
+        raise SettingsError("mail must begin with smtp:// or smtps://; leave it empty to write mails to a folder.")
+    if settings.media_store and urlsplit(settings.media_store).scheme != "s3":
+        raise SettingsError("media_store must be empty (a folder below data_dir) or begin with s3://.")
+    if settings.data_dir.exists() and not settings.data_dir.is_dir():
+        raise SettingsError(f"data_dir is {settings.data_dir}, which is a file; name a folder.")
+    if settings.policy_dir and not Path(settings.policy_dir).is_dir():
+        raise SettingsError(f"policy_dir is {settings.policy_dir}, which is not a folder.")

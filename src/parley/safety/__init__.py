@@ -1,0 +1,1 @@
+"""People decide: reports today; cases, decisions and appeals build on them."""

@@ -1,0 +1,1 @@
+"""Accounts: who is known here, and what their profile says."""

@@ -1,0 +1,93 @@
+"""What a reader sees of accounts, and who the reader is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Viewer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks. Every read takes `viewer: Viewer | None`; None is signed out."""
+
+    account_id: int
+    username: str
+    role: str = "member"
+    """member, moderator, admin or owner"""
+    scopes: frozenset[str] = frozenset()
+    """What the token allows; the web's own pages hold every scope of a member."""
+    app_id: int | None = None
+    token_id: int | None = None
+    session_id: int | None = None
+    locale: str = "en"
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the viewer moderates or runs the instance."""
+        return self.role != "member"
+
+
+class FieldView(msgspec.Struct, frozen=True):
+    """One row of a profile's table; `verified_at` is set when the page links back with rel=me."""
+
+    name: str
+    value: str
+    value_html: str
+    verified_at: datetime | None = None
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as others may see it. `*_file` are names below media/, or None for the default picture."""
+
+    id: int
+    username: str
+    domain: str | None
+    state: str
+    display_name: str
+    note: str
+    note_html: str
+    fields: tuple[FieldView, ...]
+    emojis: tuple[EmojiView, ...]
+    avatar_file: str | None
+    avatar_static_file: str | None
+    header_file: str | None
+    header_static_file: str | None
+    avatar_description: str
+    header_description: str
+    bot: bool
+    locked: bool
+    discoverable: bool
+    indexable: bool
+    hide_collections: bool
+    role: str | None
+    created_at: datetime
+    uri: str | None
+    url: str | None
+    statuses_count: int
+    followers_count: int
+    following_count: int
+    last_status_at: datetime | None
+    version: int
+    held: bool = False
+    """The owner alone learns that a newer profile waits for a decision."""
+    held_sentence: str = ""
+
+    @property
+    def acct(self) -> str:
+        """`alice` for a member, `remi@remote.example` for others."""
+        return self.username if self.domain is None else f"{self.username}@{self.domain}"
+
+    @property
+    def name(self) -> str:
+        """Display name, or the username when it is empty."""
+        return self.display_name or self.username
+
+
+class EmojiView(msgspec.Struct, frozen=True):
+    """A custom emoji."""
+
+    shortcode: str
+    file: str
+    static_file: str
+    category: str | None = None
+    visible_in_picker: bool = True

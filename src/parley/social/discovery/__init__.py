@@ -1,0 +1,1 @@
+"""Discovery: search and suggestions."""

@@ -1,0 +1,30 @@
+"""The table of events: insert and read. No rule lives here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from parley.kit.db import Tx
+from parley.kit.ids import id_at
+
+INSERT_EVENT = """
+    INSERT INTO events (type, account_id, payload) VALUES ($1, $2, $3) RETURNING id
+"""
+
+
+async def insert_event(tx: Tx, kind: str, account_id: int, payload: dict[str, Any]) -> int:
+    """Append one fact; returns its id."""
+    return int(await tx.fetchval(INSERT_EVENT, kind, account_id, payload))
+
+
+MAKE_EVENT_PARTITION = """
+    SELECT format('CREATE TABLE IF NOT EXISTS %I PARTITION OF events FOR VALUES FROM (%s) TO (%s)',
+                  $1::text, $2::bigint, $3::bigint)
+"""
+
+
+async def insert_event_partition(tx: Tx, first: datetime, until: datetime) -> None:
+    """Make the partition that holds events from `first` (inclusive) to `until` (exclusive), if it is missing."""
+    name = f"events_{first:%Y_%m}"
+    await tx.execute(await tx.fetchval(MAKE_EVENT_PARTITION, name, id_at(first), id_at(until)))

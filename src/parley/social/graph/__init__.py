@@ -1,0 +1,1 @@
+"""The graph: who follows, blocks, mutes and lists whom."""

@@ -1,0 +1,1 @@
+"""Media: files that members attach, from upload to safe delivery."""

@@ -1,0 +1,1 @@
+"""Notifications: what a member is told about."""

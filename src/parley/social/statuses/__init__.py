@@ -1,0 +1,1 @@
+"""Statuses: what people say, and what others do with it."""

@@ -1,0 +1,1 @@
+"""Timelines: statuses in order, for one reader."""

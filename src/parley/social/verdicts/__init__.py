@@ -1,0 +1,1 @@
+"""Verdicts: the result of screening, kept for every revision of everything."""

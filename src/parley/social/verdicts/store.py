@@ -1,0 +1,76 @@
+"""The table of screening results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from parley.kit.db import Tx
+
+INSERT_RESULT = """
+    INSERT INTO screening_results
+        (subject_type, subject_id, revision, account_id, outcome, clause, sentence, ruleset, detail, degraded, latency_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    RETURNING id
+"""
+
+
+async def insert_result(
+    tx: Tx,
+    subject: tuple[str, int, int, int],
+    outcome: tuple[str, str | None, str, str],
+    detail: dict[str, Any],
+    *,
+    degraded: bool,
+    latency_us: int,
+) -> int:
+    """Store one result; `subject` is type, id, revision, account; `outcome` is outcome, clause, sentence, ruleset."""
+    return int(await tx.fetchval(INSERT_RESULT, *subject, *outcome, detail, degraded, latency_us))
+
+
+class ResultRow(msgspec.Struct, frozen=True):
+    """One screening result."""
+
+    id: int
+    subject_type: str
+    subject_id: int
+    revision: int
+    account_id: int
+    outcome: str
+    clause: str | None
+    sentence: str
+    ruleset: str
+    degraded: bool
+    detail: dict[str, Any]
+
+
+GET_RESULTS = """
+    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded, detail
+    FROM screening_results WHERE id = ANY($1)
+"""
+
+
+async def get_results(tx: Tx, ids: list[int]) -> dict[int, ResultRow]:
+    """Results by id; missing ids are left out."""
+    return {row[0]: ResultRow(*row) for row in await tx.fetch(GET_RESULTS, ids)}
+
+
+LIST_DEGRADED = """
+    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded, detail
+    FROM screening_results WHERE degraded AND rescreened_at IS NULL ORDER BY id LIMIT $1
+    FOR UPDATE SKIP LOCKED
+"""
+
+
+async def list_degraded(tx: Tx, limit: int) -> list[ResultRow]:
+    """The oldest results that a failed signal left incomplete and that were not screened again; locked."""
+    return [ResultRow(*row) for row in await tx.fetch(LIST_DEGRADED, limit)]
+
+
+UPDATE_RESCREENED = """UPDATE screening_results SET rescreened_at = now() WHERE id = $1"""
+
+
+async def update_rescreened(tx: Tx, result_id: int) -> None:
+    """Note that this degraded result has been screened again."""
+    await tx.execute(UPDATE_RESCREENED, result_id)
