@@ -1,0 +1,157 @@
+"""Files: named objects in a folder or in any S3-compatible store, through obstore. Knows no table.
+
+Two areas that never mix: what may be served (`FileStore` itself, below `media/`) and what members sent and
+nobody has cleaned yet (`FileStore.uploads`, which no route reads). A file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from parley.kit.errors import NotFound
+from parley.kit.ids import new_token
+
+if TYPE_CHECKING:
+    from parley.kit.settings import Settings
+
+CHUNK = 256 * 1024
+"""How many bytes are read at a time."""
+
+NAME_BITS = 192
+_NAME = re.compile(r"[0-9a-z]{2}/[0-9a-z]{2}/[A-Za-z0-9_-]{22,64}\.[a-z0-9]{2,5}")
+
+
+class FileInfo(msgspec.Struct, frozen=True):
+    """What the store itself knows of a file: its size in bytes and when it was written."""
+
+    size: int
+    modified_at: datetime
+
+
+def new_file_name(extension: str) -> str:
+    """An unguessable name such as `k3/9z/<32 random characters>.jpg`; the folders only spread the load."""
+    token = new_token(NAME_BITS)
+    shard = re.sub(r"[^0-9a-z]", "0", token[:4].lower())
+    return f"{shard[:2]}/{shard[2:]}/{token}.{extension}"
+
+
+def is_file_name(name: str) -> bool:
+    """Whether `name` has the form that `new_file_name` makes; anything else is not even looked up."""
+    return _NAME.fullmatch(name) is not None
+
+
+class FileStore:
+    """One area of the store. `uploads` is the area of raw uploads (None on that area itself)."""
+
+    def __init__(self, store: Any, uploads: FileStore | None = None) -> None:
+        self._store = store
+        self._uploads = uploads
+
+    @property
+    def uploads(self) -> FileStore:
+        """The area that no route serves."""
+        if self._uploads is None:
+            raise RuntimeError("the area of raw uploads has no such area of its own")
+        return self._uploads
+
+    async def put(self, name: str, content: bytes | Path) -> None:
+        """Write a file from memory, or from a path in parts of 5 MiB. Atomic; replaces what was there."""
+        import obstore
+
+        await obstore.put_async(self._store, name, content)
+
+    async def head(self, name: str) -> FileInfo:
+        """Size and time of a file; raises NotFound."""
+        import obstore
+
+        try:
+            meta = await obstore.head_async(self._store, name)
+        except (FileNotFoundError, ValueError) as error:
+            raise NotFound(detail=f"no file {name}") from error
+        return FileInfo(meta["size"], meta["last_modified"])
+
+    async def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        try:
+            await self.head(name)
+        except NotFound:
+            return False
+        return True
+
+    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Open a file and return its bytes from `start` up to, not including, `end`, in chunks.
+
+        Raises NotFound before the first chunk, so that a door can still answer 404.
+        """
+        import obstore
+
+        options: dict[str, Any] = {}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
+        try:
+            result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
+        except (FileNotFoundError, ValueError) as error:
+            raise NotFound(detail=f"no file {name}") from error
+        return _chunks(result)
+
+    async def get(self, name: str, *, limit: int) -> bytes:
+        """A small file whole; raises ValueError when it is larger than `limit` bytes."""
+        if (await self.head(name)).size > limit:
+            raise ValueError(f"{name} is larger than {limit} bytes")
+        return b"".join([chunk async for chunk in await self.read(name)])
+
+    async def save_to(self, name: str, path: Path) -> None:
+        """Copy a stored file to `path` on this machine, a chunk at a time."""
+        import asyncio
+
+        with path.open("wb") as file:
+            async for chunk in await self.read(name):
+                await asyncio.to_thread(file.write, chunk)
+
+    async def delete(self, name: str) -> None:
+        """Remove a file; one that is already gone is fine."""
+        import obstore
+
+        try:
+            await obstore.delete_async(self._store, name)
+        except FileNotFoundError:
+            return
+
+    async def list_older(self, than: datetime, *, limit: int = 1000) -> list[str]:
+        """Up to `limit` names of files last written before `than`, in no order."""
+        import obstore
+
+        names: list[str] = []
+        async for batch in obstore.list(self._store, chunk_size=200):
+            names += [meta["path"] for meta in batch if meta["last_modified"] < than]
+            if len(names) >= limit:
+                break
+        return names[:limit]
+
+
+async def _chunks(result: Any) -> AsyncIterator[bytes]:
+    async for chunk in result.stream(min_chunk_size=CHUNK):
+        yield bytes(chunk)
+
+
+def open_files(settings: Settings) -> FileStore:
+    """The instance's file store, as `settings.media_store` says; makes the folders when they are missing."""
+    from obstore.store import LocalStore, from_url
+
+    if settings.media_store:
+        base = settings.media_store.rstrip("/")
+        return FileStore(from_url(base + "/media"), FileStore(from_url(base + "/uploads")))
+    areas = []
+    for name in ("media", "uploads"):
+        folder = settings.path(name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        areas.append(LocalStore(folder, automatic_cleanup=True))
+    return FileStore(areas[0], FileStore(areas[1]))
