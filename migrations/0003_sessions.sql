@@ -19,7 +19,7 @@ CREATE TABLE apps (
     name text NOT NULL,
     website text,
     client_id text NOT NULL UNIQUE,
-    client_secret text NOT NULL,
+    client_secret_hash bytea NOT NULL,
     redirect_uris text[] NOT NULL,
     scopes text[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -56,6 +56,16 @@ CREATE TABLE users (
 );
 CREATE UNIQUE INDEX users_email ON users (lower(email));
 CREATE INDEX users_pending ON users (account_id) WHERE approved_at IS NULL;
+CREATE INDEX users_unconfirmed ON users (created_at) WHERE email_confirmed_at IS NULL;
+
+-- A member with both halves: what proving who one is needs to know, in one look.
+CREATE VIEW members AS
+SELECT u.account_id, a.username, a.state AS account_state, u.email, u.unconfirmed_email, u.email_confirmed_at,
+       u.password_hash, u.role, u.approved_at, u.disabled_at, u.sign_up_reason, u.app_id, u.locale,
+       u.otp_secret_sealed, u.otp_enabled_at, u.otp_last_step, u.webauthn_id, u.created_at
+FROM users u
+JOIN accounts a ON a.id = u.account_id
+WHERE coalesce(a.domain, '') = '';
 
 CREATE TABLE recovery_codes (
     account_id bigint NOT NULL REFERENCES users (account_id) ON DELETE CASCADE,
@@ -90,6 +100,7 @@ CREATE TABLE sessions (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX sessions_account ON sessions (account_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 -- Short-lived proofs: mail confirmation, password reset, a sign-in half done, a WebAuthn challenge.
 CREATE TABLE one_time_tokens (
@@ -103,17 +114,18 @@ CREATE TABLE one_time_tokens (
 CREATE INDEX one_time_tokens_account ON one_time_tokens (account_id, purpose);
 CREATE INDEX one_time_tokens_expiry ON one_time_tokens (expires_at);
 
+-- What a member allowed an app, until the app fetches its token. Kept a while after use, so that a replay shows.
 CREATE TABLE authorization_codes (
     code_hash bytea PRIMARY KEY,
     app_id bigint NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
     account_id bigint NOT NULL REFERENCES users (account_id) ON DELETE CASCADE,
     redirect_uri text NOT NULL,
     scopes text[] NOT NULL,
-    code_challenge text,
-    code_challenge_method text,
+    code_challenge text,                                  -- always S256
     expires_at timestamptz NOT NULL,
     used_at timestamptz
 );
+CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
 
 CREATE TABLE access_tokens (
     id bigint PRIMARY KEY DEFAULT parley_id(),
@@ -126,4 +138,5 @@ CREATE TABLE access_tokens (
     last_used_at timestamptz,
     revoked_at timestamptz
 );
-CREATE INDEX access_tokens_account ON access_tokens (account_id) WHERE revoked_at IS NULL;
+CREATE INDEX access_tokens_account ON access_tokens (account_id, app_id) WHERE revoked_at IS NULL;
+CREATE INDEX access_tokens_code ON access_tokens (code_hash) WHERE code_hash IS NOT NULL;
