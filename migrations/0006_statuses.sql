@@ -66,7 +66,7 @@ CREATE TABLE statuses (
     media_ids bigint[] NOT NULL DEFAULT '{}',             -- in order
     poll_id bigint REFERENCES polls (id) ON DELETE SET NULL,
     app_id bigint REFERENCES apps (id) ON DELETE SET NULL,
-    version integer NOT NULL DEFAULT 1,                   -- grows with every change that a reader could see
+    version integer NOT NULL DEFAULT 1,                   -- grows with every update: a trigger sees to it
     revision integer NOT NULL DEFAULT 1,
     held_revision integer,                                -- a newer edit that waits for a decision
     screening_id bigint REFERENCES screening_results (id),
@@ -86,6 +86,15 @@ CREATE UNIQUE INDEX statuses_uri ON statuses (uri) WHERE uri IS NOT NULL;
 -- The public timelines: few rows are public originals of the newest hours, so a partial index pages through them.
 CREATE INDEX statuses_public ON statuses (id DESC)
     WHERE visibility = 'public' AND state = 'published' AND reblog_of_id IS NULL AND deleted_at IS NULL;
+
+-- Readers cache a status by (id, version), so no update may forget to raise it.
+CREATE FUNCTION raise_status_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER statuses_version BEFORE UPDATE ON statuses FOR EACH ROW EXECUTE FUNCTION raise_status_version();
 
 CREATE TABLE status_stats (
     status_id bigint PRIMARY KEY REFERENCES statuses (id) ON DELETE CASCADE,
@@ -110,12 +119,23 @@ CREATE TABLE status_revisions (
     emojis text[] NOT NULL DEFAULT '{}',
     media_ids bigint[] NOT NULL DEFAULT '{}',
     media_descriptions text[] NOT NULL DEFAULT '{}',
+    poll_id bigint,                                       -- the poll that goes with this revision
     poll_options text[],
+    quote_policy text NOT NULL DEFAULT 'public',
     screening_id bigint NOT NULL REFERENCES screening_results (id),
     state status_state NOT NULL,                          -- published or held, as the verdict said
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (status_id, revision)
 );
+
+-- Who was addressed by whom: one row for each mention of a published status.
+CREATE TABLE status_mentions (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,   -- the addressed
+    author_id bigint NOT NULL,
+    status_id bigint NOT NULL REFERENCES statuses (id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, author_id, status_id)
+);
+CREATE INDEX status_mentions_status ON status_mentions (status_id);
 
 CREATE TABLE favourites (
     id bigint NOT NULL DEFAULT parley_id(),
@@ -141,6 +161,7 @@ CREATE TABLE status_pins (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, status_id)
 );
+CREATE INDEX status_pins_status ON status_pins (status_id);
 
 CREATE TABLE conversation_mutes (
     account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
