@@ -24,6 +24,8 @@ UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 LostConnection = (asyncpg.PostgresConnectionError, ConnectionError, OSError)
 
+CAN_WRITE = """SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'"""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,6 +55,7 @@ class Database:
         self.dsn = dsn
         self._connections = connections
         self._pool: Any = None
+        self._watchers: list[list[str]] = []
 
     async def open(self) -> None:
         """Open the pool; raises the driver's error when the database cannot be reached."""
@@ -75,36 +78,55 @@ class Database:
         """The driver's pool, for the job queue alone."""
         return self._pool
 
+    async def can_write(self) -> bool:
+        """Whether the database is reachable and takes writes."""
+        try:
+            async with self.read() as tx:
+                return bool(await tx.fetchval(CAN_WRITE))
+        except LostConnection:
+            return False
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._acquire() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A connection for reading; each query sees its own snapshot."""
-        async with self._pool.acquire() as connection:
+        async with self._acquire() as connection:
             yield connection
+
+    def _acquire(self) -> Any:
+        return self._pool.acquire() if not self._watchers else self._acquire_watched()
+
+    @asynccontextmanager
+    async def _acquire_watched(self) -> AsyncIterator[Any]:
+        def note(record: Any) -> None:
+            for seen in self._watchers:
+                seen.append(record.query)
+
+        async with self._pool.acquire() as connection:
+            connection.add_query_logger(note)
+            try:
+                yield connection
+            finally:
+                connection.remove_query_logger(note)
+
+    @contextmanager
+    def watch_queries(self) -> Iterator[list[str]]:
+        """Collect the SQL that this process runs inside the block (tests assert its length)."""
+        seen: list[str] = []
+        self._watchers.append(seen)
+        try:
+            yield seen
+        finally:
+            self._watchers.remove(seen)
 
 
 async def _keep_session(connection: Any) -> None:
     """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
-
-
-@contextmanager
-def count_queries(connection: Any) -> Iterator[list[str]]:
-    """Collect the SQL that `connection` runs inside the block (tests assert its length)."""
-    seen: list[str] = []
-
-    def note(record: Any) -> None:
-        seen.append(record.query)
-
-    connection.add_query_logger(note)
-    try:
-        yield seen
-    finally:
-        connection.remove_query_logger(note)
 
 
 NEW_ID = """SELECT parley_id()"""

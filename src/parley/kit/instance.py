@@ -5,14 +5,14 @@ Doors and jobs receive it; rooms receive the parts that they need as arguments.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from parley.kit.db import Database
-    from parley.kit.files import FileStore
-    from parley.kit.live import Live
-    from parley.kit.settings import Settings
+from parley.kit.db import Database
+from parley.kit.files import FileStore, open_file_store
+from parley.kit.live import Live
+from parley.kit.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,19 @@ class Instance:
     db: Database
     files: FileStore
     live: Live
+
+
+@asynccontextmanager
+async def open_instance(settings: Settings, dsn: str) -> AsyncIterator[Instance]:
+    """Open everything that one process of the instance needs, and close it again."""
+    db = Database(dsn, connections=settings.database_connections)
+    live = Live(dsn)
+    await db.open()
+    try:
+        await live.open()
+        try:
+            yield Instance(settings=settings, db=db, files=open_file_store(settings), live=live)
+        finally:
+            await live.close()
+    finally:
+        await db.close()

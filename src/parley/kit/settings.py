@@ -18,6 +18,8 @@ import msgspec
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PREFIX = "PARLEY_"
+INTERNAL = "PARLEY_INTERNAL_"
+"""What the supervisor tells its own children; not settings."""
 
 
 class SettingsError(Exception):
@@ -152,7 +154,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
     known = {field.name: field for field in msgspec.structs.fields(Settings)}
     for key, text in environ.items():
         name = key.removeprefix(PREFIX).lower()
-        if key.startswith(PREFIX) and key != "PARLEY_CONFIG":
+        if key.startswith(PREFIX) and key != "PARLEY_CONFIG" and not key.startswith(INTERNAL):
             if name not in known:
                 raise SettingsError(f"{key} is not a setting of Parley; `parley check-config` lists them.")
             values[name] = text.split(",") if known[name].type == tuple[str, ...] else text

@@ -1,0 +1,176 @@
+"""The processes of a running instance: HTTP workers (Granian), the job worker, and their orderly end.
+
+`python -m parley.kit.processes` is what `parley up` and `parley serve` turn into once all is prepared: a small
+process that watches the others. It must stay light, because every HTTP worker imports it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import IO, Any
+
+from parley.kit.settings import Settings, load_settings
+
+log = logging.getLogger("parley")
+
+DSN = "PARLEY_INTERNAL_DSN"
+OWNS_DATABASE = "PARLEY_INTERNAL_OWNS_DATABASE"
+RUN_WORKER = "PARLEY_INTERNAL_RUN_WORKER"
+LOCK_FD = "PARLEY_INTERNAL_LOCK"
+MESSAGE = "PARLEY_INTERNAL_MESSAGE"
+
+_PR_SET_PDEATHSIG = 1
+
+
+class AlreadyRunning(Exception):
+    """Another Parley holds the data folder or the port; the text says which."""
+
+
+def lock_data_folder(settings: Settings) -> IO[str]:
+    """Hold the data folder for this process and its children; raises AlreadyRunning.
+
+    The kernel lets go when the process ends, however it ends.
+    """
+    settings.path().mkdir(parents=True, exist_ok=True)
+    file = settings.path("parley.lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        raise AlreadyRunning(
+            f"Another Parley (process {file.read().strip() or 'unknown'}) is using {settings.path()}. Stop it, or set "
+            "PARLEY_DATA_DIR to another folder."
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def check_port(settings: Settings) -> None:
+    """Raise AlreadyRunning when the port cannot be listened on, before anything is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise AlreadyRunning(
+                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). Set PARLEY_PORT to another."
+            ) from error
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies (Linux), so that a kill -9 leaves no orphans."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def become_server(dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[str] | None, message: str) -> None:
+    """Replace this process by the watching one. Does not return."""
+    environment = {**os.environ, DSN: dsn, MESSAGE: message}
+    environment[RUN_WORKER] = "1" if run_worker else ""
+    environment[OWNS_DATABASE] = "1" if owns_database else ""
+    if lock is not None:
+        os.set_inheritable(lock.fileno(), True)
+        environment[LOCK_FD] = str(lock.fileno())
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "parley.kit.processes"], environment)  # noqa: S606
+
+
+class WorkerProcess:
+    """Keeps one `python -m parley.worker` running: started again, more and more slowly, when it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Start it and watch it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; jobs in progress get ten seconds to finish, and are run again later otherwise."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._thread.join(2)
+
+    def _watch(self) -> None:
+        delay = 0.5
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._process = subprocess.Popen([sys.executable, "-m", "parley.worker"], start_new_session=True)
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            delay = 0.5 if time.monotonic() - started > 60 else min(delay * 2, 30)
+            log.error("the worker ended with code %s; starting it again in %.1f s", code, delay)
+            self._stopping.wait(delay)
+
+
+def serve_http(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM or SIGINT."""
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
+
+    server: Any = Granian(
+        "parley.main:app",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.web_processes,
+        loop=Loops.uvloop,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+        log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
+    )
+    server.serve()
+
+
+def main() -> None:
+    """Run the processes that the environment asks for, until stopped; then stop them in order."""
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    worker = WorkerProcess() if os.environ.get(RUN_WORKER) else None
+    if worker:
+        worker.start()
+    print(os.environ.get(MESSAGE, ""), flush=True)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            serve_http(settings)
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)  # the end has begun; let it finish
+        if worker:
+            worker.stop()
+        if os.environ.get(OWNS_DATABASE):
+            from parley.kit.postgres import EmbeddedPostgres
+
+            database = EmbeddedPostgres(settings)
+            database.adopt()
+            database.stop()
+        print("Parley has stopped.", flush=True)
+
+
+if __name__ == "__main__":
+    main()

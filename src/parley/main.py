@@ -1,0 +1,116 @@
+"""Builds the ASGI application: the one file that knows every door.
+
+It opens the instance's parts, mounts the doors and renders errors once for each of them. No rule lives here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import ValidationException as LitestarValidation
+
+from parley import screening
+from parley.api.routes import api_routes
+from parley.kit.db import LostConnection
+from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
+from parley.kit.http import instance_of
+from parley.kit.instance import open_instance
+from parley.kit.processes import DSN, end_with_parent
+from parley.kit.settings import Settings, load_settings
+from parley.social.verdicts.actions import Rejection, keep_rejection
+from parley.web.errors import render_error
+from parley.web.routes import web_routes
+
+log = logging.getLogger(__name__)
+
+MACHINE_PATHS = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/", "/health")
+
+EXPOSED = ["Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id", "Retry-After"]
+
+
+@get("/health", scope=None)
+async def health(request: Request[Any, Any, Any]) -> Response[str]:
+    """200 once the instance can take writes; 503 with a sentence while it cannot."""
+    if not await instance_of(request).db.can_write():
+        raise Unavailable("The database is not taking writes right now.")
+    return Response("OK", media_type=MediaType.TEXT)
+
+
+async def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The one rendering of errors: JSON for machines, a page for people. What is not ours to show is a 500."""
+    known = _known(error)
+    if known is None:
+        log.exception("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        known = ParleyError()
+    elif known.detail:
+        log.info("%s %s: %s (%s)", request.method, request.scope["path"], known.text, known.detail)
+    if isinstance(known, Rejection):
+        await keep_rejection(instance_of(request).db, known)
+    headers = {}
+    if isinstance(known, RateLimited | Unavailable):
+        headers["Retry-After"] = str(known.retry_after)
+    if request.scope["path"].startswith(MACHINE_PATHS):
+        body = msgspec.json.encode({"error": known.text, **known.extra})
+        return Response(body, status_code=known.status, media_type=MediaType.JSON, headers=headers)
+    page = await render_error(request, known)
+    page.headers.update(headers)
+    return page
+
+
+def _known(error: Exception) -> ParleyError | None:
+    if isinstance(error, ParleyError):
+        return error
+    if isinstance(error, NotFoundException):
+        return NotFound()
+    if isinstance(error, MethodNotAllowedException):
+        known: ParleyError = BadRequest("This method is not allowed here.")
+        known.status = 405
+        return known
+    if isinstance(error, LitestarValidation):
+        return Invalid("The request is not valid.", detail=str(error.extra))
+    if isinstance(error, HTTPException) and error.status_code == 413:
+        return TooLarge()
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        known = BadRequest(error.detail if error.status_code == 400 else None)
+        known.status = error.status_code
+        return known
+    if isinstance(error, LostConnection):
+        return Unavailable("The database cannot be reached right now.", detail=str(error))
+    return None
+
+
+def create_app(settings: Settings, dsn: str) -> Litestar:
+    """The application of one web process, over the database at `dsn`."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        screening.use_policy(settings.policy_dir or None)
+        async with open_instance(settings, dsn) as instance:
+            app.state.instance = instance
+            yield
+
+    return Litestar(
+        route_handlers=[health, *api_routes, *web_routes],
+        lifespan=[lifespan],
+        exception_handlers={Exception: show_error},  # type: ignore[dict-item]
+        cors_config=CORSConfig(allow_origins=["*"], expose_headers=EXPOSED, max_age=86400),
+        openapi_config=None,
+        request_max_body_size=4 * 1024 * 1024,
+        logging_config=None,
+    )
+
+
+def app() -> Litestar:
+    """Entry point of the HTTP server's workers; the supervisor hands the database's address on."""
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    end_with_parent()
+    return create_app(settings, os.environ.get(DSN) or settings.database_url)

@@ -1,0 +1,140 @@
+"""Runs jobs. Holds the table "fact -> jobs": who listens to what, on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from parley import screening
+from parley.kit.instance import Instance, open_instance
+from parley.kit.jobs import Job, enqueue, queue_of
+from parley.kit.processes import DSN, end_with_parent
+from parley.kit.settings import Settings, load_settings
+from parley.social.events import facts
+from parley.social.events.actions import DISPATCH, make_event_partitions
+from parley.social.events.facts import Fact
+
+log = logging.getLogger(__name__)
+
+LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
+}
+"""What happens after a fact. Each job runs on its own and is retried on its own."""
+
+SCHEDULES: dict[Job, str] = {
+    make_event_partitions: "17 3 * * *",
+}
+"""Jobs that run by the clock (cron expressions, UTC)."""
+
+JOBS: tuple[Job, ...] = (
+)
+"""Jobs that rooms enqueue by name."""
+
+MAX_ATTEMPTS = 8
+RETRY_DELAY = timedelta(seconds=2)
+DEQUEUE_EVERY = timedelta(seconds=30)
+
+
+def job_table() -> dict[str, Job]:
+    """Every job by the name under which it is queued: its function's name."""
+    jobs: dict[str, Job] = {}
+    for job in (*JOBS, *SCHEDULES, *(job for listeners in LISTENERS.values() for job in listeners)):
+        if jobs.setdefault(job.__name__, job) is not job:  # type: ignore[attr-defined]
+            raise RuntimeError(f"two jobs are called {job.__name__}")  # type: ignore[attr-defined]
+    jobs[DISPATCH] = dispatch_event
+    return jobs
+
+
+async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
+    """Queue one job for each listener of a fact, all in one transaction."""
+    kind = getattr(facts, payload["type"], None)
+    listeners = LISTENERS.get(kind, ()) if kind else ()
+    if listeners:
+        async with instance.db.write() as tx:
+            for job in listeners:
+                await enqueue(tx, job.__name__, payload["payload"])  # type: ignore[attr-defined]
+
+
+async def run_worker(settings: Settings, dsn: str) -> None:
+    """Run jobs until SIGTERM or SIGINT; jobs in progress are finished first."""
+    screening.use_policy(settings.policy_dir or None)
+    async with open_instance(settings, dsn) as instance:
+        from pgqueuer import PgQueuer
+
+        await make_event_partitions(instance, {})
+        queuer = PgQueuer.from_asyncpg_pool(instance.db.pool)
+        _register(queuer, instance)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, queuer.shutdown.set)
+        log.info("worker: ready")
+        with contextlib.suppress(asyncio.CancelledError):
+            await queuer.run(dequeue_timeout=DEQUEUE_EVERY, batch_size=10, max_concurrent_tasks=40)
+
+
+def _register(queuer: Any, instance: Instance) -> None:
+    from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor
+
+    def retrying(parameters: Any) -> Any:
+        return DatabaseRetryEntrypointExecutor(
+            parameters, max_attempts=MAX_ATTEMPTS, initial_delay=RETRY_DELAY, max_delay=timedelta(minutes=10)
+        )
+
+    def add(name: str, job: Job) -> None:
+        async def run(queued: Any) -> None:
+            await job(instance, msgspec.json.decode(queued.payload or b"{}"))
+
+        queuer.entrypoint(name, on_failure="hold", executor_factory=retrying, accepts_context=False)(run)
+
+    for name, job in job_table().items():
+        add(name, job)
+    for job, cron in SCHEDULES.items():
+
+        async def tick(_schedule: Any, job: Job = job) -> None:
+            async with instance.db.write() as tx:
+                name = job.__name__  # type: ignore[attr-defined]
+                await enqueue(tx, name, {}, dedupe_key=name)
+
+        queuer.schedule(f"every_{job.__name__}", cron, accepts_context=False)(tick)  # type: ignore[attr-defined]
+
+
+async def run_due_jobs(instance: Instance) -> int:
+    """Run everything that is due now, in order, in this process; returns how many jobs ran. An error propagates.
+
+    For tests and for commands that want the consequences before they return.
+    """
+    from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+    table = job_table()
+    limits = {name: EntrypointExecutionParameter(0) for name in table}
+    me = uuid.uuid4()
+    count = 0
+    while True:
+        async with instance.db.read() as tx:
+            jobs = await queue_of(tx).dequeue(10, limits, me, None, timedelta(minutes=5))
+        if not jobs:
+            return count
+        for job in jobs:
+            await table[job.entrypoint](instance, msgspec.json.decode(job.payload or b"{}"))
+            async with instance.db.read() as tx:
+                await queue_of(tx).log_jobs([(job, "successful", None)])
+            count += 1
+
+
+def main() -> None:
+    """Entry point of the worker process: `python -m parley.worker` (or `parley work`)."""
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    end_with_parent()
+    asyncio.run(run_worker(settings, os.environ.get(DSN) or settings.database_url))
+
+
+if __name__ == "__main__":
+    main()

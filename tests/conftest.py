@@ -1,0 +1,220 @@
+"""The test world: a real PostgreSQL, a copy of the migrated database for each test, and a named cast."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+
+from parley.kit.db import connect
+from parley.kit.instance import Instance
+from parley.kit.migrate import migrate
+from parley.kit.postgres import EmbeddedPostgres
+from parley.kit.settings import Settings
+from tests.live import LiveServer
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of an embedded PostgreSQL of this test run's own; durable writes are off, it is thrown away."""
+    folder = Path(tempfile.mkdtemp(prefix="parley-test-"))
+    server = EmbeddedPostgres(Settings(data_dir=folder))
+    server.start()
+    dsn = server.dsn
+
+    async def relax() -> None:
+        connection = await connect(dsn)
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("SELECT pg_reload_conf()")
+        await connection.close()
+
+    asyncio.run(relax())
+    yield dsn
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _database(dsn: str, name: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """The name of a migrated, empty database that tests copy."""
+
+    async def make() -> None:
+        connection = await connect(postgres)
+        await connection.execute("CREATE DATABASE parley_template")
+        await connection.close()
+        await migrate(_database(postgres, "parley_template"))
+
+    asyncio.run(make())
+    return "parley_template"
+
+
+@asynccontextmanager
+async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
+    """A copy of the template for one test; dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    admin = await connect(postgres)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield _database(postgres, name)
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+
+@pytest.fixture
+async def dsn(postgres: str, template: str) -> AsyncIterator[str]:
+    """The address of this test's own database."""
+    async with copied_database(postgres, template) as address:
+        yield address
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of the world; a test module may override this fixture."""
+    return Settings(
+        name="Test",
+        domain="localhost:3000",
+        data_dir=tmp_path / "data",
+        email_confirmation=False,
+        rate_limits="off",
+        database_connections=5,
+    )
+
+
+class World:
+    """One application over one database, and the people in it. Everything is made by the real actions."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.ids: dict[str, int] = {}
+        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
+        self.anonymous = self._http()
+
+    @property
+    def instance(self) -> Instance:
+        """The application's own instance."""
+        return self.app.state.instance
+
+    def _http(self, **headers: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=self.settings.base_url, headers=headers)
+
+    def browser(self) -> httpx.AsyncClient:
+        """A client with a cookie jar of its own, for the web door."""
+        return self._http()
+
+    async def account(self, name: str, *, role: str = "member", age_days: float = 30, **profile: Any) -> int:
+        """A member who may post at once; `age_days` makes the account older than it is. Returns its id."""
+        from parley.social.sessions.actions import create_member
+
+        if name in self.ids:
+            return self.ids[name]
+        async with self.instance.db.write() as tx:
+            account_id = await create_member(
+                tx, self.settings, username=name, email=f"{name}@example.org", password=PASSWORD, role=role
+            )
+            await tx.execute(
+                "UPDATE accounts SET created_at = now() - make_interval(secs => $2) WHERE id = $1",
+                account_id,
+                age_days * 86400,
+            )
+        self.ids[name] = account_id
+        if profile:
+            client = await self.client(name)
+            answer = await client.patch("/api/v1/accounts/update_credentials", json=profile)
+            assert answer.status_code == 200, answer.text
+        return account_id
+
+    async def client(self, name: str, *, scopes: str = "read write follow push profile") -> httpx.AsyncClient:
+        """An HTTP client that holds a real token of `name` (made if there is no such account yet)."""
+        from parley.social.sessions.actions import create_token
+
+        if (name, scopes) not in self._clients:
+            account_id = await self.account(name)
+            async with self.instance.db.write() as tx:
+                token = await create_token(tx, account_id, scopes.split(), app_name="Test app")
+            self._clients[name, scopes] = self._http(authorization=f"Bearer {token}")
+        return self._clients[name, scopes]
+
+    async def post(self, name: str, text: str, **params: Any) -> dict[str, Any]:
+        """`name` posts `text`; returns the status as the API shows it."""
+        client = await self.client(name)
+        answer = await client.post("/api/v1/statuses", json={"status": text, **params})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def follow(self, name: str, target: str) -> None:
+        """`name` follows `target`."""
+        target_id = await self.account(target)
+        answer = await (await self.client(name)).post(f"/api/v1/accounts/{target_id}/follow")
+        assert answer.status_code == 200, answer.text
+
+    async def run_jobs(self) -> int:
+        """Run everything that is due, here and now; an error in a job fails the test."""
+        from parley.worker import run_due_jobs
+
+        return await run_due_jobs(self.instance)
+
+    @contextmanager
+    def queries(self) -> Iterator[list[str]]:
+        """Collect the SQL that the application runs inside the block."""
+        with self.instance.db.watch_queries() as seen:
+            yield seen
+
+    async def close(self) -> None:
+        """Close every client."""
+        for client in (*self._clients.values(), self.anonymous):
+            await client.aclose()
+
+
+@asynccontextmanager
+async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
+    """A world with its application started; a test that needs other settings opens its own."""
+    from parley.main import create_app
+
+    app = create_app(settings, dsn)
+    async with app.lifespan():
+        world = World(app, settings)
+        yield world
+        await world.close()
+
+
+@pytest.fixture
+async def world(settings: Settings, dsn: str) -> AsyncIterator[World]:
+    """The world of most tests."""
+    async with open_world(settings, dsn) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> None:
+    """argon2id with small parameters: tests make hundreds of accounts. One test checks the real ones."""
+    from argon2 import PasswordHasher
+
+    from parley.social.sessions import passwords
+
+    passwords.HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[LiveServer]:
+    """A whole instance in processes of its own, as `make run` starts it, for real clients and browsers."""
+    with LiveServer.started() as server:
+        yield server
