@@ -6,6 +6,7 @@ a sentence that says which and why; this module must not fall back silently.
 
 from __future__ import annotations
 
+import ast
 import os
 import tomllib
 from collections.abc import Mapping
@@ -207,3 +208,41 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"data_dir is {settings.data_dir}, which is a file; name a folder.")
     if settings.policy_dir and not Path(settings.policy_dir).is_dir():
         raise SettingsError(f"policy_dir is {settings.policy_dir}, which is not a folder.")
+
+
+class Described(msgspec.Struct, frozen=True):
+    """One setting for people: its name, environment variable, value (secrets hidden) and meaning."""
+
+    name: str
+    variable: str
+    value: str
+    meaning: str
+
+
+SECRET = ("secret_key", "database_url", "mail")
+
+
+def describe_settings(settings: Settings) -> list[Described]:
+    """Every setting in the order of the class, with the meaning written beside it there."""
+    meanings = _meanings()
+    rows = []
+    for field in msgspec.structs.fields(Settings):
+        value = getattr(settings, field.name)
+        shown = ("(set)" if value else "") if field.name in SECRET else str(value)
+        rows.append(Described(field.name, PREFIX + field.name.upper(), shown, meanings[field.name]))
+    return rows
+
+
+def _meanings() -> dict[str, str]:
+    """The sentences below each field of Settings, read from this file's own source."""
+    body = next(
+        node
+        for node in ast.parse(Path(__file__).read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
+    ).body
+    found = {}
+    for field, doc in zip(body, body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            assert isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)
+            found[field.target.id] = " ".join(str(doc.value.value).split())
+    return found

@@ -31,11 +31,16 @@ async def record(tx: Tx, fact: Fact) -> int:
 async def make_event_partitions(instance: Any, payload: dict[str, Any]) -> None:
     """Job, daily: make sure that this month and the next two have their partition."""
     async with instance.db.write() as tx:
-        month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        for _ in range(3):
-            following = _next_month(month)
-            await store.insert_event_partition(tx, month, following)
-            month = following
+        await make_partitions(tx)
+
+
+async def make_partitions(tx: Tx) -> None:
+    """Make the partitions of this month and of the next two, where they are missing."""
+    month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(3):
+        following = _next_month(month)
+        await store.insert_event_partition(tx, month, following)
+        month = following
 
 
 def _next_month(month: datetime) -> datetime:

@@ -52,6 +52,12 @@ class FollowRequested(Fact):
     target_id: int
 
 
+class FollowRequestDeleted(Fact):
+    """The request of `account_id` to `target_id` was withdrawn, rejected, or ended by a block."""
+
+    target_id: int
+
+
 class Followed(Fact):
     """`account_id` now follows `target_id`."""
 

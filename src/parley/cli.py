@@ -1,0 +1,364 @@
+"""The `parley` command: everything an operator does from a shell. Parses, calls one action, prints.
+
+Every command prints for people, or one JSON object with --json, and ends with a non-zero status and one sentence
+when it could not do what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from parley import __version__
+from parley.kit.errors import ParleyError
+from parley.kit.postgres import EmbeddedPostgres, PostgresError
+from parley.kit.processes import AlreadyRunning, become_server, check_port, lock_data_folder
+from parley.kit.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="parley",
+    help="Run and look after a Parley instance. Settings come from parley.toml and PARLEY_* in the environment: "
+    "`parley check-config` shows them all.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+account_app = typer.Typer(help="Make accounts and give them roles.", no_args_is_help=True)
+token_app = typer.Typer(help="Make access tokens for scripts.", no_args_is_help=True)
+invite_app = typer.Typer(help="Make invitations.", no_args_is_help=True)
+policy_app = typer.Typer(help="Check the moderation policy.", no_args_is_help=True)
+emoji_app = typer.Typer(help="Add custom emoji.", no_args_is_help=True)
+app.add_typer(account_app, name="account")
+app.add_typer(token_app, name="token")
+app.add_typer(invite_app, name="invite")
+app.add_typer(policy_app, name="policy")
+app.add_typer(emoji_app, name="emoji")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def fail(sentence: str) -> typer.Exit:
+    """Print `sentence` to standard error; raise what this returns."""
+    typer.secho(sentence, err=True, fg="red")
+    return typer.Exit(1)
+
+
+def settings_or_exit() -> Settings:
+    """The settings; a wrong one ends the command with a sentence."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        raise fail(f"Wrong setting: {error}") from error
+    if settings.rate_limits == "off":
+        typer.secho("WARNING: rate limits are OFF. This is for tests on loopback only.", err=True, fg="red", bold=True)
+    return settings
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The database's address; an embedded server that does not run is started for as long as the command needs it."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(settings)
+    try:
+        server.start()
+    except PostgresError as error:
+        raise fail(str(error)) from error
+    try:
+        yield server.dsn
+    finally:
+        server.stop()
+
+
+async def prepare_database(dsn: str) -> list[str]:
+    """Migrate, and make the partitions that the next months need; returns what ran."""
+    from parley.kit.db import connect
+    from parley.kit.migrate import migrate as run_migrations
+    from parley.social.events.actions import make_partitions
+
+    done = await run_migrations(dsn)
+    connection = await connect(dsn)
+    try:
+        await make_partitions(connection)
+    finally:
+        await connection.close()
+    return done
+
+
+def with_transaction(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
+    """Run `action(tx)` in one transaction of the instance's database; known errors end the command with their text."""
+    from parley import screening
+    from parley.kit.db import Database
+
+    async def run(dsn: str) -> T:
+        await prepare_database(dsn)
+        db = Database(dsn, connections=2)
+        await db.open()
+        try:
+            async with db.write() as tx:
+                return await action(tx)
+        finally:
+            await db.close()
+
+    screening.use_policy(settings.policy_dir or None)
+    with database(settings) as dsn:
+        try:
+            return asyncio.run(run(dsn))
+        except ParleyError as error:
+            raise fail(error.text) from error
+
+
+def show(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print the result."""
+    typer.echo(json.dumps(result) if as_json else text)
+
+
+@app.command()
+def up() -> None:
+    """Set up and serve everything: database, schema, web and worker. Ctrl-C stops it all.
+
+    This is what `make run` calls. Without PARLEY_DATABASE_URL it starts the embedded PostgreSQL in the data folder.
+    """
+    settings = settings_or_exit()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        lock = lock_data_folder(settings)
+        check_port(settings)
+        server = None if settings.database_url else EmbeddedPostgres(settings)
+        if server:
+            server.start()
+    except (AlreadyRunning, PostgresError) as error:
+        raise fail(str(error)) from error
+    dsn = server.dsn if server else settings.database_url
+    try:
+        has_owner = asyncio.run(_prepare(settings, dsn))
+    except Exception as error:
+        if server:
+            server.stop()
+        raise fail(f"The database cannot be prepared: {error}") from error
+    become_server(
+        dsn, run_worker=True, owns_database=server is not None, lock=lock, message=_welcome(settings, has_owner)
+    )
+
+
+async def _prepare(settings: Settings, dsn: str) -> bool:
+    from parley.kit.db import connect
+    from parley.social.sessions.reads import has_owner
+
+    await prepare_database(dsn)
+    connection = await connect(dsn)
+    try:
+        return await has_owner(connection)
+    finally:
+        await connection.close()
+
+
+def _welcome(settings: Settings, has_owner: bool) -> str:
+    lines = ["", f"  {settings.name} is at {settings.base_url}", f"  data folder: {settings.path()}"]
+    if not settings.mail:
+        lines.append(f"  no mail server is set: mails are written to {settings.path('mail')}")
+    if settings.rate_limits == "off":
+        lines.append("  RATE LIMITS ARE OFF: for tests on loopback only")
+    if not has_owner:
+        lines += [
+            "  nobody owns this instance yet. To become the owner, run in another terminal:",
+            f"    {sys.argv[0]} account create YOURNAME --email YOU@EXAMPLE.ORG --role owner",
+        ]
+    return "\n".join([*lines, "  Ctrl-C stops everything.", ""])
+
+
+@app.command()
+def serve() -> None:
+    """Serve HTTP only; the database must be migrated. For machines that split web and worker."""
+    settings = settings_or_exit()
+    if not settings.database_url:
+        raise fail("`parley serve` needs PARLEY_DATABASE_URL; `parley up` runs everything with the embedded database.")
+    try:
+        check_port(settings)
+    except AlreadyRunning as error:
+        raise fail(str(error)) from error
+    _need_schema(settings)
+    become_server(
+        settings.database_url,
+        run_worker=False,
+        owns_database=False,
+        lock=None,
+        message=f"  {settings.name} is at {settings.base_url} (web only)",
+    )
+
+
+@app.command()
+def work() -> None:
+    """Run background jobs only; the database must be migrated."""
+    settings = settings_or_exit()
+    if not settings.database_url:
+        raise fail("`parley work` needs PARLEY_DATABASE_URL; `parley up` runs everything with the embedded database.")
+    _need_schema(settings)
+    from parley.worker import run_worker
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(run_worker(settings, settings.database_url))
+
+
+def _need_schema(settings: Settings) -> None:
+    from parley.kit.migrate import needs_migration
+
+    try:
+        if asyncio.run(needs_migration(settings.database_url)):
+            raise fail("The database's schema is older than this program: run `parley migrate` first.")
+    except OSError as error:
+        raise fail(f"The database cannot be reached: {error}") from error
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database to this version's schema. Safe to run again; refuses a database that is newer."""
+    from parley.kit.migrate import MigrationError
+
+    settings = settings_or_exit()
+    with database(settings) as dsn:
+        try:
+            done = asyncio.run(prepare_database(dsn))
+        except (MigrationError, OSError) as error:
+            raise fail(str(error)) from error
+    show({"ran": done}, as_json, "Ran: " + ", ".join(done) if done else "The schema is up to date.")
+
+
+@app.command("check-config")
+def check_config(as_json: AsJson = False) -> None:
+    """Show every setting with its meaning and value, and say what is wrong. Secrets are not shown."""
+    import msgspec
+
+    from parley.kit.settings import describe_settings
+
+    settings = settings_or_exit()
+    rows = describe_settings(settings)
+    if as_json:
+        typer.echo(msgspec.json.encode({row.name: row.value for row in rows}).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("setting", "environment", "value", "meaning", title="Settings", show_lines=True)
+    for row in rows:
+        table.add_row(row.name, row.variable, row.value, row.meaning)
+    Console().print(table)
+    typer.echo(f"All settings are right. The instance's address is {settings.base_url}.")
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    show({"version": __version__}, as_json, f"Parley {__version__}")
+
+
+@account_app.command("create")
+def account_create(
+    name: Annotated[str, typer.Argument(help="Username: letters, digits and underscores.")],
+    email: Annotated[str, typer.Option(help="E-mail address, taken as confirmed.")],
+    password: Annotated[str, typer.Option(help="Asked for when not given.", prompt=True, hide_input=True)],
+    role: Annotated[str, typer.Option(help="member, moderator, admin or owner.")] = "member",
+    as_json: AsJson = False,
+) -> None:
+    """Make an account that can sign in at once: no confirmation, no approval."""
+    from parley.social.sessions.actions import create_member
+
+    settings = settings_or_exit()
+
+    async def create(tx: Any) -> int:
+        return await create_member(tx, settings, username=name, email=email, password=password, role=role)
+
+    account_id = with_transaction(settings, create)
+    result = {"id": str(account_id), "username": name, "email": email, "role": role}
+    show(result, as_json, f"Made @{name} ({role}). Sign in at {settings.base_url}.")
+
+
+@account_app.command("role")
+def account_role(
+    name: Annotated[str, typer.Argument(help="Username.")],
+    role: Annotated[str, typer.Argument(help="member, moderator, admin or owner.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give an account another role. The operator's shell may give any role."""
+    from parley.social.sessions.actions import set_role_by_operator
+
+    async def change(tx: Any) -> None:
+        await set_role_by_operator(tx, name, role)
+
+    with_transaction(settings_or_exit(), change)
+    show({"username": name, "role": role}, as_json, f"@{name} is now {role}.")
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="Username whose token it is.")],
+    scopes: Annotated[str, typer.Option(help="Scopes with spaces between, such as 'read write:statuses'.")] = "read",
+    app_name: Annotated[str, typer.Option("--app", help="What the token is for; shown in the member's settings.")] = (
+        "Command line"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Make an access token. It is shown once and cannot be read again."""
+    from parley.social.sessions.actions import create_token_for
+
+    wanted = scopes.replace(",", " ").split()
+
+    async def create(tx: Any) -> str:
+        return await create_token_for(tx, name, wanted, app_name=app_name)
+
+    token = with_transaction(settings_or_exit(), create)
+    result = {"access_token": token, "token_type": "Bearer", "scope": " ".join(wanted), "username": name}
+    show(result, as_json, f"Access token of @{name} ({' '.join(wanted)}):\n{token}")
+
+
+@invite_app.command("create")
+def invite_create(
+    uses: Annotated[int, typer.Option(help="How many people may use it; 0 for any number.")] = 1,
+    comment: Annotated[str, typer.Option(help="What it is for.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make an invitation link, for instances where one needs an invitation to sign up."""
+    from parley.social.sessions.actions import create_operator_invite
+
+    settings = settings_or_exit()
+
+    async def create(tx: Any) -> str:
+        return await create_operator_invite(tx, max_uses=uses or None, comment=comment)
+
+    code = with_transaction(settings, create)
+    link = f"{settings.base_url}/invite/{code}"
+    show({"code": code, "url": link}, as_json, link)
+
+
+@policy_app.command("check")
+def policy_check(
+    folder: Annotated[str, typer.Argument(help="Folder of the policy; the one in use when not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Validate a moderation policy and run the test cases written beside its rules."""
+    from parley import screening
+
+    problems = screening.check_policy(folder or settings_or_exit().policy_dir or None)
+    texts = [str(problem) for problem in problems]
+    show({"problems": texts}, as_json, "\n".join(texts) or "The policy is valid and all of its test cases pass.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
