@@ -12,8 +12,10 @@ CREATE TABLE follows (
     PRIMARY KEY (account_id, target_id),
     CHECK (account_id <> target_id)
 );
-CREATE INDEX follows_target ON follows (target_id, id);
-CREATE INDEX follows_account ON follows (account_id, id);
+CREATE INDEX follows_target ON follows (target_id, id);                  -- pages of followers
+CREATE INDEX follows_account ON follows (account_id, id);                -- pages of followed accounts
+CREATE INDEX follows_fan_out ON follows (target_id, account_id);         -- all followers, from the index alone
+CREATE INDEX follows_notify ON follows (target_id, account_id) WHERE notify;
 
 CREATE TABLE follow_requests (
     id bigint NOT NULL DEFAULT parley_id(),
@@ -36,6 +38,17 @@ CREATE TABLE blocks (
     PRIMARY KEY (account_id, target_id)
 );
 CREATE INDEX blocks_target ON blocks (target_id, account_id);
+CREATE INDEX blocks_account ON blocks (account_id, id);
+
+-- A member who wants nothing to do with a whole other instance.
+CREATE TABLE account_domain_blocks (
+    id bigint NOT NULL DEFAULT parley_id(),
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    domain text NOT NULL CHECK (domain = lower(domain)),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, domain)
+);
+CREATE INDEX account_domain_blocks_account ON account_domain_blocks (account_id, id);
 
 CREATE TABLE mutes (
     id bigint NOT NULL DEFAULT parley_id(),
@@ -46,6 +59,7 @@ CREATE TABLE mutes (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, target_id)
 );
+CREATE INDEX mutes_account ON mutes (account_id, id);
 CREATE INDEX mutes_expiry ON mutes (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE account_notes (
@@ -61,6 +75,7 @@ CREATE TABLE endorsements (
     target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     PRIMARY KEY (account_id, target_id)
 );
+CREATE INDEX endorsements_account ON endorsements (account_id, id);
 
 CREATE TABLE lists (
     id bigint PRIMARY KEY DEFAULT parley_id(),
@@ -78,6 +93,7 @@ CREATE TABLE list_accounts (
     id bigint NOT NULL DEFAULT parley_id(),
     PRIMARY KEY (list_id, account_id)
 );
+CREATE INDEX list_accounts_page ON list_accounts (list_id, id);
 CREATE INDEX list_accounts_account ON list_accounts (account_id);
 
 CREATE TABLE suggestion_dismissals (
