@@ -1,0 +1,110 @@
+"""Starts the decoding process and judges how it ended. The server itself never decodes a file.
+
+At most two run at once in one process of the server; a third waits its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from parley.social.media.decode import TOO_MUCH_MEMORY
+from parley.social.media.formats import Format
+from parley.social.media.results import Purpose, Result, Task
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 2
+PICTURE_MEMORY = 2 * 2**30
+PICTURE_SECONDS = 40
+RECORDING_MEMORY = 3 * 2**30
+RECORDING_SECONDS = 900
+MAX_ANSWER = 256 * 1024
+TOO_SLOW = "This file takes too long to be opened. Make it smaller or shorter and try again."
+REFUSED = "This file is broken or incomplete. Open and save it again with another program, then retry."
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+async def decode(path: Path, expected: Format, purpose: Purpose, folder: Path) -> Result:
+    """Clean one file into `folder`, in a process of its own that may take only so much time and memory.
+
+    A file that cannot be used gives a Result with `error`; only a fault of this machine raises.
+    """
+    is_picture = expected.family == "image"
+    task = Task(
+        purpose=purpose,
+        path=str(path),
+        format=expected.name,
+        folder=str(folder),
+        memory=PICTURE_MEMORY if is_picture else RECORDING_MEMORY,
+        seconds=PICTURE_SECONDS if is_picture else RECORDING_SECONDS,
+    )
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+    async with turn:
+        return await _run(task)
+
+
+async def _run(task: Task) -> Result:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "parley.social.media.decode",
+        msgspec.json.encode(task).decode(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=_environment(),
+        cwd=task.folder,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(task.seconds * 1.5 + 10):
+            answer = await _read(process)
+            code = await process.wait()
+    except TimeoutError:
+        return Result(error=TOO_SLOW)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return _judge(task, answer, code)
+
+
+async def _read(process: asyncio.subprocess.Process) -> bytes:
+    """What the process answers; one that talks too much is ended."""
+    assert process.stdout is not None
+    answer = bytearray()
+    while chunk := await process.stdout.read(65536):
+        answer += chunk
+        if len(answer) > MAX_ANSWER:
+            process.kill()
+            return b""
+    return bytes(answer)
+
+
+def _judge(task: Task, answer: bytes, code: int) -> Result:
+    if code == 0:
+        try:
+            return msgspec.json.decode(answer, type=Result)
+        except msgspec.DecodeError:
+            log.warning("decoding a %s file gave no answer", task.format)
+            return Result(error=REFUSED)
+    log.warning("decoding a %s file ended with %s", task.format, code)
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Result(error=TOO_SLOW)
+    return Result(error=TOO_MUCH_MEMORY if code == -signal.SIGABRT else REFUSED)
+
+
+def _environment() -> dict[str, str]:
+    """The child's whole environment: no settings, no secrets."""
+    kept = {name: os.environ[name] for name in ("PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept}

@@ -1,0 +1,67 @@
+"""What the server asks of the decoding process and what that answers. Plain data, no decoding.
+
+The answer is written by a process that has just read a hostile file: the caller checks every name in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+Purpose = Literal["attachment", "thumbnail", "avatar", "header", "emoji"]
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One file to clean. `format` is a name of `formats.FORMATS`; results go into `folder`."""
+
+    purpose: Purpose
+    path: str
+    format: str
+    folder: str
+    memory: int
+    """Bytes of address space"""
+    seconds: int
+    """Of CPU time"""
+
+
+class FileMade(msgspec.Struct, frozen=True):
+    """A file in the task's folder. `extension` also names the kind that it is served as."""
+
+    name: str
+    extension: str
+
+    def path_in(self, folder: Path) -> Path:
+        """Where it lies; raises ValueError for a name that is not a plain one."""
+        if "/" in self.name or self.name.startswith("."):
+            raise ValueError("the decoding process named a file outside its folder")
+        return folder / self.name
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The cleaned file, or `error`: one sentence for the member."""
+
+    error: str | None = None
+    type: str = "unknown"
+    """image, gifv, video or audio"""
+    file: FileMade | None = None
+    preview: FileMade | None = None
+    """Attachment: a smaller picture. Profile picture or emoji: its version that does not move."""
+    meta: dict[str, Any] = {}
+    blurhash: str | None = None
+
+
+MIME_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "m4a": "audio/mp4",
+}
+"""Every type that is ever served, by extension. None of them can carry a script."""
