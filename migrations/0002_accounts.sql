@@ -11,7 +11,7 @@ CREATE TABLE accounts (
     display_name text NOT NULL DEFAULT '',
     note text NOT NULL DEFAULT '',                        -- as the member typed it
     note_html text NOT NULL DEFAULT '',
-    fields jsonb NOT NULL DEFAULT '[]',                   -- [{name, value, value_html, verified_at}]
+    fields jsonb NOT NULL DEFAULT '[]',                   -- rows: name, value, value_html, verified_at
     emojis text[] NOT NULL DEFAULT '{}',                  -- shortcodes used in name, note and fields
     avatar_file text,                                     -- file names below media/, unguessable
     avatar_static_file text,
@@ -19,6 +19,12 @@ CREATE TABLE accounts (
     header_static_file text,
     avatar_description text NOT NULL DEFAULT '',
     header_description text NOT NULL DEFAULT '',
+    role text NOT NULL DEFAULT 'member'                   -- the badge; what a role may do is decided from users
+        CHECK (role IN ('member', 'moderator', 'admin', 'owner')),
+    attribution_domains text[] NOT NULL DEFAULT '{}',     -- sites that may name this account as author
+    show_media boolean NOT NULL DEFAULT true,             -- tabs of the profile page
+    show_media_replies boolean NOT NULL DEFAULT true,
+    show_featured boolean NOT NULL DEFAULT true,
     bot boolean NOT NULL DEFAULT false,
     locked boolean NOT NULL DEFAULT false,
     discoverable boolean NOT NULL DEFAULT true,
@@ -28,7 +34,7 @@ CREATE TABLE accounts (
     uri text,
     url text,
     merge_on_read boolean NOT NULL DEFAULT false,         -- so many followers that posts are not fanned out
-    version integer NOT NULL DEFAULT 1,                   -- grows with every change that a reader could see
+    version integer NOT NULL DEFAULT 1,                   -- grows with every update: see accounts_touch
     revision integer NOT NULL DEFAULT 1,                  -- of the profile, as screened
     screening_id bigint REFERENCES screening_results (id),
     held_revision integer,                                -- a newer profile that waits for a decision
@@ -42,13 +48,27 @@ CREATE UNIQUE INDEX accounts_uri ON accounts (uri) WHERE uri IS NOT NULL;
 CREATE INDEX accounts_name_search ON accounts USING gin (to_tsvector('simple', username || ' ' || display_name));
 CREATE INDEX accounts_username_prefix ON accounts (lower(username) text_pattern_ops);
 CREATE INDEX accounts_directory ON accounts (id) WHERE discoverable AND state = 'active';
+CREATE INDEX accounts_local ON accounts (id) WHERE domain IS NULL;
+CREATE INDEX accounts_domain ON accounts (domain) WHERE domain IS NOT NULL;
+
+-- Readers keep what they rendered under (id, version, updated_at), so no update may forget to change them.
+CREATE FUNCTION accounts_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER accounts_touch BEFORE UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION accounts_touch();
 
 -- Every revision of a profile, with the result that let it through or not.
 CREATE TABLE profile_revisions (
     account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     revision integer NOT NULL,
-    profile jsonb NOT NULL,
+    profile jsonb NOT NULL,                               -- a Profile: see social/accounts/profiles.py
     screening_id bigint NOT NULL REFERENCES screening_results (id),
+    held boolean NOT NULL,
+    sentence text NOT NULL DEFAULT '',                    -- why it is held, for its author
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, revision)
 );
@@ -59,5 +79,6 @@ CREATE TABLE account_stats (
     statuses_count bigint NOT NULL DEFAULT 0,
     followers_count bigint NOT NULL DEFAULT 0,
     following_count bigint NOT NULL DEFAULT 0,
-    last_status_at timestamptz
+    last_status_at timestamptz                            -- midnight UTC: clients show the day, and HOT updates stay
 ) WITH (fillfactor = 70);
+CREATE INDEX account_stats_active ON account_stats (last_status_at DESC NULLS LAST, account_id DESC);

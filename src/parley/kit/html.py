@@ -1,8 +1,9 @@
-"""HTML made from what people type, and HTML from elsewhere made safe. Callers say where mentions and tags lead.
+"""HTML made from what people type, and HTML from elsewhere made safe. Callers say where mentions and tags
+lead.
 
 `find_entities` reads a text once; `render_plain` and `render_markdown` turn it into HTML in the shape that
-Mastodon's clients expect. Time is linear in the length of the text, whatever it holds. Everything returned has
-passed nh3.
+Mastodon's clients expect. Time is linear in the length of the text, whatever it holds. Everything returned
+has passed nh3.
 """
 
 from __future__ import annotations
@@ -327,9 +328,7 @@ def _link_tokens(
             found.append(entities)
             if entities.spans:
                 token.type = "html_inline"
-                token.content = _inline_html(
-                    entities.text, entities.spans, mention_url, tag_url, _plain_escape
-                )
+                token.content = _inline_html(entities.text, entities.spans, mention_url, tag_url, _plain_escape)
 
 
 _TAGS = frozenset(

@@ -59,7 +59,13 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     discoverable: bool
     indexable: bool
     hide_collections: bool
-    role: str | None
+    show_media: bool
+    show_media_replies: bool
+    show_featured: bool
+    sensitized: bool
+    attribution_domains: tuple[str, ...]
+    role: str
+    """member, moderator, admin or owner; a remote account is always a member"""
     created_at: datetime
     uri: str | None
     url: str | None
@@ -67,10 +73,14 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     followers_count: int
     following_count: int
     last_status_at: datetime | None
+    merge_on_read: bool
     version: int
+    held_revision: int | None = None
+    """Of a newer profile that waits for a decision; doors never show it to others."""
     held: bool = False
     """The owner alone learns that a newer profile waits for a decision."""
     held_sentence: str = ""
+    """Why it waits, for the owner; set together with `held`."""
 
     @property
     def acct(self) -> str:
@@ -81,6 +91,11 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Display name, or the username when it is empty."""
         return self.display_name or self.username
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a member of this instance."""
+        return self.domain is None
 
 
 class EmojiView(msgspec.Struct, frozen=True):

@@ -1,0 +1,235 @@
+"""Changing accounts. Every revision of a profile is screened in the transaction that stores it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx, UniqueViolation, get_new_id
+from parley.kit.errors import Forbidden, Invalid, NotFound
+from parley.kit.settings import Settings
+from parley.screening import Facts
+from parley.social.accounts import profiles, store
+from parley.social.accounts.names import check_username
+from parley.social.accounts.profiles import Profile, ProfileChange
+from parley.social.accounts.reads import find_addresses, get_own_account, get_screening_facts
+from parley.social.accounts.views import AccountView, Viewer
+from parley.social.events.actions import record
+from parley.social.events.facts import ProfileUpdated
+from parley.social.verdicts.actions import Screened, Subject, screen
+
+State = Literal["pending", "active", "limited", "suspended", "deleted"]
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A member to be. `by_operator` allows a reserved name; `role` is the badge."""
+
+    username: str
+    display_name: str = ""
+    note: str = ""
+    state: Literal["pending", "active"] = "active"
+    role: Literal["member", "moderator", "admin", "owner"] = "member"
+    bot: bool = False
+    locked: bool = False
+    discoverable: bool = True
+    indexable: bool = True
+    by_operator: bool = False
+
+
+async def create_account(tx: Tx, settings: Settings, new: NewAccount) -> int:
+    """Add a member with a first, screened profile; returns the account's id.
+
+    When screening holds that profile, the account begins as `pending`, as if it had to be approved, with an
+    empty profile beside the held one. Raises Invalid for a name that cannot be taken, Rejection when policy
+    refuses it.
+    """
+    username = check_username(new.username, may_be_reserved=new.by_operator)
+    if await store.list_by_address(tx, [(username, None)]):
+        raise _taken()
+    account_id = await get_new_id(tx)
+    typed = profiles.with_changes(Profile(), ProfileChange(display_name=new.display_name, note=new.note))
+    profile = await _render(tx, settings, typed)
+    facts = Facts(now=now(), role=new.role)
+    subject = Subject("profile", account_id, 1, account_id)
+    screened = await screen(tx, subject, profiles.describe(username, profile), facts)
+    shown = Profile() if screened.held else profile
+    try:
+        await store.insert_account(
+            tx,
+            account_id,
+            username,
+            "pending" if screened.held else new.state,
+            shown.display_name,
+            shown.note,
+            shown.note_html,
+            shown.fields,
+            shown.emojis,
+            new.role,
+            new.bot,
+            new.locked,
+            new.discoverable,
+            new.indexable,
+            profiles.member_uri(settings, username),
+            profiles.member_url(settings, username),
+            screened.id,
+        )
+    except UniqueViolation as error:
+        raise _taken() from error
+    sentence = screened.verdict.sentence if screened.held else ""
+    await store.insert_profile_revision(tx, account_id, 1, shown, screened.id, held=False, sentence="")
+    if screened.held and profile != shown:
+        await store.insert_profile_revision(tx, account_id, 2, profile, screened.id, held=True, sentence=sentence)
+        await store.update_held_revision(tx, account_id, 2)
+    return account_id
+
+
+def _taken() -> Invalid:
+    return Invalid(fields={"username": [("ERR_TAKEN", "has already been taken; please choose another")]})
+
+
+async def _render(tx: Tx, settings: Settings, profile: Profile) -> Profile:
+    rows = await find_addresses(tx, settings, profiles.addressed(profile))
+    return profiles.rendered(settings, profile, profiles.known_people(settings, rows))
+
+
+async def update_profile(tx: Tx, settings: Settings, viewer: Viewer, change: ProfileChange) -> AccountView:
+    """Change the viewer's own profile; returns it as its owner sees it.
+
+    Switches apply at once. Words and pictures make a new revision that is screened: when it is held, others
+    keep seeing the old one and the returned view says so; when it is rejected, Rejection is raised and
+    nothing changes.
+    """
+    row = await store.get_profile_for_update(tx, viewer.account_id)
+    if row is None or row.domain is not None:
+        raise NotFound
+    if row.state in ("suspended", "deleted"):
+        raise Forbidden("Your account is suspended, so its profile cannot be changed.")
+    before = msgspec.convert(row.held or row.profile, Profile)
+    typed = profiles.with_changes(before, change)
+    await _apply_switches(tx, viewer.account_id, change)
+    if _words(typed) != _words(before):
+        profile = await _render(tx, settings, typed)
+        revision = row.newest_revision + 1
+        facts = msgspec.structs.replace(await get_screening_facts(tx, viewer.account_id), is_edit=True)
+        screened = await screen(
+            tx,
+            Subject("profile", viewer.account_id, revision, viewer.account_id),
+            profiles.describe(row.username, profile),
+            facts,
+        )
+        await _store_revision(tx, viewer.account_id, revision, profile, screened)
+        await record(tx, ProfileUpdated(account_id=viewer.account_id, revision=revision, held=screened.held))
+    return await get_own_account(tx, viewer)
+
+
+def _words(profile: Profile) -> Profile:
+    """What the owner decides of a profile: what is rendered from it left out."""
+    rows = tuple(msgspec.structs.replace(row, value_html="", verified_at=None) for row in profile.fields)
+    return msgspec.structs.replace(profile, note_html="", emojis=(), fields=rows)
+
+
+async def _apply_switches(tx: Tx, account_id: int, change: ProfileChange) -> None:
+    flags = (
+        change.bot,
+        change.locked,
+        change.discoverable,
+        change.indexable,
+        change.hide_collections,
+        change.show_media,
+        change.show_media_replies,
+        change.show_featured,
+    )
+    sites = None
+    if change.attribution_domains is not None:
+        sites = profiles.read_domains(change.attribution_domains)
+    if sites is not None or any(flag is not None for flag in flags):
+        await store.update_flags(tx, account_id, flags, sites)
+
+
+async def _store_revision(tx: Tx, account_id: int, revision: int, profile: Profile, screened: Screened) -> None:
+    sentence = screened.verdict.sentence if screened.held else ""
+    await store.insert_profile_revision(
+        tx, account_id, revision, profile, screened.id, held=screened.held, sentence=sentence
+    )
+    if screened.held:
+        await store.update_held_revision(tx, account_id, revision)
+    else:
+        await _show(tx, account_id, revision, profile, screened.id)
+
+
+async def _show(tx: Tx, account_id: int, revision: int, profile: Profile, screening_id: int) -> None:
+    avatar, header = profile.avatar, profile.header
+    await store.update_profile(
+        tx,
+        account_id,
+        profile.display_name,
+        profile.note,
+        profile.note_html,
+        profile.fields,
+        profile.emojis,
+        avatar.file if avatar else None,
+        avatar.static_file if avatar else None,
+        header.file if header else None,
+        header.static_file if header else None,
+        profile.avatar_description,
+        profile.header_description,
+        revision,
+        screening_id,
+    )
+
+
+async def decide_held_profile(tx: Tx, account_id: int, revision: int, *, publish: bool) -> None:
+    """Let a held revision through, or drop it so that the profile stays as it is shown.
+
+    For moderators' decisions and for a second screening: callers check who may decide. Raises NotFound when
+    that revision does not wait (any more).
+    """
+    row = await store.get_profile_for_update(tx, account_id)
+    held = await store.get_profile_revision(tx, account_id, revision)
+    if row is None or held is None or row.held_revision != revision:
+        raise NotFound
+    if publish:
+        await store.update_revision_shown(tx, account_id, revision)
+        await _show(tx, account_id, revision, msgspec.convert(held.profile, Profile), held.screening_id)
+    else:
+        await store.update_held_revision(tx, account_id, None)
+    await record(tx, ProfileUpdated(account_id=account_id, revision=revision, held=not publish))
+
+
+async def set_account_state(tx: Tx, actor: Viewer | None, account_id: int, state: State) -> bool:
+    """Set the state of an account; False when it was that already.
+
+    `actor` None is an operator's command. A member may only delete the own account; everything else takes
+    staff, who cannot turn on themselves.
+    """
+    if actor is not None:
+        own = actor.account_id == account_id
+        if not (own and state == "deleted") and (own or not actor.is_staff):
+            raise Forbidden
+    return await store.update_state(tx, account_id, state)
+
+
+async def set_account_role(tx: Tx, account_id: int, role: str) -> None:
+    """Set the badge. The rule of who may do so is with the sessions room, which calls this."""
+    await store.update_role(tx, account_id, role)
+
+
+async def set_merge_on_read(tx: Tx, account_id: int, merge: bool = True) -> None:
+    """Set whether this author's posts are merged into home timelines when those are read."""
+    await store.update_merge_on_read(tx, account_id, merge)
+
+
+async def change_follow_counts(tx: Tx, account_id: int, target_id: int, by: int) -> None:
+    """`account_id` follows `by` (1 or -1) more accounts, `target_id` is followed by as many more."""
+    changes = {account_id: (0, by), target_id: (by, 0)}
+    for id_ in sorted(changes):  # in one order always, so that two such writes cannot wait for each other
+        followers, following = changes[id_]
+        await store.update_counters(tx, id_, 0, followers, following, None)
+
+
+async def change_statuses_count(tx: Tx, account_id: int, by: int, *, posted_at: datetime | None = None) -> None:
+    """`account_id` has `by` more statuses; `posted_at` is given when it has just posted."""
+    await store.update_counters(tx, account_id, by, 0, 0, posted_at)

@@ -1,0 +1,283 @@
+"""Reading accounts: what a viewer may see of them, and what other rooms need to know.
+
+`get_account_views` is on the path of every page. It asks the database for stamps and counters alone, and
+for the rest only of accounts that changed since this process last saw them. The very same AccountView
+object is returned while nothing changed, so that doors may keep what they made of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import NotFound
+from parley.kit.html import Mention
+from parley.kit.settings import Settings
+from parley.screening import Facts
+from parley.social.accounts import profiles, store, store_emojis
+from parley.social.accounts.profiles import Profile
+from parley.social.accounts.store import AccountHead, AccountRow
+from parley.social.accounts.views import AccountView, EmojiView, FieldView, Viewer
+from parley.social.accounts.visibility import may_see_account
+
+MOST_KEPT = 5_000
+"""How many accounts one process keeps: about 3 KiB each."""
+
+MOST_SKIPPED = 5_000
+"""The furthest that a list paged by number may be read into."""
+
+_kept: dict[int, tuple[AccountHead, AccountView]] = {}
+
+
+async def get_account_views(tx: Tx, ids: Iterable[int]) -> dict[int, AccountView]:
+    """Accounts by id, whoever asks and whatever their state: for hydrating, never to be shown unchecked.
+
+    One query, and a second one when this process has not seen one of them in its present version.
+    """
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    views: dict[int, AccountView] = {}
+    missing: dict[int, AccountHead] = {}
+    for head in await store.list_heads(tx, wanted):
+        kept = _kept.get(head.id)
+        if kept is None or (kept[0].version, kept[0].updated_at) != (head.version, head.updated_at):
+            missing[head.id] = head
+        elif kept[0] == head:
+            views[head.id] = kept[1]
+        else:
+            views[head.id] = _keep(head, _counted(kept[1], head))
+    if missing:
+        for row in await store.list_accounts(tx, list(missing)):
+            view = _view_of(row, missing[row.id])
+            # A change between the two queries must not be kept under the older stamp.
+            if (row.version, row.updated_at) == (missing[row.id].version, missing[row.id].updated_at):
+                _keep(missing[row.id], view)
+            views[row.id] = view
+    return views
+
+
+def _keep(head: AccountHead, view: AccountView) -> AccountView:
+    _kept.pop(head.id, None)
+    if len(_kept) >= MOST_KEPT:
+        del _kept[next(iter(_kept))]
+    _kept[head.id] = (head, view)
+    return view
+
+
+def _counted(view: AccountView, head: AccountHead) -> AccountView:
+    return msgspec.structs.replace(
+        view,
+        statuses_count=head.statuses_count,
+        followers_count=head.followers_count,
+        following_count=head.following_count,
+        last_status_at=head.last_status_at,
+    )
+
+
+def _view_of(row: AccountRow, head: AccountHead) -> AccountView:
+    values = {name: getattr(row, name) for name in AccountRow.__struct_fields__}
+    del values["updated_at"]
+    values["fields"] = msgspec.convert(row.fields, tuple[FieldView, ...])
+    values["emojis"] = tuple(EmojiView(*emoji) for emoji in row.emojis or ())
+    values["attribution_domains"] = tuple(row.attribution_domains)
+    return AccountView(
+        **values,
+        statuses_count=head.statuses_count,
+        followers_count=head.followers_count,
+        following_count=head.following_count,
+        last_status_at=head.last_status_at,
+    )
+
+
+async def get_account(tx: Tx, viewer: Viewer | None, account_id: int) -> AccountView:
+    """The account as `viewer` may see it; raises NotFound for what is missing or invisible.
+
+    The owner sees a profile that waits for a decision, with `held` set.
+    """
+    view = (await get_account_views(tx, [account_id])).get(account_id)
+    if view is None or not may_see_account(viewer, view):
+        raise NotFound
+    if viewer is not None and viewer.account_id == account_id and view.held_revision is not None:
+        return await _with_held(tx, view, view.held_revision)
+    return view
+
+
+async def get_own_account(tx: Tx, viewer: Viewer) -> AccountView:
+    """The viewer's own account, in whatever state, with what waits for a decision."""
+    return await get_account(tx, viewer, viewer.account_id)
+
+
+async def _with_held(tx: Tx, view: AccountView, revision: int) -> AccountView:
+    row = await store.get_profile_revision(tx, view.id, revision)
+    if row is None:
+        return view
+    profile = msgspec.convert(row.profile, Profile)
+    emojis = await load_emojis(tx, profile.emojis)
+    return msgspec.structs.replace(
+        view,
+        display_name=profile.display_name,
+        note=profile.note,
+        note_html=profile.note_html,
+        fields=profile.fields,
+        emojis=tuple(emojis.values()),
+        avatar_file=profile.avatar.file if profile.avatar else None,
+        avatar_static_file=profile.avatar.static_file if profile.avatar else None,
+        header_file=profile.header.file if profile.header else None,
+        header_static_file=profile.header.static_file if profile.header else None,
+        avatar_description=profile.avatar_description,
+        header_description=profile.header_description,
+        held=True,
+        held_sentence=row.sentence,
+    )
+
+
+async def list_accounts(tx: Tx, viewer: Viewer | None, ids: Sequence[int]) -> list[AccountView]:
+    """The accounts in the order of `ids`, without those that are missing or invisible."""
+    views = await get_account_views(tx, ids)
+    return [view for id_ in ids if (view := views.get(id_)) and may_see_account(viewer, view)]
+
+
+async def get_account_by_address(tx: Tx, viewer: Viewer | None, address: str, settings: Settings) -> AccountView:
+    """`alice`, `@alice`, `alice@our.domain` or `remi@remote.example`; raises NotFound. Asks no other
+    server."""
+    username, _, domain = address.strip().removeprefix("@").partition("@")
+    found = await find_addresses(tx, settings, [Mention(username, domain.lower() or None)])
+    for row in found:
+        return await get_account(tx, viewer, row.id)
+    raise NotFound
+
+
+async def find_addresses(tx: Tx, settings: Settings, mentions: Iterable[Mention]) -> list[store.AddressRow]:
+    """Who is known under these addresses, in any state and no order: one query, or none without mentions."""
+    keys = list(dict.fromkeys(profiles.address_key(settings, mention) for mention in mentions))
+    return await store.list_by_address(tx, keys) if keys else []
+
+
+async def get_account_id(tx: Tx, username: str, domain: str | None = None) -> int | None:
+    """The id behind an address (None: a member), in any state; for operators' commands and other rooms."""
+    rows = await store.list_by_address(tx, [(username.lower(), domain)])
+    return rows[0].id if rows else None
+
+
+async def search_accounts(
+    tx: Tx,
+    viewer: Viewer | None,
+    text: str,
+    settings: Settings,
+    *,
+    limit: int = 40,
+    offset: int = 0,
+    friends: Sequence[int] = (),
+    friends_only: bool = False,
+    without: Sequence[int] = (),
+) -> list[AccountView]:
+    """Accounts whose address begins with `text` or whose name holds its words, best first.
+
+    `friends` (those whom the viewer follows) come first, and may be found by name though they are not
+    discoverable. `without` leaves accounts out (blocks).
+    """
+    username, _, domain = text.strip().removeprefix("@").partition("@")
+    if domain and domain.lower() != settings.local_domain:
+        rows = await find_addresses(tx, settings, [Mention(username, domain.lower())])
+        found = [row.id for row in rows if row.id not in without and (not friends_only or row.id in friends)]
+        return await list_accounts(tx, viewer, found[offset:limit])
+    prefix = re.sub(r"([\\%_])", r"\\\1", username.lower())
+    words = " & ".join(f"'{word}':*" for word in re.findall(r"\w+", text.lower())[:10])
+    if not prefix or offset > MOST_SKIPPED:
+        return []
+    ids = await store.list_search_ids(
+        tx,
+        prefix,
+        "" if domain else words,
+        without=without,
+        friends=friends,
+        friends_only=friends_only,
+        limit=limit,
+        offset=offset,
+    )
+    return await list_accounts(tx, viewer, ids)
+
+
+async def list_directory(
+    tx: Tx,
+    viewer: Viewer | None,
+    *,
+    newest: bool = False,
+    local: bool = False,
+    without: Sequence[int] = (),
+    limit: int = 40,
+    offset: int = 0,
+) -> list[AccountView]:
+    """Those who want to be found: who posted last first, or with `newest` who joined last first."""
+    if offset > MOST_SKIPPED:
+        return []
+    ids = await store.list_directory_ids(tx, newest=newest, local=local, without=without, limit=limit, offset=offset)
+    return await list_accounts(tx, viewer, ids)
+
+
+async def get_screening_facts(tx: Tx, account_id: int) -> Facts:
+    """What screening is told about this author: one query. Raises NotFound."""
+    row = await store.get_facts(tx, account_id)
+    if row is None:
+        raise NotFound
+    moment = now()
+    return Facts(
+        now=moment,
+        account_age_days=max((moment - row.created_at).total_seconds() / 86400, 0.0),
+        published_statuses=row.statuses_count,
+        role=row.role,
+        local=row.domain is None,
+        domain=row.domain,
+        followers=row.followers_count,
+        following=row.following_count,
+    )
+
+
+async def load_emojis(
+    tx: Tx, shortcodes: Iterable[str] | None = None, *, domain: str | None = None
+) -> dict[str, EmojiView]:
+    """Custom emoji by shortcode: those named (no query when none is), or all of ours that may be used."""
+    names = None if shortcodes is None else list(shortcodes)
+    if names == []:
+        return {}
+    rows = await store_emojis.list_emojis(tx, domain, names)
+    return {
+        row.shortcode: EmojiView(row.shortcode, row.file, row.static_file, row.category, row.visible_in_picker)
+        for row in rows
+    }
+
+
+class InstanceCounts(msgspec.Struct, frozen=True):
+    """How large this instance is. Active: who posted within the time."""
+
+    members: int
+    statuses: int
+    active_month: int
+    active_half_year: int
+    domains: int
+
+
+async def count_instance(tx: Tx) -> InstanceCounts:
+    """Counts that nodeinfo and the instance pages show; slow on a large instance, so keep the answer a
+    while."""
+    moment = now()
+    members, statuses, month, half = await store.count_local(
+        tx, moment - timedelta(days=28), moment - timedelta(days=182)
+    )
+    return InstanceCounts(members, statuses, month, half, len(await store.list_domains(tx)))
+
+
+async def list_peers(tx: Tx) -> list[str]:
+    """The other domains that this instance knows accounts of."""
+    return await store.list_domains(tx)
+
+
+async def count_registrations(tx: Tx, weeks: Mapping[datetime, tuple[int, int]]) -> dict[datetime, int]:
+    """How many members joined in each week, given as its first id and the first id after it."""
+    return {week: await store.count_registrations(tx, first, until) for week, (first, until) in weeks.items()}

@@ -1,0 +1,423 @@
+"""The tables of accounts, their profiles and counters. No rule lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from parley.kit.db import Tx
+
+
+class AccountHead(msgspec.Struct, frozen=True):
+    """What changes often, and the stamp under which everything else may be kept: `version` with
+    `updated_at`."""
+
+    id: int
+    version: int
+    updated_at: datetime
+    statuses_count: int
+    followers_count: int
+    following_count: int
+    last_status_at: datetime | None
+
+
+LIST_HEADS = """
+    SELECT a.id, a.version, a.updated_at, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
+           coalesce(s.following_count, 0), s.last_status_at
+    FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id
+    WHERE a.id = ANY($1::bigint[])
+"""
+
+
+async def list_heads(tx: Tx, ids: Sequence[int]) -> list[AccountHead]:
+    """Stamps and counters of the accounts that exist, in no order."""
+    return [AccountHead(*row) for row in await tx.fetch(LIST_HEADS, ids)]
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """Everything else about an account. `emojis` are rows of shortcode, file, static_file, category,
+    visible."""
+
+    id: int
+    username: str
+    domain: str | None
+    state: str
+    display_name: str
+    note: str
+    note_html: str
+    fields: list[dict[str, Any]]
+    avatar_file: str | None
+    avatar_static_file: str | None
+    header_file: str | None
+    header_static_file: str | None
+    avatar_description: str
+    header_description: str
+    role: str
+    attribution_domains: list[str]
+    show_media: bool
+    show_media_replies: bool
+    show_featured: bool
+    bot: bool
+    locked: bool
+    discoverable: bool
+    indexable: bool
+    hide_collections: bool
+    sensitized: bool
+    uri: str | None
+    url: str | None
+    merge_on_read: bool
+    version: int
+    updated_at: datetime
+    held_revision: int | None
+    created_at: datetime
+    emojis: list[list[Any]] | None
+
+
+LIST_ACCOUNTS = """
+    SELECT a.id, a.username, a.domain, a.state::text, a.display_name, a.note, a.note_html, a.fields,
+           a.avatar_file, a.avatar_static_file, a.header_file, a.header_static_file,
+           a.avatar_description, a.header_description, a.role, a.attribution_domains,
+           a.show_media, a.show_media_replies, a.show_featured, a.bot, a.locked, a.discoverable, a.indexable,
+           a.hide_collections, a.sensitized, a.uri, a.url, a.merge_on_read, a.version, a.updated_at,
+           a.held_revision, a.created_at,
+           CASE WHEN a.emojis <> '{}' THEN (
+               SELECT json_agg(json_build_array(
+                   e.shortcode, e.file, e.static_file, e.category, e.visible_in_picker) ORDER BY e.shortcode)
+               FROM custom_emojis e
+               WHERE e.shortcode = ANY(a.emojis) AND coalesce(e.domain, '') = coalesce(a.domain, '')
+                 AND NOT e.disabled
+           ) END
+    FROM accounts a WHERE a.id = ANY($1::bigint[])
+"""
+
+
+async def list_accounts(tx: Tx, ids: Sequence[int]) -> list[AccountRow]:
+    """The accounts that exist, in no order."""
+    return [AccountRow(*row) for row in await tx.fetch(LIST_ACCOUNTS, ids)]
+
+
+class AddressRow(msgspec.Struct, frozen=True):
+    """An account as mentions need it."""
+
+    id: int
+    username: str
+    domain: str | None
+    state: str
+    uri: str | None
+    url: str | None
+
+
+LIST_BY_ADDRESS = """
+    SELECT a.id, a.username, a.domain, a.state::text, a.uri, a.url
+    FROM unnest($1::text[], $2::text[]) AS wanted (username, domain)
+    JOIN accounts a ON lower(a.username) = wanted.username AND coalesce(a.domain, '') = wanted.domain
+"""
+
+
+async def list_by_address(tx: Tx, addresses: Sequence[tuple[str, str | None]]) -> list[AddressRow]:
+    """Accounts by lower-case username and domain (None: local), in no order."""
+    names = [username for username, _ in addresses]
+    domains = [domain or "" for _, domain in addresses]
+    return [AddressRow(*row) for row in await tx.fetch(LIST_BY_ADDRESS, names, domains)]
+
+
+SEARCH_IDS = """
+    WITH found AS (
+        (SELECT a.id, a.username FROM accounts a
+         WHERE lower(a.username) LIKE $1 || '%' AND a.state IN ('active', 'limited')
+         ORDER BY lower(a.username) LIMIT 500)
+        UNION
+        (SELECT a.id, a.username FROM accounts a
+         WHERE $2 <> ''
+           AND to_tsvector('simple', a.username || ' ' || a.display_name) @@ to_tsquery('simple', $2)
+           AND a.state IN ('active', 'limited') AND (a.discoverable OR a.id = ANY($4::bigint[]))
+         LIMIT 500)
+    )
+    SELECT f.id FROM found f LEFT JOIN account_stats s ON s.account_id = f.id
+    WHERE f.id <> ALL($3::bigint[]) AND (NOT $5 OR f.id = ANY($4::bigint[]))
+    ORDER BY lower(f.username) = $6 DESC, f.id = ANY($4::bigint[]) DESC,
+             coalesce(s.followers_count, 0) DESC, f.id
+    LIMIT $7 OFFSET $8
+"""
+
+
+async def list_search_ids(
+    tx: Tx,
+    prefix: str,
+    words: str,
+    *,
+    without: Sequence[int],
+    friends: Sequence[int],
+    friends_only: bool,
+    limit: int,
+    offset: int,
+) -> list[int]:
+    """Ids by prefix of the username (an escaped LIKE pattern) or words of the name (a tsquery): best first.
+
+    Each way looks at 500 candidates at most.
+    """
+    exact = prefix.replace("\\", "")
+    rows = await tx.fetch(SEARCH_IDS, prefix, words, without, friends, friends_only, exact, limit, offset)
+    return [row[0] for row in rows]
+
+
+LIST_DIRECTORY_ACTIVE = """
+    SELECT a.id FROM account_stats s JOIN accounts a ON a.id = s.account_id
+    WHERE a.discoverable AND a.state = 'active' AND s.last_status_at IS NOT NULL
+      AND (NOT $1 OR a.domain IS NULL) AND a.id <> ALL($2::bigint[])
+    ORDER BY s.last_status_at DESC NULLS LAST, s.account_id DESC LIMIT $3 OFFSET $4
+"""
+LIST_DIRECTORY_NEW = """
+    SELECT a.id FROM accounts a
+    WHERE a.discoverable AND a.state = 'active' AND (NOT $1 OR a.domain IS NULL) AND a.id <> ALL($2::bigint[])
+    ORDER BY a.id DESC LIMIT $3 OFFSET $4
+"""
+
+
+async def list_directory_ids(
+    tx: Tx, *, newest: bool, local: bool, without: Sequence[int], limit: int, offset: int
+) -> list[int]:
+    """Accounts that want to be found: the newest first, or those who posted last first."""
+    sql = LIST_DIRECTORY_NEW if newest else LIST_DIRECTORY_ACTIVE
+    return [row[0] for row in await tx.fetch(sql, local, without, limit, offset)]
+
+
+INSERT_ACCOUNT = """
+    INSERT INTO accounts (id, username, state, display_name, note, note_html, fields, emojis, role, bot,
+                          locked, discoverable, indexable, uri, url, screening_id)
+    VALUES ($1, $2, $3::account_state, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+"""
+INSERT_STATS = """INSERT INTO account_stats (account_id) VALUES ($1) ON CONFLICT DO NOTHING"""
+
+
+async def insert_account(tx: Tx, account_id: int, *values: Any) -> None:
+    """Add a local account and its counters; `values` are the columns of INSERT_ACCOUNT after the id, in
+    order."""
+    await tx.execute(INSERT_ACCOUNT, account_id, *values)
+    await tx.execute(INSERT_STATS, account_id)
+
+
+class ProfileRow(msgspec.Struct, frozen=True):
+    """An account's public profile and what waits, locked for a change."""
+
+    username: str
+    domain: str | None
+    state: str
+    profile: dict[str, Any]
+    held: dict[str, Any] | None
+    held_revision: int | None
+    newest_revision: int
+
+
+GET_PROFILE = """
+    SELECT a.username, a.domain, a.state::text, p.profile, h.profile, a.held_revision,
+           (SELECT max(n.revision) FROM profile_revisions n WHERE n.account_id = a.id)
+    FROM accounts a
+    JOIN profile_revisions p ON p.account_id = a.id AND p.revision = a.revision
+    LEFT JOIN profile_revisions h ON h.account_id = a.id AND h.revision = a.held_revision
+    WHERE a.id = $1
+    FOR UPDATE OF a
+"""
+
+
+async def get_profile_for_update(tx: Tx, account_id: int) -> ProfileRow | None:
+    """The profile as it is shown and the newer one that waits, with the account locked."""
+    row = await tx.fetchrow(GET_PROFILE, account_id)
+    return ProfileRow(*row) if row else None
+
+
+INSERT_REVISION = """
+    INSERT INTO profile_revisions (account_id, revision, profile, screening_id, held, sentence)
+    VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+async def insert_profile_revision(
+    tx: Tx, account_id: int, revision: int, profile: Any, screening_id: int, *, held: bool, sentence: str
+) -> None:
+    """Keep one revision of a profile, shown or held."""
+    await tx.execute(INSERT_REVISION, account_id, revision, profile, screening_id, held, sentence)
+
+
+class RevisionRow(msgspec.Struct, frozen=True):
+    """One revision of a profile."""
+
+    profile: dict[str, Any]
+    screening_id: int
+    held: bool
+    sentence: str
+
+
+GET_REVISION = """
+    SELECT profile, screening_id, held, sentence FROM profile_revisions
+    WHERE account_id = $1 AND revision = $2
+"""
+
+
+async def get_profile_revision(tx: Tx, account_id: int, revision: int) -> RevisionRow | None:
+    """One revision, or None."""
+    row = await tx.fetchrow(GET_REVISION, account_id, revision)
+    return RevisionRow(*row) if row else None
+
+
+UPDATE_REVISION_SHOWN = """
+    UPDATE profile_revisions SET held = false WHERE account_id = $1 AND revision = $2
+"""
+
+
+async def update_revision_shown(tx: Tx, account_id: int, revision: int) -> None:
+    """Note that a held revision was let through."""
+    await tx.execute(UPDATE_REVISION_SHOWN, account_id, revision)
+
+
+UPDATE_PROFILE = """
+    UPDATE accounts SET display_name = $2, note = $3, note_html = $4, fields = $5, emojis = $6,
+           avatar_file = $7, avatar_static_file = $8, header_file = $9, header_static_file = $10,
+           avatar_description = $11, header_description = $12, revision = $13, screening_id = $14,
+           held_revision = NULL
+    WHERE id = $1
+"""
+
+
+async def update_profile(tx: Tx, account_id: int, *values: Any) -> None:
+    """Show a revision; `values` are the columns of UPDATE_PROFILE after the id, in order."""
+    await tx.execute(UPDATE_PROFILE, account_id, *values)
+
+
+UPDATE_HELD_REVISION = """UPDATE accounts SET held_revision = $2 WHERE id = $1"""
+
+
+async def update_held_revision(tx: Tx, account_id: int, revision: int | None) -> None:
+    """Remember which revision waits for a decision, or that none does."""
+    await tx.execute(UPDATE_HELD_REVISION, account_id, revision)
+
+
+UPDATE_FLAGS = """
+    UPDATE accounts SET bot = coalesce($2, bot), locked = coalesce($3, locked),
+           discoverable = coalesce($4, discoverable), indexable = coalesce($5, indexable),
+           hide_collections = coalesce($6, hide_collections), show_media = coalesce($7, show_media),
+           show_media_replies = coalesce($8, show_media_replies), show_featured = coalesce($9, show_featured),
+           attribution_domains = coalesce($10, attribution_domains)
+    WHERE id = $1
+"""
+
+
+async def update_flags(tx: Tx, account_id: int, flags: Sequence[bool | None], sites: list[str] | None) -> None:
+    """Set the switches that are not None: bot, locked, discoverable, indexable, hide_collections, show_media,
+    show_media_replies, show_featured; and the attribution domains."""
+    await tx.execute(UPDATE_FLAGS, account_id, *flags, sites)
+
+
+UPDATE_STATE = """
+    UPDATE accounts SET state = $2::account_state,
+           suspended_at = CASE WHEN $2 = 'suspended' THEN now() END
+    WHERE id = $1 AND state <> $2::account_state
+    RETURNING id
+"""
+
+
+async def update_state(tx: Tx, account_id: int, state: str) -> bool:
+    """Set the state; False when it was that already, or there is no such account."""
+    return await tx.fetchval(UPDATE_STATE, account_id, state) is not None
+
+
+UPDATE_ROLE = """UPDATE accounts SET role = $2 WHERE id = $1 AND role <> $2"""
+
+
+async def update_role(tx: Tx, account_id: int, role: str) -> None:
+    """Set the badge."""
+    await tx.execute(UPDATE_ROLE, account_id, role)
+
+
+UPDATE_MERGE_ON_READ = """
+    UPDATE accounts SET merge_on_read = $2 WHERE id = $1 AND merge_on_read <> $2
+"""
+
+
+async def update_merge_on_read(tx: Tx, account_id: int, merge: bool) -> None:
+    """Set whether posts are merged into home timelines when they are read."""
+    await tx.execute(UPDATE_MERGE_ON_READ, account_id, merge)
+
+
+UPDATE_COUNTERS = """
+    UPDATE account_stats SET statuses_count = greatest(statuses_count + $2, 0),
+           followers_count = greatest(followers_count + $3, 0),
+           following_count = greatest(following_count + $4, 0),
+           last_status_at = greatest(last_status_at, date_trunc('day', $5::timestamptz, 'UTC'))
+    WHERE account_id = $1
+"""
+
+
+async def update_counters(
+    tx: Tx, account_id: int, statuses: int, followers: int, following: int, posted_at: datetime | None
+) -> None:
+    """Add to the counters, and note the day of the last post."""
+    await tx.execute(UPDATE_COUNTERS, account_id, statuses, followers, following, posted_at)
+
+
+class FactsRow(msgspec.Struct, frozen=True):
+    """What screening is told about an author."""
+
+    created_at: datetime
+    domain: str | None
+    role: str
+    statuses_count: int
+    followers_count: int
+    following_count: int
+
+
+GET_FACTS = """
+    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
+           coalesce(s.following_count, 0)
+    FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id WHERE a.id = $1
+"""
+
+
+async def get_facts(tx: Tx, account_id: int) -> FactsRow | None:
+    """Facts about one account, or None."""
+    row = await tx.fetchrow(GET_FACTS, account_id)
+    return FactsRow(*row) if row else None
+
+
+COUNT_INSTANCE = """
+    SELECT count(*), coalesce(sum(s.statuses_count), 0)::bigint,
+           count(*) FILTER (WHERE s.last_status_at > $1), count(*) FILTER (WHERE s.last_status_at > $2)
+    FROM accounts a JOIN account_stats s ON s.account_id = a.id
+    WHERE a.domain IS NULL AND a.state IN ('active', 'limited')
+"""
+
+
+async def count_local(tx: Tx, month_ago: datetime, half_year_ago: datetime) -> tuple[int, int, int, int]:
+    """Members, their statuses, and how many of them posted since each of the two times."""
+    row = await tx.fetchrow(COUNT_INSTANCE, month_ago, half_year_ago)
+    return (row[0], row[1], row[2], row[3]) if row else (0, 0, 0, 0)
+
+
+COUNT_REGISTRATIONS = """
+    SELECT count(*) FROM accounts WHERE domain IS NULL AND id >= $1 AND id < $2
+"""
+
+
+async def count_registrations(tx: Tx, first_id: int, until_id: int) -> int:
+    """How many members joined between two times, given as ids."""
+    return int(await tx.fetchval(COUNT_REGISTRATIONS, first_id, until_id))
+
+
+# Jumps from one domain to the next in the index instead of reading every account.
+LIST_DOMAINS = """
+    WITH RECURSIVE step AS (
+        (SELECT domain FROM accounts WHERE domain IS NOT NULL ORDER BY domain LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.domain FROM accounts a WHERE a.domain > step.domain ORDER BY a.domain LIMIT 1)
+        FROM step WHERE step.domain IS NOT NULL
+    )
+    SELECT domain FROM step WHERE domain IS NOT NULL
+"""
+
+
+async def list_domains(tx: Tx) -> list[str]:
+    """Every other domain that accounts are known from."""
+    return [row[0] for row in await tx.fetch(LIST_DOMAINS)]
