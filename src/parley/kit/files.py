@@ -142,7 +142,7 @@ async def _chunks(result: Any) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
-def open_files(settings: Settings) -> FileStore:
+def open_file_store(settings: Settings) -> FileStore:
     """The instance's file store, as `settings.media_store` says; makes the folders when they are missing."""
     from obstore.store import LocalStore, from_url
 
