@@ -117,7 +117,17 @@ class LiveServer:
     def account(self, name: str, *, role: str = "member") -> Any:
         """Make an account that may sign in at once with PASSWORD."""
         return self.parley(
-            *("account", "create", name, "--email", f"{name}@example.org", "--password", PASSWORD, "--role", role)
+            *(
+                "account",
+                "create",
+                name,
+                "--email",
+                f"{name}@example.org",
+                "--password",
+                PASSWORD,
+                "--role",
+                role,
+            )
         )
 
     def token(self, name: str, *, scopes: str = "read write follow push") -> str:

@@ -147,7 +147,11 @@ def up() -> None:
             server.stop()
         raise fail(f"The database cannot be prepared: {error}") from error
     become_server(
-        dsn, run_worker=True, owns_database=server is not None, lock=lock, message=_welcome(settings, has_owner)
+        dsn,
+        run_worker=True,
+        owns_database=server is not None,
+        lock=lock,
+        message=_welcome(settings, has_owner),
     )
 
 
@@ -350,7 +354,11 @@ def policy_check(
 
     problems = screening.check_policy(folder or settings_or_exit().policy_dir or None)
     texts = [str(problem) for problem in problems]
-    show({"problems": texts}, as_json, "\n".join(texts) or "The policy is valid and all of its test cases pass.")
+    show(
+        {"problems": texts},
+        as_json,
+        "\n".join(texts) or "The policy is valid and all of its test cases pass.",
+    )
     if problems:
         raise typer.Exit(1)
 

@@ -24,8 +24,7 @@ from parley.social.events.facts import Fact
 
 log = logging.getLogger(__name__)
 
-LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
-}
+LISTENERS: dict[type[Fact], tuple[Job, ...]] = {}
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
 SCHEDULES: dict[Job, str] = {
@@ -33,8 +32,7 @@ SCHEDULES: dict[Job, str] = {
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
-JOBS: tuple[Job, ...] = (
-)
+JOBS: tuple[Job, ...] = ()
 """Jobs that rooms enqueue by name."""
 
 MAX_ATTEMPTS = 8

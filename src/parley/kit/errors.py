@@ -20,9 +20,7 @@ class ParleyError(Exception):
     status = 500
     default_text = "Something went wrong on our side. Please try again."
 
-    def __init__(
-        self, text: str | None = None, *, detail: str = "", extra: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, text: str | None = None, *, detail: str = "", extra: dict[str, Any] | None = None) -> None:
         self.text = text or self.default_text
         self.detail = detail
         self.extra = extra or {}
@@ -112,9 +110,7 @@ class Invalid(ParleyError):
             }
             if text is None:
                 text = "Validation failed: " + "; ".join(
-                    f"{name} {description}"
-                    for name, problems in self.fields.items()
-                    for _, description in problems
+                    f"{name} {description}" for name, problems in self.fields.items() for _, description in problems
                 )
         super().__init__(text, detail=detail, extra=merged)
 

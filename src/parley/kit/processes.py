@@ -66,7 +66,8 @@ def check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise AlreadyRunning(
-                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). Set PARLEY_PORT to another."
+                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). "
+                "Set PARLEY_PORT to another."
             ) from error
 
 

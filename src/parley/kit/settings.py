@@ -11,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -241,8 +242,9 @@ def _meanings() -> dict[str, str]:
         if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
     ).body
     found = {}
-    for field, doc in zip(body, body[1:], strict=False):
+    for field, doc in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            assert isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)
+            assert isinstance(doc, ast.Expr)
+            assert isinstance(doc.value, ast.Constant)
             found[field.target.id] = " ".join(str(doc.value.value).split())
     return found
