@@ -1,0 +1,93 @@
+"""Checks a policy whole: its files, and the tests that stand beside its clauses, rules and bank entries.
+
+This file must not change what is live.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from parley.screening.content import Content, Facts
+from parley.screening.documents import Case, Problem
+from parley.screening.judge import judge
+from parley.screening.policy import shipped_policy
+from parley.screening.reading import read_policy
+from parley.screening.ruleset import PolicyCase, Ruleset
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+"""The moment at which every test of a policy happens."""
+
+ORDINARY_MEMBER = Facts(now=NOW, account_age_days=10, published_statuses=10, followers=5, following=5)
+
+
+def check_policy(path: Path | str | None = None) -> list[Problem]:
+    """Return everything that is wrong with a policy: an empty list means that it may go live.
+
+    None stands for the shipped policy. Reads and compiles the files; if that is clean, runs every test in them.
+    """
+    ruleset, problems = read_policy(shipped_policy() if path is None else Path(path))
+    return problems if ruleset is None else run_cases(ruleset)
+
+
+def run_cases(ruleset: Ruleset) -> list[Problem]:
+    """Run every test of a ruleset and return those that fail, each with its file and line."""
+    failures: list[Problem] = []
+    for case in ruleset.cases:
+        message = _run_bank_case(ruleset, case) if case.bank else _run_case(ruleset, case.case)
+        if message:
+            failures.append(Problem(file=case.file, line=case.line, key=case.key, message=message))
+    return failures
+
+
+def case_facts(account: dict[str, bool | int | float | str]) -> Facts:
+    """Return the facts of a test's author: an ordinary member but for what the test says."""
+    facts: dict[str, Any] = msgspec.structs.asdict(ORDINARY_MEMBER) | account
+    return msgspec.convert(facts, Facts)
+
+
+def case_content(case: Case) -> Content:
+    """Return what a test posts."""
+    texts = dict(case.texts)
+    if case.text:
+        texts.setdefault("text", case.text)
+    return Content(
+        kind=case.kind,
+        texts=texts,
+        links=tuple(case.links),
+        mentions_count=case.mentions,
+        tags=tuple(case.tags),
+        media_count=case.media,
+    )
+
+
+def _run_case(ruleset: Ruleset, case: Case) -> str:
+    try:
+        facts = case_facts(case.account)
+    except msgspec.ValidationError as error:
+        return f"the account of test {case.name!r} is wrong: {error}."
+    verdict = judge(case_content(case), facts, ruleset=ruleset)
+    if verdict.degraded:
+        return f"test {case.name!r} could not be judged completely: {' '.join(verdict.because)}"
+    if verdict.outcome is case.expect:
+        return ""
+    why = " ".join(verdict.because) or "No rule fired."
+    return f"test {case.name!r} expects {case.expect}, but the verdict is {verdict.outcome}. {why}"
+
+
+def _run_bank_case(ruleset: Ruleset, case: PolicyCase) -> str:
+    text = case.case.text
+    if case.bank == "words":
+        content = Content(kind="status", texts={"text": text})
+    else:
+        content = Content(kind="status", links=(text,))
+    verdict = judge(content, ORDINARY_MEMBER, ruleset=ruleset)
+    found = [match for match in verdict.matches if match.bank == case.bank and match.entry == case.entry]
+    if case.must_match and not found:
+        return f"{text!r} should be found by {case.entry!r}, but is not. Widen the entry or correct the test."
+    if not case.must_match and found:
+        return f"{text!r} should not be found by {case.entry!r}, but {found[0].quote!r} is. Narrow it with unless."
+    return ""

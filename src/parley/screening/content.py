@@ -1,0 +1,68 @@
+"""What is judged: the content of one revision, and the facts about its author and setting.
+
+Plain frozen data with defaults, so that later signals can ask for more without a change in any caller.
+This file must not measure, decide or read anything.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["status", "poll", "media", "profile", "message"]
+Trust = Literal["new", "known", "trusted", "staff"]
+
+TRUST_LEVELS: tuple[Trust, ...] = ("new", "known", "trusted", "staff")
+KINDS: tuple[Kind, ...] = ("status", "poll", "media", "profile", "message")
+STAFF_ROLES = frozenset({"owner", "admin", "moderator"})
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """One revision of something that a person wrote, before anyone else sees it.
+
+    `texts` maps a field's name to its plain text (no HTML): `text`, `spoiler_text`, `poll_option_1`,
+    `description` (of media), `display_name`, `note`, `field_1_name`, `field_1_value` and so on.
+    `links` are the absolute URLs that the author wrote; links that stand bare in a text are found as well.
+    `media_types` are MIME types, one for each attachment, as far as they are known.
+    """
+
+    kind: Kind
+    texts: dict[str, str] = {}
+    links: tuple[str, ...] = ()
+    mentions_count: int = 0
+    tags: tuple[str, ...] = ()
+    media_count: int = 0
+    media_types: tuple[str, ...] = ()
+    language: str | None = None
+    has_poll: bool = False
+    sensitive: bool = False
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the server knows about the author and the setting at the moment of judging.
+
+    The defaults describe a stranger: a caller that leaves a fact out gets the more careful verdict.
+    `account_age_days` is counted since sign-up, or since this server first saw a remote account.
+    `published_statuses` counts what this server has published of the author. `trust` is derived from the
+    other facts by the policy's thresholds (`trust_level`) unless it is given here. `domain` is the home of a
+    remote author, None for a local one. `first_contact` says that somebody is addressed whom the author
+    has never exchanged posts with. `strikes` counts active strikes.
+    """
+
+    now: datetime
+    account_age_days: float = 0.0
+    published_statuses: int = 0
+    role: str = "member"
+    trust: Trust | None = None
+    local: bool = True
+    domain: str | None = None
+    visibility: str = "public"
+    is_edit: bool = False
+    is_reply: bool = False
+    first_contact: bool = False
+    followers: int = 0
+    following: int = 0
+    strikes: int = 0
+    posts_last_hour: int = 0

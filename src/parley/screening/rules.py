@@ -1,0 +1,118 @@
+"""Rules: CEL expressions over typed signals, compiled once and evaluated for every revision.
+
+CEL has no loops but its comprehensions, and those run under the runtime's budget. A rule that names a signal
+which does not exist, or compares a number with a text, is refused when the policy is loaded.
+This file must not know what any rule is for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from cel_expr_python import cel
+from msgspec import Struct
+
+from parley.screening.content import Kind
+from parley.screening.verdict import Outcome, SignalValue
+
+FieldType = Literal["bool", "int", "double", "string", "list"]
+MAX_EXPRESSION = 2000
+
+_TYPES = {
+    "bool": cel.Type.BOOL,
+    "int": cel.Type.INT,
+    "double": cel.Type.DOUBLE,
+    "string": cel.Type.STRING,
+    "list": cel.Type.List(cel.Type.STRING),
+}
+
+
+class RuleError(ValueError):
+    """An expression that cannot be used; the text says where and what is allowed."""
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One rule, ready to evaluate. `decides` is false for a BACKGROUND rule: it is only logged."""
+
+    id: str
+    version: int
+    title: str
+    kinds: frozenset[Kind]
+    when: str
+    program: Any
+    outcome: Outcome
+    clause: str | None
+    matches: str
+    because: str
+    labels: tuple[str, ...]
+    decides: bool
+
+
+class Expressions:
+    """Compiles and evaluates expressions over one set of declared signal values."""
+
+    def __init__(self, fields: Mapping[str, FieldType]) -> None:
+        self._fields = dict(fields)
+        self._environment = cel.NewEnv(variables={name: _TYPES[kind] for name, kind in fields.items()})
+
+    def compile(self, expression: str) -> Any:
+        """Return the compiled program, or raise `RuleError`."""
+        if len(expression) > MAX_EXPRESSION:
+            raise RuleError(f"the expression is longer than {MAX_EXPRESSION} characters. Make several rules of it.")
+        try:
+            program = self._environment.compile(expression)
+        except RuntimeError as error:
+            raise RuleError(self._explain(str(error))) from None
+        if program.return_type() != cel.Type.BOOL:
+            raise RuleError(f"the expression gives {program.return_type().name()}, but a rule needs true or false.")
+        return program
+
+    def activation(self, values: Mapping[str, SignalValue]) -> Any:
+        """Return the values in the form that `evaluate` takes; made once per revision."""
+        return self._environment.Activation(values)
+
+    def evaluate(self, program: Any, activation: Any) -> bool:
+        """Return whether the rule's condition holds; raises `RuleError` when it cannot be said."""
+        value = program.eval(activation)
+        result = value.plain_value()
+        if not isinstance(result, bool):
+            raise RuleError(str(result)[:200])
+        return result
+
+    def _explain(self, text: str) -> str:
+        text = re.sub(r"^\w+: ", "", text).split(" [INVALID_ARGUMENT]")[0]
+        first = re.split(r"\n(?=ERROR)", text)[0]
+        found = re.search(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?:\n|$)", first)
+        if not found:
+            return f"the expression cannot be compiled: {text[:200]}."
+        what = found.group(3).removesuffix(" (in container '')")
+        message = f"{what}, at character {found.group(2)} of the expression."
+        unknown = re.search(r"undeclared reference to '([^']+)'", what)
+        if unknown:
+            near = difflib.get_close_matches(unknown.group(1), self._fields, n=3, cutoff=0.5)
+            known = f"Did you mean {' or '.join(near)}?" if near else f"Signals: {', '.join(sorted(self._fields))}."
+            return f"{message} {known}"
+        if "no matching overload" in what and "double" in what and "int" in what:
+            return f"{message} Compare decimals with decimals (1.0) and whole numbers with whole numbers."
+        return message
+
+
+def fired(
+    rules: Sequence[Rule], expressions: Expressions, values: Mapping[str, SignalValue], kind: Kind
+) -> tuple[list[Rule], list[tuple[Rule, str]]]:
+    """Return the rules whose condition holds, and those that could not be evaluated with the reason."""
+    activation = expressions.activation(values)
+    true: list[Rule] = []
+    failed: list[tuple[Rule, str]] = []
+    for rule in rules:
+        if rule.kinds and kind not in rule.kinds:
+            continue
+        try:
+            if expressions.evaluate(rule.program, activation):
+                true.append(rule)
+        except Exception as error:
+            failed.append((rule, str(error)))
+    return true, failed
