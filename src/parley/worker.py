@@ -44,8 +44,8 @@ def job_table() -> dict[str, Job]:
     """Every job by the name under which it is queued: its function's name."""
     jobs: dict[str, Job] = {}
     for job in (*JOBS, *SCHEDULES, *(job for listeners in LISTENERS.values() for job in listeners)):
-        if jobs.setdefault(job.__name__, job) is not job:  # type: ignore[attr-defined]
-            raise RuntimeError(f"two jobs are called {job.__name__}")  # type: ignore[attr-defined]
+        if jobs.setdefault(job.__name__, job) is not job:
+            raise RuntimeError(f"two jobs are called {job.__name__}")
     jobs[DISPATCH] = dispatch_event
     return jobs
 
@@ -57,7 +57,7 @@ async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
     if listeners:
         async with instance.db.write() as tx:
             for job in listeners:
-                await enqueue(tx, job.__name__, payload["payload"])  # type: ignore[attr-defined]
+                await enqueue(tx, job.__name__, payload["payload"])
 
 
 async def run_worker(settings: Settings, dsn: str) -> None:
@@ -97,10 +97,10 @@ def _register(queuer: Any, instance: Instance) -> None:
 
         async def tick(_schedule: Any, job: Job = job) -> None:
             async with instance.db.write() as tx:
-                name = job.__name__  # type: ignore[attr-defined]
+                name = job.__name__
                 await enqueue(tx, name, {}, dedupe_key=name)
 
-        queuer.schedule(f"every_{job.__name__}", cron, accepts_context=False)(tick)  # type: ignore[attr-defined]
+        queuer.schedule(f"every_{job.__name__}", cron, accepts_context=False)(tick)
 
 
 async def run_due_jobs(instance: Instance) -> int:

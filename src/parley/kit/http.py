@@ -45,7 +45,7 @@ async def read_params(request: Request[Any, Any, Any]) -> dict[str, Any]:
     if request.method in ("GET", "HEAD"):
         return nest(pairs)
     kind = request.content_type[0]
-    if kind == RequestEncodingType.MULTIPART or kind == RequestEncodingType.URL_ENCODED:
+    if kind == RequestEncodingType.MULTI_PART or kind == RequestEncodingType.URL_ENCODED:
         try:
             form = await request.form()
         except (ValueError, ClientException) as error:
@@ -68,7 +68,7 @@ async def read_params(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     """The query string as name-value pairs in order."""
-    raw = cast(bytes, request.scope.get("query_string", b""))
+    raw = request.scope.get("query_string", b"")
     if not raw:
         return []
     try:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from parley.kit.db import Database
-from parley.kit.files import FileStore, open_files
+from parley.kit.files import FileStore, open_file_store
 from parley.kit.live import Live
 from parley.kit.settings import Settings
 
@@ -34,7 +34,7 @@ async def open_instance(settings: Settings, dsn: str) -> AsyncIterator[Instance]
     try:
         await live.open()
         try:
-            yield Instance(settings=settings, db=db, files=open_files(settings), live=live)
+            yield Instance(settings=settings, db=db, files=open_file_store(settings), live=live)
         finally:
             await live.close()
     finally:
