@@ -18,21 +18,32 @@ from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, enqueue, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
+from parley.safety.jobs import keep_evidence_files
 from parley.social.events import facts
 from parley.social.events.actions import DISPATCH, make_event_partitions
 from parley.social.events.facts import Fact
+from parley.social.graph.jobs import (
+    answer_waiting_requests,
+    choose_fan_out,
+    expire_mutes,
+    leave_blocked_domain,
+)
 
 log = logging.getLogger(__name__)
 
-LISTENERS: dict[type[Fact], tuple[Job, ...]] = {}
+LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
+    facts.Followed: (choose_fan_out,),
+    facts.AccountUnlocked: (answer_waiting_requests,),
+}
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
 SCHEDULES: dict[Job, str] = {
     make_event_partitions: "17 3 * * *",
+    expire_mutes: "* * * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (keep_evidence_files, leave_blocked_domain)
 """Jobs that rooms enqueue by name."""
 
 MAX_ATTEMPTS = 8

@@ -1,7 +1,8 @@
 """Files: named objects in a folder or in any S3-compatible store, through obstore. Knows no table.
 
-Two areas that never mix: what may be served (`FileStore` itself, below `media/`) and what members sent and
-nobody has cleaned yet (`FileStore.uploads`, which no route reads). A file is written whole or not at all.
+Three areas that never mix: what may be served (`FileStore` itself, below `media/`), what members sent and nobody
+has cleaned yet (`FileStore.uploads`) and copies of what was reported (`FileStore.evidence`); no route reads the
+latter two. A file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 """How many bytes are read at a time."""
+
+AREAS = ("media", "uploads", "evidence")
+"""Folder or prefix of each area, the served one first."""
 
 NAME_BITS = 192
 _NAME = re.compile(r"[0-9a-z]{2}/[0-9a-z]{2}/[A-Za-z0-9_-]{22,64}\.[a-z0-9]{2,5}")
@@ -47,11 +51,12 @@ def is_file_name(name: str) -> bool:
 
 
 class FileStore:
-    """One area of the store. `uploads` is the area of raw uploads (None on that area itself)."""
+    """One area of the store. `uploads` and `evidence` are the other two (None on those areas themselves)."""
 
-    def __init__(self, store: Any, uploads: FileStore | None = None) -> None:
+    def __init__(self, store: Any, uploads: FileStore | None = None, evidence: FileStore | None = None) -> None:
         self._store = store
         self._uploads = uploads
+        self._evidence = evidence
 
     @property
     def uploads(self) -> FileStore:
@@ -59,6 +64,13 @@ class FileStore:
         if self._uploads is None:
             raise RuntimeError("the area of raw uploads has no such area of its own")
         return self._uploads
+
+    @property
+    def evidence(self) -> FileStore:
+        """The area of copies that outlive what they were made of; no route serves it."""
+        if self._evidence is None:
+            raise RuntimeError("this area of the store has no area of evidence")
+        return self._evidence
 
     async def put(self, name: str, content: bytes | Path) -> None:
         """Write a file from memory, or from a path in parts of 5 MiB. Atomic; replaces what was there."""
@@ -148,10 +160,11 @@ def open_file_store(settings: Settings) -> FileStore:
 
     if settings.media_store:
         base = settings.media_store.rstrip("/")
-        return FileStore(from_url(base + "/media"), FileStore(from_url(base + "/uploads")))
+        served, *others = (from_url(f"{base}/{name}") for name in AREAS)
+        return FileStore(served, *map(FileStore, others))
     areas = []
-    for name in ("media", "uploads"):
+    for name in AREAS:
         folder = settings.path(name)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         areas.append(LocalStore(folder, automatic_cleanup=True))
-    return FileStore(areas[0], FileStore(areas[1]))
+    return FileStore(areas[0], *map(FileStore, areas[1:]))

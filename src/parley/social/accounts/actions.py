@@ -18,7 +18,7 @@ from parley.social.accounts.profiles import Profile, ProfileChange
 from parley.social.accounts.reads import find_addresses, get_own_account, get_screening_facts
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.events.actions import record
-from parley.social.events.facts import ProfileUpdated
+from parley.social.events.facts import AccountUnlocked, ProfileUpdated
 from parley.social.verdicts.actions import Screened, Subject, screen
 
 State = Literal["pending", "active", "limited", "suspended", "deleted"]
@@ -110,6 +110,8 @@ async def update_profile(tx: Tx, settings: Settings, viewer: Viewer, change: Pro
     before = msgspec.convert(row.held or row.profile, Profile)
     typed = profiles.with_changes(before, change)
     await _apply_switches(tx, viewer.account_id, change)
+    if change.locked is False:
+        await record(tx, AccountUnlocked(account_id=viewer.account_id))
     if _words(typed) != _words(before):
         profile = await _render(tx, settings, typed)
         revision = row.newest_revision + 1

@@ -34,6 +34,10 @@ class ProfileUpdated(Fact, frozen=True):
     held: bool = False
 
 
+class AccountUnlocked(Fact, frozen=True):
+    """The account approves its followers no longer: those who wait may follow."""
+
+
 class SecurityChanged(Fact, frozen=True):
     """`what`: password_changed, email_changed, otp_enabled, otp_disabled, passkey_added, passkey_removed, signed_in..."""
 

@@ -88,9 +88,7 @@ async def follow_account(
         return await get_relationship(tx, viewer, target_id)
     if await store_blocks.has_block_either(tx, viewer.account_id, target_id):
         raise Forbidden
-    if target.domain is not None and await store_blocks.has_domain_block(
-        tx, viewer.account_id, target.domain
-    ):
+    if target.domain is not None and await store_blocks.has_domain_block(tx, viewer.account_id, target.domain):
         raise Forbidden
     source = await _known_account(tx, viewer.account_id)
     _check_follow_limit(source)
@@ -242,9 +240,7 @@ async def unmute_account(tx: Tx, viewer: Viewer, target_id: int) -> Relationship
 async def expire_due_mutes(tx: Tx, *, limit: int = 500) -> int:
     """Lift mutes whose time is over, as if their owners had; returns how many. Called by a job."""
     ended = await store_blocks.delete_expired_mutes(tx, now(), limit)
-    facts: list[Fact] = [
-        Unmuted(account_id=account_id, target_id=target_id) for account_id, target_id in ended
-    ]
+    facts: list[Fact] = [Unmuted(account_id=account_id, target_id=target_id) for account_id, target_id in ended]
     for fact in facts:
         await record(tx, fact)
     return len(ended)

@@ -43,7 +43,7 @@ async def choose_fan_out(instance: Instance, payload: dict[str, Any]) -> None:
 
 
 async def answer_waiting_requests(instance: Instance, payload: dict[str, Any]) -> None:
-    """On ProfileUpdated: when the account approves its followers no longer, those who wait may follow.
+    """On AccountUnlocked: the account approves its followers no longer, so those who wait may follow.
 
     People whom moderators limited keep waiting. Payload: `account_id`.
     """

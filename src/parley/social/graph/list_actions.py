@@ -22,9 +22,7 @@ def _check_title(title: str) -> str:
     if not text:
         raise Invalid(fields={"title": [("ERR_BLANK", "can't be blank")]})
     if len(text) > MOST_TITLE_CHARACTERS:
-        raise Invalid(
-            fields={"title": [("ERR_TOO_LONG", f"is longer than {MOST_TITLE_CHARACTERS} characters")]}
-        )
+        raise Invalid(fields={"title": [("ERR_TOO_LONG", f"is longer than {MOST_TITLE_CHARACTERS} characters")]})
     return text
 
 

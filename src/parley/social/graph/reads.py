@@ -99,9 +99,7 @@ async def get_relationships(
         return []
     domains = {account.domain for account in accounts.values() if account.domain is not None}
     shunned = (
-        await store_blocks.list_blocked_domains_among(tx, viewer.account_id, sorted(domains))
-        if domains
-        else set()
+        await store_blocks.list_blocked_domains_among(tx, viewer.account_id, sorted(domains)) if domains else set()
     )
     rows = await store.list_relationships(tx, viewer.account_id, known, now())
     return [_present(row, accounts[row.id], shunned) for row in rows]
@@ -246,27 +244,19 @@ async def suggest_accounts(tx: Tx, viewer: Viewer, *, limit: int = 40) -> list[S
     """
     recent = await store.list_recently_followed_ids(tx, viewer.account_id, FRIENDS_ASKED)
     friends = await get_account_views(tx, recent)
-    asked = [
-        friend.id
-        for friend in friends.values()
-        if friend.state in SHOWN_STATES and not friend.hide_collections
-    ]
+    asked = [friend.id for friend in friends.values() if friend.state in SHOWN_STATES and not friend.hide_collections]
     if not asked:
         return []
-    found = await store.list_friends_of_friends(
-        tx, viewer.account_id, asked, FOLLOWS_OF_EACH_FRIEND, limit * 2
-    )
+    found = await store.list_friends_of_friends(tx, viewer.account_id, asked, FOLLOWS_OF_EACH_FRIEND, limit * 2)
     accounts = await list_accounts(tx, viewer, found)
     fit = [account for account in accounts if account.discoverable and account.state == "active"]
     domains = {account.domain for account in fit if account.domain is not None}
     shunned = (
-        await store_blocks.list_blocked_domains_among(tx, viewer.account_id, sorted(domains))
-        if domains
-        else set()
+        await store_blocks.list_blocked_domains_among(tx, viewer.account_id, sorted(domains)) if domains else set()
     )
-    return [
-        SuggestionView(account, ("friends_of_friends",)) for account in fit if account.domain not in shunned
-    ][:limit]
+    return [SuggestionView(account, ("friends_of_friends",)) for account in fit if account.domain not in shunned][
+        :limit
+    ]
 
 
 # ---- lists ---------------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""Tell the moderators: https://docs.joinmastodon.org/methods/reports/"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, post
+
+from parley.api.access import need_viewer
+from parley.api.entities.reports import report_entity
+from parley.kit.http import instance_of, parse
+from parley.kit.ids import parse_id
+from parley.safety.reports import file_report
+from parley.safety.views import NewReport
+
+
+class ReportForm(msgspec.Struct):
+    """A report as clients send it; `account_id` is required."""
+
+    account_id: str
+    status_ids: list[str] = []
+    comment: str = ""
+    forward: bool = False
+    category: str | None = None
+    rule_ids: list[str] = []
+
+
+@post("/api/v1/reports", scope="write:reports", status_code=200)
+async def create_report(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """File a report."""
+    form = await parse(request, ReportForm)
+    instance = instance_of(request)
+    new = NewReport(
+        account_id=parse_id(form.account_id),
+        status_ids=tuple(parse_id(text) for text in form.status_ids),
+        comment=form.comment,
+        category=form.category or None,
+        rule_ids=tuple(form.rule_ids),
+        forward=form.forward,
+    )
+    async with instance.db.write() as tx:
+        view = await file_report(tx, instance.settings, need_viewer(request), new)
+    return report_entity(view, instance.settings)
+
+
+routes = [create_report]
