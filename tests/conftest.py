@@ -77,6 +77,23 @@ async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
         await admin.close()
 
 
+@contextmanager
+def own_database(postgres: str) -> Iterator[str]:
+    """An empty database that is not migrated, for tests that start whole instances."""
+    name = f"test_{secrets.token_hex(6)}"
+
+    async def run(statement: str) -> None:
+        connection = await connect(postgres)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run(f"CREATE DATABASE {name}"))
+    try:
+        yield _database(postgres, name)
+    finally:
+        asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 async def dsn(postgres: str, template: str) -> AsyncIterator[str]:
     """The address of this test's own database."""

