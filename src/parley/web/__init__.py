@@ -1,0 +1,1 @@
+"""DOOR: our own pages, server-rendered; every one works without JavaScript."""
