@@ -21,6 +21,7 @@ from parley.social.media.results import Result, Task
 
 MAX_OUTPUT = 2**30
 """Bytes of the largest file that may be written."""
+BROKEN = "This file is broken or incomplete. Open and save it again with another program, then retry."
 TOO_MUCH_MEMORY = "This file needs too much memory to be opened. Make it smaller and try again."
 
 CLONE_NEWUSER = 0x10000000
@@ -76,9 +77,12 @@ def main() -> int:
     try:
         result = clean(task)
     except Invalid as error:
-        result = Result(error=error.text)
+        cause = error.__cause__
+        result = Result(error=error.text, detail=f"{type(cause).__name__}: {cause}"[:300] if cause else "")
     except MemoryError:
         result = Result(error=TOO_MUCH_MEMORY)
+    except Exception as error:  # A library's own fault on a strange file is that file's fault.
+        result = Result(error=BROKEN, detail=f"{type(error).__name__}: {error}"[:300])
     os.write(answer, msgspec.json.encode(result))
     return 0
 

@@ -177,9 +177,7 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         if "srgb" in ImageCms.getProfileDescription(source).lower():
             return picture
         target = "RGBA" if picture.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(
-            picture, source, ImageCms.createProfile("sRGB"), outputMode=target
-        )
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=target)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return picture  # An unusable profile says nothing about the colours.
     return picture if converted is None else converted
@@ -204,13 +202,9 @@ def hash_of(picture: Image.Image) -> str:
     """The blurhash of a picture, computed from at most 32 x 32 pixels."""
     import blurhash
 
-    small = opaque(
-        picture.resize((32, 32)) if picture.mode != "P" else picture.convert("RGBA").resize((32, 32))
-    )
+    small = opaque(picture.resize((32, 32)) if picture.mode != "P" else picture.convert("RGBA").resize((32, 32)))
     raw = small.tobytes()
-    rows = [
-        [[raw[at], raw[at + 1], raw[at + 2]] for at in range(row * 96, row * 96 + 96, 3)] for row in range(32)
-    ]
+    rows = [[[raw[at], raw[at + 1], raw[at + 2]] for at in range(row * 96, row * 96 + 96, 3)] for row in range(32)]
     return str(blurhash.encode(rows, 4, 3))
 
 
@@ -245,9 +239,7 @@ def _write_still(picture: Image.Image, name: str, folder: Path) -> FileMade:
     return write(picture, name, "jpg", folder, quality=85, optimize=True, progressive=True)
 
 
-def _write_best(
-    picture: Image.Image, source: Format, folder: Path, *, lossless: bool, same: bool
-) -> FileMade:
+def _write_best(picture: Image.Image, source: Format, folder: Path, *, lossless: bool, same: bool) -> FileMade:
     """Keep the kind of file where every client shows it; `same`: no pixel changed since it was decoded."""
     if source is WEBP:
         return write(picture, "file", "webp", folder, quality=90, lossless=lossless)
@@ -288,9 +280,7 @@ def _clean_animation(picture: Image.Image, folder: Path) -> Result:
     return Result(type="gifv", file=made, preview=preview, meta=meta, blurhash=hash_of(first))
 
 
-def _write_moving(
-    picture: Image.Image, source: Format, folder: Path, shape: Any
-) -> tuple[FileMade, FileMade]:
+def _write_moving(picture: Image.Image, source: Format, folder: Path, shape: Any) -> tuple[FileMade, FileMade]:
     """The animation frame by frame through `shape`, as GIF or WebP, and its first frame."""
     frames: list[Image.Image] = []
     lasting: list[int] = []

@@ -6,6 +6,7 @@ At most two run at once in one process of the server; a third waits its turn.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import signal
@@ -15,9 +16,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from parley.social.media.decode import TOO_MUCH_MEMORY
+from parley.kit.files import new_file_name
+from parley.kit.instance import Instance
+from parley.social.media.decode import BROKEN, TOO_MUCH_MEMORY
 from parley.social.media.formats import Format
-from parley.social.media.results import Purpose, Result, Task
+from parley.social.media.results import MIME_TYPES, FileMade, Purpose, Result, Task
+from parley.social.media.store_files import FileRow
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,6 @@ RECORDING_MEMORY = 3 * 2**30
 RECORDING_SECONDS = 900
 MAX_ANSWER = 256 * 1024
 TOO_SLOW = "This file takes too long to be opened. Make it smaller or shorter and try again."
-REFUSED = "This file is broken or incomplete. Open and save it again with another program, then retry."
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -94,17 +97,32 @@ async def _read(process: asyncio.subprocess.Process) -> bytes:
 def _judge(task: Task, answer: bytes, code: int) -> Result:
     if code == 0:
         try:
-            return msgspec.json.decode(answer, type=Result)
+            result = msgspec.json.decode(answer, type=Result)
         except msgspec.DecodeError:
             log.warning("decoding a %s file gave no answer", task.format)
-            return Result(error=REFUSED)
+            return Result(error=BROKEN)
+        if result.error is not None:
+            log.info("a %s file was refused: %s (%r)", task.format, result.error, result.detail)
+        return result
     log.warning("decoding a %s file ended with %s", task.format, code)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return Result(error=TOO_SLOW)
-    return Result(error=TOO_MUCH_MEMORY if code == -signal.SIGABRT else REFUSED)
+    return Result(error=TOO_MUCH_MEMORY if code == -signal.SIGABRT else BROKEN)
 
 
 def _environment() -> dict[str, str]:
     """The child's whole environment: no settings, no secrets."""
     kept = {name: os.environ[name] for name in ("PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept}
+
+
+async def store_made(instance: Instance, made: FileMade, folder: Path) -> FileRow:
+    """Store one file that the decoding process made, under an unguessable name; it is not served yet."""
+    path = made.path_in(folder)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    name = new_file_name(made.extension)
+    await instance.files.put(name, path)
+    return FileRow(name, MIME_TYPES[made.extension], path.stat().st_size, digest.digest())

@@ -49,7 +49,7 @@ DECODERS = (
 )
 """The only decoders that a hostile file can reach."""
 
-BITEXACT: int = Flags.bitexact.value
+BITEXACT: Any = Flags.bitexact.value
 """No word about the program that wrote a file."""
 
 COPIED_VIDEO = {"mp4": {"h264"}, "webm": {"vp8", "vp9", "av1"}}
@@ -118,9 +118,7 @@ def _check_duration(source: Any) -> None:
 class _Track:
     """One track on its way into the new file: its packets are copied, or decoded and encoded anew."""
 
-    def __init__(
-        self, target: Any, source: Any, *, encoder: str | None, size: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, target: Any, source: Any, *, encoder: str | None, size: tuple[int, int] | None = None) -> None:
         self.target = target
         self.encoder = encoder
         self.size = size
@@ -146,7 +144,6 @@ class _Track:
         self.out.codec_context.time_base = Fraction(1, 90_000)
         self.out.codec_context.thread_count = 2
         source.codec_context.thread_count = 2
-        self.rotated = False
 
     def take(self, packet: Any) -> None:
         """Pass one packet on; raises Invalid when the recording turns out to be too long."""
@@ -166,10 +163,6 @@ class _Track:
 
     def _encode(self, frame: Any) -> None:
         if self.size is not None:
-            if not self.rotated:
-                self.rotated = True
-                if frame.rotation:
-                    self.out.set_display_rotation(frame.rotation)
             frame = frame.reformat(width=self.size[0], height=self.size[1], format="yuv420p")
             frame.pict_type = 0
         self.target.mux(self.out.encode(frame))
@@ -184,6 +177,12 @@ class _Track:
                 self.target.mux(one)
 
 
+def _rotation_of(path: Path, expected: Format) -> int:
+    """How the first frame asks to be turned, in degrees; the header of a new file must say it before any frame."""
+    with open_recording(path, expected) as source:
+        return int(next(source.decode(video=0)).rotation)
+
+
 def _frame_rate(stream: Any) -> Fraction | None:
     """Frames per second, within what makes sense."""
     rate = stream.average_rate or stream.guessed_rate
@@ -191,9 +190,7 @@ def _frame_rate(stream: Any) -> Fraction | None:
 
 
 def _open_target(path: Path, extension: str) -> Any:
-    target: Any = av.open(
-        str(path), "w", format=MUXERS[extension], container_options=MUXER_OPTIONS.get(extension, {})
-    )
+    target: Any = av.open(str(path), "w", format=MUXERS[extension], container_options=MUXER_OPTIONS.get(extension, {}))
     target.flags = target.flags | BITEXACT
     return target
 
@@ -205,15 +202,19 @@ def _copy_video(source: Any, video: Any, audio: Any, expected: Format, folder: P
     extension = "webm" if expected is WEBM and codec in COPIED_VIDEO["webm"] else "mp4"
     plain = context.pix_fmt in ("yuv420p", "yuvj420p") and context.width * context.height <= MAX_AREA
     size: tuple[int, int] | None = None
+    rotation = 0
     if not plain or codec not in COPIED_VIDEO[extension]:
         extension = "mp4"
         size = _even(fit_area((context.width, context.height), CONVERTED_AREA))
         seconds = float(source.duration or 0) / av.time_base
         if seconds * float(_frame_rate(video) or 30) * size[0] * size[1] > MAX_CONVERTED_PIXELS:
             raise Invalid(TOO_SLOW)
+        rotation = _rotation_of(Path(source.name), expected)
     made = FileMade(f"file.{extension}", extension)
     with _open_target(made.path_in(folder), extension) as target:
         tracks = {video.index: _Track(target, video, encoder="libx264" if size else None, size=size)}
+        if rotation:
+            tracks[video.index].out.set_display_rotation(rotation)
         if audio is not None:
             tracks[audio.index] = _Track(target, audio, encoder=_sound_encoder(audio, extension))
         _run(source, tracks, [stream for stream in (video, audio) if stream is not None])

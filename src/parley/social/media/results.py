@@ -43,6 +43,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The cleaned file, or `error`: one sentence for the member."""
 
     error: str | None = None
+    detail: str = ""
+    """For the log alone: what the decoding library said."""
     type: str = "unknown"
     """image, gifv, video or audio"""
     file: FileMade | None = None

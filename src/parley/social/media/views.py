@@ -24,3 +24,22 @@ class MediaView(msgspec.Struct, frozen=True, kw_only=True):
     meta: dict[str, Any]
     blurhash: str | None
     description: str
+    held: bool = False
+    """The owner alone learns that the newest description waits for a decision; it is shown to the owner only."""
+    held_sentence: str = ""
+
+
+class FileView(msgspec.Struct, frozen=True):
+    """A stored file as it is served. `etag` is derived from its content."""
+
+    name: str
+    mime_type: str
+    size: int
+    etag: str
+
+
+class PictureFiles(msgspec.Struct, frozen=True):
+    """A stored profile picture or emoji: its name below media/ and that of the version that does not move."""
+
+    file: str
+    static_file: str

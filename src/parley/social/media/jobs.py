@@ -1,0 +1,153 @@
+"""Work on media after the request: cleaning uploads, deleting what nobody uses. Every job may run twice."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from parley.kit.clock import now
+from parley.kit.errors import Invalid, NotFound
+from parley.kit.instance import Instance
+from parley.kit.live import Message, publish
+from parley.social.media import store, store_files
+from parley.social.media.actions import remove_media
+from parley.social.media.formats import sniff
+from parley.social.media.process import decode, store_made
+from parley.social.media.results import Purpose, Result
+from parley.social.media.store import MediaRow
+
+log = logging.getLogger(__name__)
+
+ORPHAN_AGE = timedelta(hours=24)
+LOST_UPLOAD_AGE = timedelta(days=3)
+BATCH = 200
+LOST = "The upload was lost on its way. Please send the file again."
+
+
+async def process_media(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: clean an attachment's raw upload and its raw thumbnail, and publish `media` when it is done.
+
+    A file that cannot be used ends as `failed` with a sentence; only a fault of this machine raises.
+    """
+    media_id = int(payload["media_id"])
+    async with instance.db.read() as tx:
+        row = (await store.list_media(tx, [media_id])).get(media_id)
+    if row is None:
+        return
+    if row.state == "processing" and row.upload_file is not None:
+        await _process_file(instance, row, row.upload_file)
+    async with instance.db.read() as tx:
+        row = (await store.list_media(tx, [media_id])).get(media_id)
+    if row is not None and row.state == "ready" and row.upload_thumbnail is not None:
+        await _process_thumbnail(instance, row, row.upload_thumbnail)
+
+
+async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+        folder = Path(name)
+        result = await _decode(instance, upload, "attachment", folder)
+        if result.error is not None or result.file is None:
+            await _fail(instance, row, result.error or LOST)
+            return
+        file = await store_made(instance, result.file, folder)
+        preview = await store_made(instance, result.preview, folder) if result.preview else None
+    made = [one for one in (file, preview) if one is not None]
+    async with instance.db.write() as tx:
+        current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
+        wanted = current is not None and current.upload_file == upload
+        if wanted:
+            for one in made:
+                await store_files.insert_file(tx, one, account_id=row.account_id)
+            await store.update_ready(
+                tx,
+                row.id,
+                result.type,
+                (file.name, file.content_hash, file.mime_type, file.size_bytes),
+                result.meta,
+                blurhash=result.blurhash,
+                preview=preview.name if preview else None,
+            )
+            await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
+    if not wanted:  # Deleted, or done by another run of this job, while it was decoded.
+        await _delete_bytes(instance, [one.name for one in made])
+    await instance.files.uploads.delete(upload)
+
+
+async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+        folder = Path(name)
+        result = await _decode(instance, upload, "thumbnail", folder)
+        made = await store_made(instance, result.file, folder) if result.file else None
+    async with instance.db.write() as tx:
+        current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
+        wanted = current is not None and current.upload_thumbnail == upload
+        if current is not None and wanted:
+            # A thumbnail that cannot be used leaves the one that was made from the file.
+            preview, meta, blurhash = current.preview_file, current.meta, current.blurhash
+            if made is not None:
+                await store_files.insert_file(tx, made, account_id=row.account_id)
+                preview, blurhash = made.name, result.blurhash
+                meta = {**meta, "small": result.meta["small"]}
+            await store.update_preview(tx, row.id, preview, meta, blurhash=blurhash)
+            await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
+            if made is not None and current.preview_file is not None:
+                await store_files.delete_files(tx, [current.preview_file])
+    if wanted and made is not None and row.preview_file is not None:
+        await _delete_bytes(instance, [row.preview_file])
+    elif not wanted and made is not None:
+        await _delete_bytes(instance, [made.name])
+    await instance.files.uploads.delete(upload)
+
+
+async def _decode(instance: Instance, upload: str, purpose: Purpose, folder: Path) -> Result:
+    raw = folder / "upload"
+    try:
+        await instance.files.uploads.save_to(upload, raw)
+    except NotFound:
+        return Result(error=LOST)
+    try:
+        with raw.open("rb") as file:
+            expected = sniff(file.read(4096))
+    except Invalid as error:
+        return Result(error=error.text)
+    return await decode(raw, expected, purpose, folder)
+
+
+async def _fail(instance: Instance, row: MediaRow, error: str) -> None:
+    log.info("media %s of account %s failed: %s", row.id, row.account_id, error)
+    async with instance.db.write() as tx:
+        await store.update_failed(tx, row.id, error)
+        await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
+    for name in row.upload_names:
+        await instance.files.uploads.delete(name)
+
+
+async def delete_stored_files(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: delete the bytes of files that are served no more (`names`) and of raw `uploads`."""
+    await _delete_bytes(instance, payload.get("names", []))
+    for name in payload.get("uploads", []):
+        await instance.files.uploads.delete(name)
+
+
+async def _delete_bytes(instance: Instance, names: list[str]) -> None:
+    for name in names:
+        await instance.files.delete(name)
+
+
+async def delete_orphans(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, hourly: delete attachments that no post took within a day, and raw uploads that nobody waits for."""
+    while True:
+        async with instance.db.write() as tx:
+            ids = await store.list_orphans(tx, now() - ORPHAN_AGE, BATCH)
+            await remove_media(tx, list((await store.list_media(tx, ids)).values()))
+        if len(ids) < BATCH:
+            break
+    names = await instance.files.uploads.list_older(now() - LOST_UPLOAD_AGE)
+    async with instance.db.read() as tx:
+        known = await store.list_known_uploads(tx, names)
+    for name in names:
+        if name not in known:
+            await instance.files.uploads.delete(name)

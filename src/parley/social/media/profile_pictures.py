@@ -1,0 +1,65 @@
+"""Profile pictures and custom emoji: cleaned while their owner waits, in the same decoding process.
+
+The files are stored and served at once; whoever asked for them puts their names into a profile or an emoji, or
+gives them to `remove_files` when that fails or when they are replaced.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from parley.kit.errors import Invalid
+from parley.kit.instance import Instance
+from parley.kit.limits import bucket_of, count_try
+from parley.kit.uploads import Upload
+from parley.social.media import store_files
+from parley.social.media.actions import picture_inspector
+from parley.social.media.decode import BROKEN
+from parley.social.media.formats import MAX_EMOJI_BYTES, sniff
+from parley.social.media.process import decode, store_made
+from parley.social.media.results import Purpose
+from parley.social.media.views import PictureFiles
+
+MOST = 30
+PER = timedelta(minutes=30)
+
+
+async def store_profile_picture(
+    instance: Instance, kind: Literal["avatar", "header"], upload: Upload, *, account_id: int
+) -> PictureFiles:
+    """Clean and store an avatar (400 x 400 pixels) or header (1500 x 500), cut around its middle.
+
+    Raises Invalid with a sentence when the picture cannot be used, RateLimited beyond 30 in half an hour.
+    """
+    await count_try(instance.db, instance.settings, bucket_of("profile_picture", account_id), MOST, PER)
+    return await _store(instance, kind, upload, account_id)
+
+
+async def store_emoji_picture(instance: Instance, upload: Upload) -> PictureFiles:
+    """Clean and store an emoji of at most 256 x 256 pixels, with its transparency and movement."""
+    if upload.size > MAX_EMOJI_BYTES:
+        raise Invalid(f"Validation failed: an emoji may have at most {MAX_EMOJI_BYTES // 1024} KiB.")
+    return await _store(instance, "emoji", upload, None)
+
+
+async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_id: int | None) -> PictureFiles:
+    if upload.size == 0:
+        raise Invalid("Validation failed: the file is empty.")
+    if upload.size > picture_inspector(instance.settings)(purpose, upload.head):
+        raise Invalid("Validation failed: this picture is too large.")
+    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+        folder = Path(name)
+        result = await decode(upload.path, sniff(upload.head), purpose, folder)
+        if result.error is not None or result.file is None or result.preview is None:
+            raise Invalid(result.error or BROKEN)
+        file = await store_made(instance, result.file, folder)
+        still = file
+        if result.preview != result.file:
+            still = await store_made(instance, result.preview, folder)
+    async with instance.db.write() as tx:
+        for one in dict.fromkeys((file, still)):
+            await store_files.insert_file(tx, one, account_id=account_id)
+    return PictureFiles(file.name, still.name)

@@ -1,0 +1,84 @@
+"""What may be seen of media: by their owner alone until a post carries them; the post decides after that."""
+
+from __future__ import annotations
+
+from parley.kit.db import Tx
+from parley.kit.errors import Invalid, NotFound
+from parley.kit.files import is_file_name
+from parley.social.accounts.views import Viewer
+from parley.social.media import store, store_files
+from parley.social.media.store import MediaRow
+from parley.social.media.views import FileView, MediaView
+
+MAX_ATTACHMENTS = 4
+
+
+def view_of(row: MediaRow, *, for_owner: bool) -> MediaView:
+    """An attachment's view; a held description is part of the owner's own view alone."""
+    meta = dict(row.meta)
+    if row.focus_x is not None and row.focus_y is not None:
+        meta["focus"] = {"x": row.focus_x, "y": row.focus_y}
+    held = for_owner and row.held_description is not None
+    return MediaView(
+        id=row.id,
+        account_id=row.account_id,
+        type=row.type,
+        state=row.state,
+        error=row.error,
+        file=row.file,
+        preview_file=row.preview_file,
+        remote_url=row.remote_url,
+        mime_type=row.mime_type,
+        meta=meta,
+        blurhash=row.blurhash,
+        description=row.held_description or "" if held else row.description,
+        held=held,
+        held_sentence=row.held_sentence or "" if held else "",
+    )
+
+
+async def get_media(tx: Tx, viewer: Viewer, media_id: int) -> MediaView:
+    """One of the viewer's own attachments; raises NotFound for anybody else's."""
+    row = (await store.list_media(tx, [media_id])).get(media_id)
+    if row is None or row.account_id != viewer.account_id:
+        raise NotFound
+    return view_of(row, for_owner=True)
+
+
+async def get_media_views(tx: Tx, ids: list[int]) -> dict[int, MediaView]:
+    """Attachments by id as readers of their posts see them; the caller has checked that the post may be seen."""
+    if not ids:
+        return {}
+    rows = await store.list_media(tx, ids)
+    return {media_id: view_of(row, for_owner=False) for media_id, row in rows.items()}
+
+
+def check_attachable(
+    rows: dict[int, MediaRow], account_id: int, ids: list[int], *, allowed: tuple[int | None, int | None]
+) -> None:
+    """Raise Invalid unless all of `ids` can go on one post together.
+
+    `allowed` is the (status, scheduled status) that may carry them already.
+    """
+    if len(set(ids)) != len(ids):
+        raise Invalid("Validation failed: the same file is attached twice.")
+    if len(ids) > MAX_ATTACHMENTS:
+        raise Invalid(f"Validation failed: at most {MAX_ATTACHMENTS} files can be attached.")
+    for media_id in ids:
+        row = rows.get(media_id)
+        if row is None or row.account_id != account_id:
+            raise Invalid("Validation failed: a file was not found. Upload it again.")
+        if row.status_id not in (None, allowed[0]) or row.scheduled_status_id not in (None, allowed[1]):
+            raise Invalid("Validation failed: a file is already part of another post. Upload it again.")
+        if row.state == "failed":
+            raise Invalid(f"Validation failed: a file could not be used. {row.error}")
+    if len(ids) > 1 and any(rows[media_id].type in ("video", "audio") for media_id in ids):
+        raise Invalid("Validation failed: a video or sound must be the only file of a post.")
+
+
+async def get_file(tx: Tx, name: str) -> FileView:
+    """A file that may be served, by its unguessable name; raises NotFound."""
+    row = await store_files.get_file(tx, name) if is_file_name(name) else None
+    if row is None:
+        raise NotFound
+    return FileView(row.name, row.mime_type, row.size_bytes, f'"{row.content_hash.hex()[:32]}"')
