@@ -1,0 +1,123 @@
+"""Reports: taken in, and kept with evidence that nobody can take away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from parley.kit.settings import Settings
+from parley.safety.evidence import hash_evidence
+from tests.conftest import World, open_world
+from tests.oracle import assert_matches
+
+
+async def _report(world: World, who: str, whom: str, **params: Any) -> Any:
+    target = await world.account(whom)
+    return await (await world.client(who)).post("/api/v1/reports", json={"account_id": str(target), **params})
+
+
+async def _evidence(world: World, report_id: str) -> dict[str, Any]:
+    async with world.instance.db.read() as tx:
+        row = await tx.fetchrow("SELECT evidence, evidence_sha256 FROM reports WHERE id = $1", int(report_id))
+    assert hash_evidence(row["evidence"]) == row["evidence_sha256"]
+    return row["evidence"]
+
+
+async def test_a_report_is_stored_and_answered_in_its_shape(world: World) -> None:
+    status = await world.post("spam_sam", "buy my pills")
+    answer = await _report(
+        world, "alice", "spam_sam", status_ids=[status["id"]], comment="spam", category="spam", forward=True
+    )
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    assert_matches(report, "Report")
+    assert report["action_taken"] is False
+    assert (report["category"], report["comment"], report["forwarded"]) == ("spam", "spam", True)
+    assert report["status_ids"] == [status["id"]]
+    assert report["target_account"]["acct"] == "spam_sam"
+    async with world.instance.db.read() as tx:
+        fact = await tx.fetchval("SELECT payload FROM events WHERE type = 'ReportFiled'")
+    assert fact == {
+        "account_id": world.ids["alice"],
+        "report_id": int(report["id"]),
+        "target_id": world.ids["spam_sam"],
+    }
+
+
+async def test_evidence_survives_an_edit_and_a_deletion(world: World) -> None:
+    status = await world.post("spam_sam", "I said a thing", spoiler_text="beware")
+    report = (await _report(world, "alice", "spam_sam", status_ids=[status["id"]])).json()
+    author = await world.client("spam_sam")
+    edited = await author.put(f"/api/v1/statuses/{status['id']}", json={"status": "I said nothing"})
+    assert edited.status_code == 200
+    assert (await author.delete(f"/api/v1/statuses/{status['id']}")).status_code == 200
+    await world.run_jobs()
+    assert (await world.anonymous.get(f"/api/v1/statuses/{status['id']}")).status_code == 404
+    evidence = await _evidence(world, report["id"])
+    kept = evidence["statuses"][0]
+    assert (kept["text"], kept["spoiler_text"], kept["revision"]) == ("I said a thing", "beware", 1)
+    assert "I said a thing" in kept["html"]
+    assert evidence["account"]["acct"] == "spam_sam"
+    again = (await _report(world, "alice", "spam_sam")).json()
+    assert (await _evidence(world, again["id"]))["statuses"] == []
+
+
+async def test_statuses_must_be_the_accounts_own_and_visible_to_the_reporter(world: World) -> None:
+    others = await world.post("bob", "not sam")
+    private = await world.post("spam_sam", "for followers", visibility="private")
+    for status_id in (others["id"], private["id"], "12345", "x"):
+        answer = await _report(world, "alice", "spam_sam", status_ids=[status_id])
+        assert answer.status_code == 404, status_id
+    await world.follow("alice", "spam_sam")
+    assert (await _report(world, "alice", "spam_sam", status_ids=[private["id"]])).status_code == 200
+
+
+async def test_a_direct_message_can_be_reported_by_its_receiver_alone(world: World) -> None:
+    await world.account("alice")
+    message = await world.post("spam_sam", "@alice you will regret this", visibility="direct")
+    assert (await _report(world, "bob", "spam_sam", status_ids=[message["id"]])).status_code == 404
+    report = (await _report(world, "alice", "spam_sam", status_ids=[message["id"]])).json()
+    assert (await _evidence(world, report["id"]))["statuses"][0]["visibility"] == "direct"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"comment": "x" * 1001},
+        {"category": "boring"},
+        {"rule_ids": ["no such rule"]},
+        {"status_ids": [str(number) for number in range(1, 102)]},
+    ],
+)
+async def test_a_wrong_report_is_refused_with_a_sentence(world: World, wrong: dict[str, Any]) -> None:
+    answer = await _report(world, "alice", "spam_sam", **wrong)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("Validation failed: ")
+
+
+async def test_rules_make_a_report_a_violation(world: World) -> None:
+    rules = (await world.anonymous.get("/api/v1/instance/rules")).json()
+    assert rules
+    answer = await _report(world, "alice", "spam_sam", rule_ids=[rules[0]["id"]], category="spam")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["category"], answer.json()["rule_ids"]) == ("violation", [rules[0]["id"]])
+    assert (await _report(world, "alice", "spam_sam")).json()["category"] == "other"
+
+
+async def test_nobody_reports_themselves_or_nobody(world: World) -> None:
+    assert (await _report(world, "alice", "alice")).status_code == 403
+    client = await world.client("alice")
+    assert (await client.post("/api/v1/reports", json={"account_id": "12345"})).status_code == 404
+    assert (await client.post("/api/v1/reports", json={})).status_code == 422
+
+
+async def test_reports_are_rate_limited(settings: Settings, dsn: str) -> None:
+    async with open_world(msgspec.structs.replace(settings, rate_limits="on"), dsn) as world:
+        for _ in range(30):
+            assert (await _report(world, "alice", "spam_sam")).status_code == 200
+        answer = await _report(world, "alice", "spam_sam")
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await _report(world, "bob", "spam_sam")).status_code == 200
