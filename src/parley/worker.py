@@ -28,22 +28,25 @@ from parley.social.graph.jobs import (
     expire_mutes,
     leave_blocked_domain,
 )
+from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
 
 log = logging.getLogger(__name__)
 
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
+    facts.MediaUploaded: (process_media,),
     facts.Followed: (choose_fan_out,),
     facts.AccountUnlocked: (answer_waiting_requests,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
 SCHEDULES: dict[Job, str] = {
+    delete_orphans: "41 * * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
-JOBS: tuple[Job, ...] = (keep_evidence_files, leave_blocked_domain)
+JOBS: tuple[Job, ...] = (delete_stored_files, keep_evidence_files, leave_blocked_domain)
 """Jobs that rooms enqueue by name."""
 
 MAX_ATTEMPTS = 8

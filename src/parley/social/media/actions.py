@@ -34,6 +34,9 @@ MAX_UPLOADS = 60
 UPLOADS_PER = timedelta(minutes=30)
 MIB = 2**20
 
+BYTES_KEPT = timedelta(hours=1)
+"""How long bytes outlive their right to be served, so that a report in flight can still keep its evidence."""
+
 Focus = tuple[float, float]
 
 
@@ -211,7 +214,7 @@ async def update_media(
         await store.update_focus(tx, media_id, focus)
     if thumbnail is not None:
         if row.upload_thumbnail is not None:
-            await enqueue(tx, "delete_stored_files", {"names": [], "uploads": [row.upload_thumbnail]})
+            await enqueue(tx, "delete_stored_files", {"uploads": [row.upload_thumbnail]})
         await store.update_upload_thumbnail(tx, media_id, thumbnail)
         await enqueue(tx, "process_media", {"media_id": media_id})
     return await get_media(tx, viewer, media_id)
@@ -317,10 +320,12 @@ async def remove_media(tx: Tx, rows: list[MediaRow]) -> None:
 
 
 async def remove_files(tx: Tx, names: list[str], *, uploads: list[str] | None = None) -> None:
-    """Serve these files no more, and delete their bytes once `tx` has committed."""
-    if names or uploads:
-        await store_files.delete_files(tx, names)
-        await enqueue(tx, "delete_stored_files", {"names": names, "uploads": uploads or []})
+    """Serve these files no more. Raw uploads go at once; what was served is deleted a little later."""
+    await store_files.delete_files(tx, names)
+    if names:
+        await enqueue(tx, "delete_stored_files", {"names": names}, after=BYTES_KEPT)
+    if uploads:
+        await enqueue(tx, "delete_stored_files", {"uploads": uploads})
 
 
 async def hide_media(tx: Tx, ids: list[int], *, hidden: bool) -> None:
