@@ -8,4 +8,4 @@ CREATE TABLE status_search (
     words tsvector NOT NULL
 );
 CREATE INDEX status_search_words ON status_search USING gin (words);
-CREATE INDEX status_search_account ON status_search (account_id, status_id);
+CREATE INDEX status_search_account ON status_search (account_id, status_id DESC);
