@@ -192,6 +192,11 @@ async def keep_thumbnail(instance: Instance, viewer: Viewer, thumbnail: Upload) 
     return await _keep_raw(instance, thumbnail)
 
 
+async def drop_thumbnail(instance: Instance, name: str) -> None:
+    """Forget a thumbnail that `keep_thumbnail` stored and that nothing took."""
+    await instance.files.uploads.delete(name)
+
+
 async def update_media(
     tx: Tx,
     viewer: Viewer,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import is_file_name
+from parley.kit.instance import Instance
+from parley.kit.live import Message
 from parley.social.accounts.views import Viewer
 from parley.social.media import store, store_files
 from parley.social.media.store import MediaRow
@@ -43,6 +47,29 @@ async def get_media(tx: Tx, viewer: Viewer, media_id: int) -> MediaView:
     if row is None or row.account_id != viewer.account_id:
         raise NotFound
     return view_of(row, for_owner=True)
+
+
+async def wait_until_processed(instance: Instance, viewer: Viewer, media_id: int, *, seconds: float) -> MediaView:
+    """The viewer's attachment once it is ready or has failed, or as it is when `seconds` have passed."""
+    changed = asyncio.Event()
+
+    def hear(message: Message) -> None:
+        if message.topic == "resync" or (message.topic == "media" and media_id in message.ids):
+            changed.set()
+
+    deadline = asyncio.get_running_loop().time() + seconds
+    with instance.live.subscribed(hear):
+        while True:
+            changed.clear()
+            async with instance.db.read() as tx:
+                view = await get_media(tx, viewer, media_id)
+            if view.state != "processing":
+                return view
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return view
 
 
 async def get_media_views(tx: Tx, ids: list[int]) -> dict[int, MediaView]:
