@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -208,10 +209,7 @@ def work() -> None:
     if not settings.database_url:
         raise fail("`parley work` needs PARLEY_DATABASE_URL; `parley up` runs everything with the embedded database.")
     _need_schema(settings)
-    from parley.worker import run_worker
-
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(run_worker(settings, settings.database_url))
+    os.execv(sys.executable, [sys.executable, "-m", "parley.worker"])
 
 
 def _need_schema(settings: Settings) -> None:

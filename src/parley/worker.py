@@ -144,8 +144,10 @@ def main() -> None:
     """Entry point of the worker process: `python -m parley.worker` (or `parley work`)."""
     settings = load_settings()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    end_with_parent()
-    asyncio.run(run_worker(settings, os.environ.get(DSN) or settings.database_url))
+    dsn = os.environ.get(DSN)
+    if dsn:
+        end_with_parent()  # the watcher started us
+    asyncio.run(run_worker(settings, dsn or settings.database_url))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def become_server(dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[s
         os.set_inheritable(lock.fileno(), True)
         environment[LOCK_FD] = str(lock.fileno())
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "parley.kit.processes"], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", "parley.kit.processes"], environment)
 
 
 class WorkerProcess:
