@@ -15,7 +15,7 @@ import msgspec
 
 from parley import screening
 from parley.kit.instance import Instance, open_instance
-from parley.kit.jobs import Job, enqueue, queue_of
+from parley.kit.jobs import Job, delete_job_log, enqueue, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import keep_evidence_files
@@ -40,6 +40,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
 SCHEDULES: dict[Job, str] = {
+    delete_job_log: "23 3 * * *",
     delete_orphans: "41 * * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
@@ -88,7 +89,12 @@ async def run_worker(settings: Settings, dsn: str) -> None:
             loop.add_signal_handler(name, queuer.shutdown.set)
         log.info("worker: ready")
         with contextlib.suppress(asyncio.CancelledError):
-            await queuer.run(dequeue_timeout=DEQUEUE_EVERY, batch_size=10, max_concurrent_tasks=40)
+            await queuer.run(
+                dequeue_timeout=DEQUEUE_EVERY,
+                batch_size=10,
+                max_concurrent_tasks=40,
+                log_aggregation_interval=timedelta(),
+            )
 
 
 def _register(queuer: Any, instance: Instance) -> None:

@@ -37,6 +37,18 @@ def queue_of(tx: Any) -> Any:
     return Queries(AsyncpgDriver(tx), environment, queue, schedule)
 
 
+DELETE_OLD_LOG = """
+    DELETE FROM pgqueuer_log
+    WHERE created < now() - CASE WHEN status = 'successful' THEN interval '1 day' ELSE interval '30 days' END
+"""
+
+
+async def delete_job_log(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, daily: forget what the queue noted of jobs that ran: a day after success, a month after a failure."""
+    async with instance.db.write() as tx:
+        await tx.execute(DELETE_OLD_LOG)
+
+
 async def enqueue(
     tx: Tx,
     name: str,
