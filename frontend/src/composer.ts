@@ -79,6 +79,8 @@ class Composer {
     this.attachments?.replaceChildren();
     this.form.querySelectorAll<HTMLDetailsElement>("details[open]").forEach((part) => (part.open = false));
     this.form.querySelector(".problem")?.remove();
+    const key = this.form.querySelector<HTMLInputElement>("input[name=idempotency_key]");
+    if (key) key.defaultValue = key.value = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
     this.count();
     say("Posted.", true);
   }

@@ -10,9 +10,12 @@ export function startLive(): void {
   const timeline = new Timeline(list);
   const source = new EventSource(address);
   source.addEventListener("status", (event) => timeline.arrive(event.data));
+  source.addEventListener("change", (event) => timeline.change(event.data));
   source.addEventListener("gone", (event) => timeline.remove(event.data));
   source.addEventListener("unread", (event) => showUnread(event.data));
   window.addEventListener("pagehide", () => source.close());
+  // A post that this page has sent may arrive both ways.
+  document.body.addEventListener("htmx:afterSwap", () => timeline.dropDoubles());
 }
 
 class Timeline {
@@ -25,10 +28,8 @@ class Timeline {
   }
 
   arrive(html: string): void {
-    const template = document.createElement("template");
-    template.innerHTML = html.trim();
-    const status = template.content.firstElementChild;
-    if (!(status instanceof HTMLElement) || document.getElementById(status.id)) return;
+    const status = parse(html);
+    if (!status || document.getElementById(status.id)) return;
     if (this.waiting.some((other) => other.id === status.id)) return;
     this.waiting.unshift(status);
     const name = status.querySelector(".name")?.textContent?.trim() ?? "someone";
@@ -37,10 +38,28 @@ class Timeline {
     else this.showButton();
   }
 
+  change(html: string): void {
+    const status = parse(html);
+    const old = status && document.getElementById(status.id);
+    if (!status || !old) return;
+    old.replaceWith(status);
+    htmx.process(status);
+  }
+
+  dropDoubles(): void {
+    const seen = new Set<string>();
+    this.list.querySelectorAll<HTMLElement>(".status[id]").forEach((status) => {
+      if (seen.has(status.id)) status.remove();
+      seen.add(status.id);
+    });
+  }
+
   remove(id: string): void {
-    document.querySelectorAll(`[data-status="${CSS.escape(id)}"]`).forEach((node) => node.remove());
-    const index = this.waiting.findIndex((status) => status.dataset.status === id);
-    if (index >= 0) this.waiting.splice(index, 1);
+    const isGone = (status: HTMLElement) => status.dataset.status === id || status.id === `status-${id}`;
+    document.querySelectorAll<HTMLElement>(".status").forEach((status) => {
+      if (isGone(status)) status.remove();
+    });
+    this.waiting.splice(0, Infinity, ...this.waiting.filter((status) => !isGone(status)));
     this.showButton();
   }
 
@@ -67,6 +86,13 @@ class Timeline {
     holder.hidden = many === 0;
     this.button.textContent = many === 1 ? "1 new post" : `${many} new posts`;
   }
+}
+
+function parse(html: string): HTMLElement | null {
+  const template = document.createElement("template");
+  template.innerHTML = html.trim();
+  const status = template.content.firstElementChild;
+  return status instanceof HTMLElement ? status : null;
 }
 
 function showUnread(count: string): void {

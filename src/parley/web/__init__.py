@@ -1,1 +1,1 @@
-"""DOOR: our own pages, server-rendered; every one works without JavaScript."""
+"""DOOR: our pages for members, rendered on the server and made quicker by a little TypeScript."""

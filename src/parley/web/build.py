@@ -109,7 +109,7 @@ def _run(command: list[str], sentence: str, node: _Node) -> None:
     path = os.pathsep.join([str(Path(node.node).parent), os.environ.get("PATH", "")])
     try:
         # The command is made of our own constants, never of anything a user typed.
-        done = subprocess.run(command, cwd=FRONTEND, env={**os.environ, "PATH": path}, stdout=sys.stderr)  # noqa: S603
+        done = subprocess.run(command, cwd=FRONTEND, env={**os.environ, "PATH": path}, stdout=sys.stderr)
     except OSError as problem:
         raise BuildError(f"{sentence} ({problem})") from problem
     if done.returncode != 0:

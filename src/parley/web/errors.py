@@ -1,0 +1,61 @@
+"""How the pages show an error: a page with a sentence, a line in the corner for htmx, a redirect to sign in.
+
+`parley.main` decides what an exception means; here it only gets its looks.
+"""
+
+from __future__ import annotations
+
+from litestar.response import Response
+
+from parley.kit.errors import Invalid, NotFound, ParleyError
+from parley.social.verdicts.actions import Rejection, keep_rejection
+from parley.web.pages import redirect, render, render_fragment
+from parley.web.visits import AnyRequest, SignInNeeded, Visit, sign_in_path, visit_of
+
+TITLES = {
+    400: "That could not be understood",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "Not like this",
+    409: "Somebody was faster",
+    410: "Deleted",
+    413: "Too large",
+    422: "That does not work yet",
+    429: "Slow down a little",
+    500: "Our mistake",
+    503: "One moment",
+}
+MISSING = "There is no such page, or it is not for you to see. It may have been moved or deleted."
+
+
+async def render_error(request: AnyRequest, error: ParleyError) -> Response[str]:
+    """The answer to a request whose handler raised `error`."""
+    visit = await visit_of(request)
+    if isinstance(error, SignInNeeded) and not visit.is_fragment:
+        return redirect(visit, sign_in_path(visit))
+    text = MISSING if isinstance(error, NotFound) and error.text == NotFound.default_text else error.text
+    if visit.is_fragment:
+        answer = await render_fragment(visit, "toast.html", status=error.status, text=text)
+        answer.headers.update({"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
+        return answer
+    title = TITLES.get(error.status, "Something went wrong")
+    return await render(visit, "error.html", status=error.status, title=title, text=text, status_code=error.status)
+
+
+async def keep_refusal(visit: Visit, error: ParleyError) -> None:
+    """Put a refusal by screening on record when a form shows it instead of an error page."""
+    if isinstance(error, Rejection):
+        await keep_rejection(visit.instance.db, error)
+
+
+def wrong_fields(error: ParleyError) -> dict[str, list[str]]:
+    """What is wrong with each field of a form, as sentences to show beside it."""
+    if not isinstance(error, Invalid):
+        return {}
+    return {name: [f"{_words(name)} {text}." for _, text in problems] for name, problems in error.fields.items()}
+
+
+def _words(name: str) -> str:
+    """`sign_up_reason` as `Sign up reason`."""
+    return name.replace("_", " ").capitalize()

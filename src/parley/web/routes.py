@@ -1,0 +1,49 @@
+"""Every route of the pages. The router in front of them checks each form's anti-forgery token."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+
+from parley.web import (
+    about,
+    compose,
+    consent,
+    home,
+    lists,
+    live,
+    notifications,
+    people,
+    profiles,
+    search,
+    security,
+    settings,
+    sign_in,
+    sign_up,
+    statuses,
+)
+from parley.web.assets import static_routes
+from parley.web.visits import check_forgery
+
+_PAGES = (
+    about,
+    compose,
+    consent,
+    home,
+    lists,
+    live,
+    notifications,
+    people,
+    search,
+    security,
+    settings,
+    sign_in,
+    sign_up,
+    statuses,
+    profiles,
+)
+
+web_routes: list[ControllerRouterHandler] = [
+    *static_routes(),
+    Router("/", route_handlers=[route for page in _PAGES for route in page.routes], before_request=check_forgery),
+]
