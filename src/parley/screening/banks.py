@@ -194,7 +194,7 @@ def parent_domains(host: str) -> list[str]:
 
 def read_link(written: str, *, bare: bool = False) -> Link:
     """Parse a link by the WHATWG rules. Never raises: what cannot be parsed has no host and is misleading."""
-    cleaned = _DEFANGED_DOT.sub(".", written)
+    cleaned = _DEFANGED_DOT.sub(".", written.encode("utf-8", "replace").decode())
     if cleaned[:4].lower() == "hxxp":
         cleaned = "http" + cleaned[4:]
     if "://" not in cleaned[:12] and (bare or cleaned[:4].lower() == "www."):

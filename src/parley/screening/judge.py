@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
-from parley.screening.content import STAFF_ROLES, Content, Facts, Trust
+from parley.screening.content import STAFF_ROLES, Content, Facts, Kind, Trust
 from parley.screening.documents import FailModes, Limits, TrustThresholds
 from parley.screening.explain import author_sentence, rule_reason
 from parley.screening.policy import live_ruleset
@@ -44,7 +44,7 @@ def judge(content: Content, facts: Facts, *, ruleset: Ruleset | None = None) -> 
     )
     values, matches, broken = _measure(frame, ruleset)
     true, unknown = fired(ruleset.rules, ruleset.expressions, values, content.kind)
-    failures = [f"Not everything was looked at: {what}." for what in exceeded]
+    failures = [f"Not everything was looked at: {'; '.join(exceeded[:3])}."] if exceeded else []
     failures += [f"The signal {name!r} failed ({why})." for name, why in broken.items()]
     failures += [f"The rule {rule.id!r} could not be evaluated ({why})." for rule, why in unknown if rule.decides]
     modes = [_fail_modes(ruleset, name).mode(trust) for name in broken]
@@ -53,7 +53,7 @@ def judge(content: Content, facts: Facts, *, ruleset: Ruleset | None = None) -> 
     return _decide(content, ruleset, trust, values, matches, true, failures, modes, tuple(broken), started)
 
 
-def screen_failed(facts: Facts, error: BaseException) -> Verdict:
+def screen_failed(facts: Facts, error: BaseException, *, kind: Kind = "status") -> Verdict:
     """Return the verdict to use when `judge` itself raised: the fail mode for the author's trust.
 
     Works without a usable policy too. The error's text stays out of the verdict, for it may quote content.
@@ -71,7 +71,7 @@ def screen_failed(facts: Facts, error: BaseException) -> Verdict:
     hours = ruleset.head.review_hours if ruleset else 24
     return Verdict(
         outcome=outcome,
-        sentence=author_sentence(outcome, "status", None, hours, degraded=True),
+        sentence=author_sentence(outcome, kind, None, hours, degraded=True),
         because=(f"Screening failed ({type(error).__name__}). {_mode_reason(outcome, trust)}",),
         trust=trust,
         ruleset=ruleset.sha256 if ruleset else "",
@@ -92,9 +92,12 @@ def _within_limits(content: Content, limits: Limits) -> tuple[dict[str, str], li
     for name in names:
         text = content.texts[name]
         allowed = min(limits.text_characters, left)
+        if len(text) > allowed == 0:
+            exceeded.append(f"more than {limits.all_characters} characters in all")
+            break
         if len(text) > allowed:
             exceeded.append(f"{len(text)} characters in {name[:40]}, {allowed} allowed")
-            text = text[: allowed - allowed // 2] + "\n\n" + text[len(text) - allowed // 2 :] if allowed else ""
+            text = text[: allowed - allowed // 2] + "\n\n" + text[len(text) - allowed // 2 :]
         left = max(left - len(text), 0)
         texts[name] = text
     if len(content.links) > limits.links:

@@ -45,15 +45,18 @@ _SPACED_MAX = 60
 
 
 _FILLERS = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
+_STROKED = {ord(letter): plain for letter, plain in zip("øłđħŧƒıðəŋ", "oldhtfiden", strict=True)}
 _ENCLOSED = {first + offset: chr(ord("a") + offset) for first in (0x1F150, 0x1F170, 0x1F1E6) for offset in range(26)}
 
 
 @lru_cache(maxsize=1)
 def _removed() -> dict[int, str | int | None]:
-    """Every combining mark that NFKD would sort, every format character, every filler that shows nothing."""
-    points = chain(range(0x80, 0x20000), range(0xE0000, 0xE0200))
+    """Combining marks (which NFKD would sort), controls, format characters, fillers: all that shows nothing."""
+    points = chain(range(0x20000), range(0xE0000, 0xE0200))
     return {
-        point: None for point in points if point in _FILLERS or unicodedata.category(chr(point)) in ("Cf", "Me", "Mn")
+        point: None
+        for point in points
+        if point in _FILLERS or unicodedata.category(chr(point)) in ("Cc", "Cf", "Cs", "Me", "Mn")
     }
 
 
@@ -80,7 +83,7 @@ def _look_alikes() -> dict[int, str]:
         small = character.lower()
         if len(small) == 1 and small != character:
             lowered.setdefault(ord(small), latin.lower())
-    return lowered | table
+    return lowered | table | _STROKED
 
 
 def fold(text: str) -> str:
@@ -88,10 +91,11 @@ def fold(text: str) -> str:
 
     Marks are removed before NFKD as well as after it: sorting ten thousand of them takes quadratic time.
     """
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return text.lower()
     text = _PAIRED_FLAGS.sub(" ", text).translate(_prepared())
-    return unicodedata.normalize("NFKD", text).translate(_removed()).casefold()
+    unfolded = unicodedata.normalize("NFKD", text)[: 2 * len(text) + 32]  # One ligature can unfold to 18 letters.
+    return unfolded.translate(_removed()).casefold()
 
 
 def count_stacked_marks(text: str) -> int:
@@ -179,17 +183,17 @@ class _Word(Struct):
 def build_view(raw: str, vocabulary: Vocabulary) -> View:
     """Return the view of a text. Linear in its length; the caller caps the length."""
     words: list[_Word] = []
-    breaks = 0
-    end = 0
+    breaks = end = 0
+    ended = False
     for found in _CHUNK.finditer(raw):
-        if words and raw.count("\n", end, found.start()) > 1 and words[-1].text != BREAK:
-            words.append(_Word(BREAK, end, end))
-        chunk, start, end = found.group(), found.start(), found.end()
-        for text, disguised in _split_chunk(chunk, vocabulary):
-            words.append(_Word(text, start, end, disguised))
-        if _BREAK_AFTER.search(chunk[-6:]) and words and words[-1].text != BREAK:
+        chunk, start = found.group(), found.start()
+        ended = ended or raw.count("\n", end, start) > 1
+        if ended and words and chunk[0].isupper():  # "kill. yourself" is one sentence in disguise.
             words.append(_Word(BREAK, end, end))
             breaks += 1
+        end = found.end()
+        ended = _BREAK_AFTER.search(chunk[-6:]) is not None
+        words.extend(_Word(text, start, end, hidden) for text, hidden in _split_chunk(chunk, vocabulary))
     if breaks * 3 > len(words) and len(words) > 4:  # A full stop after each word is a disguise, not a sentence.
         words = [word for word in words if word.text != BREAK]
     return _assemble(raw, _join_spaced(words, vocabulary))
@@ -215,11 +219,13 @@ def _assemble(raw: str, words: list[_Word]) -> View:
 
 def _split_chunk(chunk: str, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
     """Return the words of one run of non-space characters, each with whether it was disguised."""
-    if chunk.isascii() and chunk.isalpha():
+    if chunk.isascii() and chunk.isalpha() and len(chunk) <= 10:
         return _known_forms(chunk.lower(), vocabulary)
     if _LINK.match(chunk):
         return [("http", False)]
     folded = fold(chunk.translate(_APOSTROPHES))
+    if not folded:
+        return []
     if "'" in folded:
         spelled = vocabulary.spellings.get(folded.strip(_EDGES))
         if spelled:
@@ -227,7 +233,7 @@ def _split_chunk(chunk: str, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
         folded = folded.replace("'", "")
     core = folded.strip(_EDGES)
     hidden = _was_hidden(chunk, core)
-    if core.isalpha() and core.isascii():
+    if core.isalpha() and core.isascii() and len(core) <= 10 and folded[0] != "#":
         return _mark(_known_forms(core, vocabulary), hidden)
     if folded[:1] == "@" and "@" not in folded[1:]:
         name = folded.rstrip(_EDGES)
@@ -242,6 +248,15 @@ def _split_chunk(chunk: str, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
     joined = "".join(parts)
     if len(parts) > 1 and 4 <= len(joined) <= vocabulary.longest and joined in vocabulary.words:
         return [(joined, True)]
+    if (
+        len(parts) == 1
+        and joined not in vocabulary.words
+        and 8 <= len(joined) <= _SPACED_MAX
+        and (folded[0] == "#" or len(joined) > 10)
+    ):
+        pieces = _segment(joined, vocabulary)
+        if pieces:  # A hashtag, or words without the spaces between them.
+            return [(word, True) for word, _, _ in pieces]
     if len(parts) <= 1 and not hidden:
         return [form for part in parts for form in _known_forms(part, vocabulary)]
     return _mark([form for part in parts for form in _known_forms(part, vocabulary)], hidden)
