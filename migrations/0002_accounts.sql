@@ -48,6 +48,7 @@ CREATE UNIQUE INDEX accounts_uri ON accounts (uri) WHERE uri IS NOT NULL;
 CREATE INDEX accounts_name_search ON accounts USING gin (to_tsvector('simple', username || ' ' || display_name));
 CREATE INDEX accounts_username_prefix ON accounts (lower(username) text_pattern_ops);
 CREATE INDEX accounts_directory ON accounts (id) WHERE discoverable AND state = 'active';
+CREATE INDEX accounts_staff ON accounts (id) WHERE role <> 'member';
 CREATE INDEX accounts_local ON accounts (id) WHERE domain IS NULL;
 CREATE INDEX accounts_domain ON accounts (domain) WHERE domain IS NOT NULL;
 
@@ -82,3 +83,16 @@ CREATE TABLE account_stats (
     last_status_at timestamptz                            -- midnight UTC: clients show the day, and HOT updates stay
 ) WITH (fillfactor = 70);
 CREATE INDEX account_stats_active ON account_stats (last_status_at DESC NULLS LAST, account_id DESC);
+
+-- What happened here, week by week: counted every hour from the events since the last count.
+CREATE TABLE activity_weeks (
+    week date PRIMARY KEY,                                -- its Monday
+    statuses bigint NOT NULL DEFAULT 0,
+    logins bigint NOT NULL DEFAULT 0,
+    registrations bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE activity_cursor (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    event_id bigint NOT NULL
+);
+INSERT INTO activity_cursor (event_id) VALUES (0);

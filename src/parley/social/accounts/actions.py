@@ -10,6 +10,7 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx, UniqueViolation, get_new_id
 from parley.kit.errors import Forbidden, Invalid, NotFound
+from parley.kit.live import Message, publish
 from parley.kit.settings import Settings
 from parley.screening import Facts
 from parley.social.accounts import profiles, store
@@ -80,7 +81,7 @@ async def create_account(tx: Tx, settings: Settings, new: NewAccount) -> int:
         raise _taken() from error
     sentence = screened.verdict.sentence if screened.held else ""
     await store.insert_profile_revision(tx, account_id, 1, shown, screened.id, held=False, sentence="")
-    if screened.held and profile != shown:
+    if screened.held:
         await store.insert_profile_revision(tx, account_id, 2, profile, screened.id, held=True, sentence=sentence)
         await store.update_held_revision(tx, account_id, 2)
     return account_id
@@ -193,8 +194,8 @@ async def decide_held_profile(tx: Tx, account_id: int, revision: int, *, publish
     held = await store.get_profile_revision(tx, account_id, revision)
     if row is None or held is None or row.held_revision != revision:
         raise NotFound
+    await store.update_revision_decided(tx, account_id, revision)
     if publish:
-        await store.update_revision_shown(tx, account_id, revision)
         await _show(tx, account_id, revision, msgspec.convert(held.profile, Profile), held.screening_id)
     else:
         await store.update_held_revision(tx, account_id, None)
@@ -211,7 +212,21 @@ async def set_account_state(tx: Tx, actor: Viewer | None, account_id: int, state
         own = actor.account_id == account_id
         if not (own and state == "deleted") and (own or not actor.is_staff):
             raise Forbidden
-    return await store.update_state(tx, account_id, state)
+    if not await store.update_state(tx, account_id, state):
+        return False
+    if state == "active":
+        await _show_first_profile(tx, account_id)
+    await publish(tx, Message("account_changed", account_ids=(account_id,)))
+    return True
+
+
+async def _show_first_profile(tx: Tx, account_id: int) -> None:
+    """Who lets an account in that was held at sign-up lets through what it was held for."""
+    first = await store.get_profile_revision(tx, account_id, 1)
+    held = await store.get_profile_revision(tx, account_id, 2)
+    # Both were stored at sign-up, so they share the one result of screening.
+    if first is not None and held is not None and held.held and held.screening_id == first.screening_id:
+        await decide_held_profile(tx, account_id, 2, publish=True)
 
 
 async def set_account_role(tx: Tx, account_id: int, role: str) -> None:

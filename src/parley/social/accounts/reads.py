@@ -8,8 +8,8 @@ object is returned while nothing changed, so that doors may keep what they made 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -165,6 +165,12 @@ async def get_account_id(tx: Tx, username: str, domain: str | None = None) -> in
     return rows[0].id if rows else None
 
 
+async def has_held_profile(tx: Tx, account_id: int) -> bool:
+    """Whether a revision of the profile waits for a decision."""
+    view = (await get_account_views(tx, [account_id])).get(account_id)
+    return view is not None and view.held_revision is not None
+
+
 async def search_accounts(
     tx: Tx,
     viewer: Viewer | None,
@@ -278,6 +284,13 @@ async def list_peers(tx: Tx) -> list[str]:
     return await store.list_domains(tx)
 
 
-async def count_registrations(tx: Tx, weeks: Mapping[datetime, tuple[int, int]]) -> dict[datetime, int]:
-    """How many members joined in each week, given as its first id and the first id after it."""
-    return {week: await store.count_registrations(tx, first, until) for week, (first, until) in weeks.items()}
+async def get_contact(tx: Tx) -> AccountView | None:
+    """Whom to write to about this instance: the owner, or the admin who came first."""
+    ids = await store.list_staff_ids(tx)
+    views = await list_accounts(tx, None, ids)
+    return min(views, key=lambda view: (view.role != "owner", view.role != "admin", view.id), default=None)
+
+
+async def list_picture_files(tx: Tx, account_id: int) -> set[str]:
+    """Names of every avatar and header that the account shows or that waits for a decision."""
+    return await store.list_picture_files(tx, account_id)

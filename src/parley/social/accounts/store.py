@@ -263,14 +263,14 @@ async def get_profile_revision(tx: Tx, account_id: int, revision: int) -> Revisi
     return RevisionRow(*row) if row else None
 
 
-UPDATE_REVISION_SHOWN = """
+UPDATE_REVISION_DECIDED = """
     UPDATE profile_revisions SET held = false WHERE account_id = $1 AND revision = $2
 """
 
 
-async def update_revision_shown(tx: Tx, account_id: int, revision: int) -> None:
-    """Note that a held revision was let through."""
-    await tx.execute(UPDATE_REVISION_SHOWN, account_id, revision)
+async def update_revision_decided(tx: Tx, account_id: int, revision: int) -> None:
+    """Note that a held revision waits no longer."""
+    await tx.execute(UPDATE_REVISION_DECIDED, account_id, revision)
 
 
 UPDATE_PROFILE = """
@@ -396,14 +396,28 @@ async def count_local(tx: Tx, month_ago: datetime, half_year_ago: datetime) -> t
     return (row[0], row[1], row[2], row[3]) if row else (0, 0, 0, 0)
 
 
-COUNT_REGISTRATIONS = """
-    SELECT count(*) FROM accounts WHERE domain IS NULL AND id >= $1 AND id < $2
+LIST_STAFF_IDS = """
+    SELECT id FROM accounts WHERE role <> 'member' AND domain IS NULL ORDER BY id LIMIT 100
 """
 
 
-async def count_registrations(tx: Tx, first_id: int, until_id: int) -> int:
-    """How many members joined between two times, given as ids."""
-    return int(await tx.fetchval(COUNT_REGISTRATIONS, first_id, until_id))
+async def list_staff_ids(tx: Tx) -> list[int]:
+    """Who moderates or runs the instance, those who came first first."""
+    return [row[0] for row in await tx.fetch(LIST_STAFF_IDS)]
+
+
+LIST_PICTURE_FILES = """
+    SELECT picture ->> 'file', picture ->> 'static_file'
+    FROM accounts a
+    JOIN profile_revisions p ON p.account_id = a.id AND p.revision IN (a.revision, a.held_revision)
+    CROSS JOIN LATERAL (VALUES (p.profile -> 'avatar'), (p.profile -> 'header')) AS pictures (picture)
+    WHERE a.id = $1 AND jsonb_typeof(picture) = 'object'
+"""
+
+
+async def list_picture_files(tx: Tx, account_id: int) -> set[str]:
+    """Files of the profile that is shown and of the one that waits."""
+    return {name for row in await tx.fetch(LIST_PICTURE_FILES, account_id) for name in row}
 
 
 # Jumps from one domain to the next in the index instead of reading every account.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from parley.kit.db import Tx
@@ -28,3 +28,17 @@ async def insert_event_partition(tx: Tx, first: datetime, until: datetime) -> No
     """Make the partition that holds events from `first` (inclusive) to `until` (exclusive), if it is missing."""
     name = f"events_{first:%Y_%m}"
     await tx.execute(await tx.fetchval(MAKE_EVENT_PARTITION, name, id_at(first), id_at(until)))
+
+
+COUNT_BY_WEEK = """
+    SELECT date_trunc('week', to_timestamp((id >> 16) / 1000.0), 'UTC')::date, type, count(*)
+    FROM events WHERE id > $1 AND id < $2
+      AND (type IN ('StatusPosted', 'AccountCreated')
+           OR (type = 'SecurityChanged' AND payload ->> 'what' = 'signed_in'))
+    GROUP BY 1, 2
+"""
+
+
+async def count_by_week(tx: Tx, after_id: int, before_id: int) -> list[tuple[date, str, int]]:
+    """How many posts, new members and sign-ins each week (its Monday) had, between two ids."""
+    return [(row[0], row[1], row[2]) for row in await tx.fetch(COUNT_BY_WEEK, after_id, before_id)]
