@@ -7,7 +7,7 @@ from datetime import timedelta
 from parley.kit.clock import time_travel
 from tests.conftest import World
 from tests.graph.people import act, counts, facts, names, relationship, remote_rei, try_to
-from tests.oracle import assert_matches
+from tests.oracle import assert_entity
 
 
 async def test_a_block_ends_everything_between_two_people(world: World) -> None:
@@ -23,7 +23,7 @@ async def test_a_block_ends_everything_between_two_people(world: World) -> None:
     await theirs.post(f"/api/v1/lists/{other['id']}/accounts", json={"account_ids": [str(alice)]})
 
     answer = await act(world, "bob", "block", "alice")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert (answer["blocking"], answer["following"], answer["followed_by"]) == (True, False, False)
     seen = await relationship(world, "alice", "bob")
     assert (seen["blocked_by"], seen["endorsed"]) == (True, False)
@@ -55,7 +55,7 @@ async def test_blocks_are_listed_for_the_one_who_blocks(world: World) -> None:
     assert await names(client, "/api/v1/blocks") == ["carol", "bob"]
     page = await client.get("/api/v1/blocks", params={"limit": 1})
     assert 'rel="next"' in page.headers["link"]
-    assert_matches(page.json()[0], "Account")
+    assert_entity("Account", page.json()[0])
     assert await names(await world.client("bob"), "/api/v1/blocks") == []
 
 
@@ -67,7 +67,7 @@ async def test_nobody_blocks_or_mutes_themselves(world: World) -> None:
 async def test_a_mute_keeps_the_follow_and_can_leave_notifications(world: World) -> None:
     await act(world, "alice", "follow", "bob")
     answer = await act(world, "alice", "mute", "bob")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert (answer["muting"], answer["muting_notifications"], answer["following"]) == (True, True, True)
     assert answer["muting_expires_at"] is None
     answer = await act(world, "alice", "mute", "bob", notifications=False)
@@ -85,7 +85,7 @@ async def test_a_mute_with_a_duration_ends_by_itself(world: World) -> None:
     client = await world.client("alice")
     listed = (await client.get("/api/v1/mutes")).json()
     assert [one["acct"] for one in listed] == ["bob"]
-    assert_matches(listed[0], "MutedAccount")
+    assert_entity("MutedAccount", listed[0])
     assert listed[0]["mute_expires_at"] is not None
     with time_travel(timedelta(hours=2)):
         assert (await relationship(world, "alice", "bob"))["muting"] is False
@@ -111,7 +111,7 @@ async def test_a_duration_that_makes_no_sense_is_refused(world: World) -> None:
 
 async def test_a_note_is_private_and_an_empty_one_is_forgotten(world: World) -> None:
     answer = await act(world, "alice", "note", "bob", comment="met at the fair")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert answer["note"] == "met at the fair"
     assert (await relationship(world, "bob", "alice"))["note"] == ""
     assert (await relationship(world, "carol", "bob"))["note"] == ""

@@ -11,13 +11,13 @@ import pytest
 from parley.kit.settings import Settings
 from tests.conftest import World, open_world
 from tests.graph.people import act, counts, facts, names, relationship, remote_rei, set_state, try_to
-from tests.oracle import assert_matches
+from tests.oracle import assert_entity
 
 
 async def test_a_follow_shows_on_both_sides_and_is_counted(world: World) -> None:
     alice, bob = await world.account("alice"), await world.account("bob")
     answer = await act(world, "alice", "follow", "bob")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert answer["following"] is True
     assert answer["showing_reblogs"] is True
     assert answer["notifying"] is False
@@ -129,10 +129,10 @@ async def test_a_locked_account_is_asked_and_may_say_yes(world: World) -> None:
     client = await world.client("bob")
     listed = await client.get("/api/v1/follow_requests")
     assert [one["acct"] for one in listed.json()] == ["alice"]
-    assert_matches(listed.json()[0], "Account")
+    assert_entity("Account", listed.json()[0])
     answer = await client.post(f"/api/v1/follow_requests/{alice}/authorize")
     assert answer.status_code == 200
-    assert_matches(answer.json(), "Relationship")
+    assert_entity("Relationship", answer.json())
     assert answer.json()["followed_by"] is True
     now = await relationship(world, "alice", "bob")
     assert (now["following"], now["requested"], now["notifying"], now["showing_reblogs"]) == (True, False, True, False)
@@ -196,7 +196,7 @@ async def test_a_remote_account_is_asked(world: World) -> None:
 async def test_a_follower_can_be_removed(world: World) -> None:
     await act(world, "alice", "follow", "bob")
     answer = await act(world, "bob", "remove_from_followers", "alice")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert answer["followed_by"] is False
     assert await counts(world, "bob") == (0, 0)
     assert await counts(world, "alice") == (0, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.conftest import World
 from tests.graph.people import act, names
-from tests.oracle import assert_matches
+from tests.oracle import assert_entity
 
 
 async def make_list(world: World, who: str, title: str = "Friends", **params: Any) -> str:
@@ -18,7 +18,7 @@ async def make_list(world: World, who: str, title: str = "Friends", **params: An
 async def test_a_list_is_made_changed_and_deleted(world: World) -> None:
     client = await world.client("alice")
     made = (await client.post("/api/v1/lists", data={"title": " Friends ", "replies_policy": "followed"})).json()
-    assert_matches(made, "List")
+    assert_entity("List", made)
     assert (made["title"], made["replies_policy"], made["exclusive"]) == ("Friends", "followed", False)
     assert (await client.get("/api/v1/lists")).json() == [made]
     assert (await client.get(f"/api/v1/lists/{made['id']}")).json() == made
@@ -36,7 +36,7 @@ async def test_a_wrong_list_is_refused_with_a_sentence(world: World) -> None:
         answer = await client.post("/api/v1/lists", json=body)
         assert answer.status_code == 422
         assert answer.json()["error"].startswith("Validation failed: ")
-        assert_matches(answer.json(), "ValidationError")
+        assert_entity("ValidationError", answer.json())
 
 
 async def test_there_is_a_limit_on_lists(world: World) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tests.conftest import World
 from tests.graph.people import act, names, relationship, set_state, try_to
-from tests.oracle import assert_matches
+from tests.oracle import assert_entity
 
 
 async def _suggested(world: World, name: str) -> list[str]:
     answer = await (await world.client(name)).get("/api/v2/suggestions")
     assert answer.status_code == 200, answer.text
     for one in answer.json():
-        assert_matches(one, "Suggestion")
+        assert_entity("Suggestion", one)
         assert one["sources"] == ["friends_of_friends"]
     return [one["account"]["acct"] for one in answer.json()]
 
@@ -77,7 +77,7 @@ async def test_familiar_followers_are_followers_whom_one_follows(world: World) -
     answer = await client.get("/api/v1/accounts/familiar_followers", params={"id[]": ids})
     assert answer.status_code == 200
     for one in answer.json():
-        assert_matches(one, "FamiliarFollowers")
+        assert_entity("FamiliarFollowers", one)
     found = {one["id"]: [account["acct"] for account in one["accounts"]] for one in answer.json()}
     assert found == {str(world.ids["dave"]): ["bob"], str(world.ids["hidden"]): [], str(world.ids["bob"]): []}
 
@@ -88,7 +88,7 @@ async def test_a_followed_account_can_be_featured_under_both_names(world: World)
     await act(world, "alice", "follow", "bob")
     await act(world, "alice", "follow", "carol")
     answer = await act(world, "alice", "endorse", "bob")
-    assert_matches(answer, "Relationship")
+    assert_entity("Relationship", answer)
     assert answer["endorsed"] is True
     await act(world, "alice", "pin", "carol")
     assert await names(world.anonymous, f"/api/v1/accounts/{alice}/endorsements") == ["carol", "bob"]

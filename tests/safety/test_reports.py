@@ -10,7 +10,7 @@ import pytest
 from parley.kit.settings import Settings
 from parley.safety.evidence import hash_evidence
 from tests.conftest import World, open_world
-from tests.oracle import assert_matches
+from tests.oracle import assert_entity
 
 
 async def _report(world: World, who: str, whom: str, **params: Any) -> Any:
@@ -32,7 +32,7 @@ async def test_a_report_is_stored_and_answered_in_its_shape(world: World) -> Non
     )
     assert answer.status_code == 200, answer.text
     report = answer.json()
-    assert_matches(report, "Report")
+    assert_entity("Report", report)
     assert report["action_taken"] is False
     assert (report["category"], report["comment"], report["forwarded"]) == ("spam", "spam", True)
     assert report["status_ids"] == [status["id"]]

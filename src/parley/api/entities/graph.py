@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from parley.api.entities.accounts import account_entity
+from parley.api.entities.accounts import account_entity, account_struct
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
 from parley.social.graph.views import (
@@ -80,7 +80,7 @@ def list_entity(view: ListView) -> List:
 
 def muted_account_entity(view: MutedView, settings: Settings) -> dict[str, Any]:
     """An Account with `mute_expires_at`: https://docs.joinmastodon.org/entities/Account/#MutedAccount"""
-    account: dict[str, Any] = msgspec.to_builtins(account_entity(view.account, settings))
+    account: dict[str, Any] = msgspec.to_builtins(account_struct(view.account, settings))
     return {**account, "mute_expires_at": iso(view.expires_at) if view.expires_at else None}
 
 

@@ -1,0 +1,1 @@
+"""Real client programs against a live instance."""
