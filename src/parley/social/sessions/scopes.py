@@ -70,8 +70,9 @@ _KNOWN = frozenset(ALL_SCOPES)
 def has_scope(granted: Set[str], needed: str) -> bool:
     """Whether a token with `granted` may do what asks for `needed`.
 
-    `read` covers every `read:...`, likewise `write`, `admin:read` and `admin:write`; `follow` is Mastodon's older
-    name for reading and writing follows, blocks and mutes. `profile` is the smallest part of `read:accounts`.
+    `read` covers every `read:...`, likewise `write`, `admin:read` and `admin:write`; `follow` is Mastodon's
+    older name for reading and writing follows, blocks and mutes. `profile` is the smallest part of
+    `read:accounts`.
     """
     if needed in granted:
         return True
@@ -144,7 +145,7 @@ def _describe(scope: str) -> str:
 
 
 def describe_scopes(scopes: Iterable[str]) -> list[str]:
-    """What `scopes` allow, one plain sentence each, without those that a wider one among them already says."""
+    """What `scopes` allow, one plain sentence each, without those that a wider one already says."""
     wanted = list(dict.fromkeys(scopes))
     held = frozenset(wanted)
     return [_describe(scope) for scope in wanted if not has_scope(held - {scope}, scope)]

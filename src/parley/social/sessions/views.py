@@ -1,4 +1,4 @@
-"""What the sessions room takes in and gives out. Frozen data, no rules; no secret but those meant for their reader."""
+"""What the sessions room takes in and gives out. Frozen data, no rules; no secret but for its own reader."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class SignUp(msgspec.Struct, frozen=True):
 
 
 class SignInStep(msgspec.Struct, frozen=True):
-    """Either done (`account_id` is set: call `open_session`), or a second factor is missing: ask for a code, keep
-    `pending_token` in a hidden field and call `finish_sign_in_with_otp` or `finish_sign_in_with_recovery_code`."""
+    """How far a sign-in is. Done: `account_id` is set, call `open_session`. Else a second factor is missing:
+    ask for a code, keep `pending_token` in a hidden field and call `finish_sign_in_with_otp` or
+    `finish_sign_in_with_recovery_code`."""
 
     account_id: int | None = None
     method: str = "password"
@@ -66,7 +67,8 @@ class PasskeyView(msgspec.Struct, frozen=True):
 
 
 class PasskeyOptions(msgspec.Struct, frozen=True):
-    """What the browser's WebAuthn call needs: `options` as JSON data, and a `handle` to send back with the answer."""
+    """What the browser's WebAuthn call needs: `options` as JSON data, and a `handle` to send back with the
+    answer."""
 
     options: dict[str, Any]
     handle: str
@@ -90,8 +92,8 @@ class SecurityView(msgspec.Struct, frozen=True):
 
 
 class PreferencesView(msgspec.Struct, frozen=True, kw_only=True):
-    """A member's defaults. `visibility`: public, unlisted, private or direct. `expand_media`: default, show_all or
-    hide_all. `quote_policy`: public, followers or nobody. `theme`: auto, light or dark."""
+    """A member's defaults. `visibility`: public, unlisted, private or direct. `expand_media`: default, show_all
+    or hide_all. `quote_policy`: public, followers or nobody. `theme`: auto, light or dark."""
 
     visibility: str
     sensitive: bool
@@ -108,7 +110,7 @@ class PreferencesChange(msgspec.Struct, frozen=True, kw_only=True):
 
     visibility: str | msgspec.UnsetType = msgspec.UNSET
     sensitive: bool | msgspec.UnsetType = msgspec.UNSET
-    language: str | None | msgspec.UnsetType = msgspec.UNSET
+    language: str | msgspec.UnsetType | None = msgspec.UNSET
     quote_policy: str | msgspec.UnsetType = msgspec.UNSET
     expand_media: str | msgspec.UnsetType = msgspec.UNSET
     expand_spoilers: bool | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,52 @@
+"""Every read of this room, on one screen; each stands in the file of its subject."""
+
+from __future__ import annotations
+
+from parley.kit.db import Tx
+from parley.kit.errors import NotFound
+from parley.social.accounts.views import Viewer
+from parley.social.sessions import store
+from parley.social.sessions.browsers import list_sessions, viewer_of_session
+from parley.social.sessions.factors import store as factors
+from parley.social.sessions.factors.passkeys import list_passkeys
+from parley.social.sessions.members import list_invites, list_pending
+from parley.social.sessions.oauth.reads import get_app, list_authorized_apps
+from parley.social.sessions.preferences import get_preferences
+from parley.social.sessions.scopes import describe_scopes, has_scope
+from parley.social.sessions.tokens import viewer_of_token
+from parley.social.sessions.views import SecurityView
+
+__all__ = [
+    "describe_scopes",
+    "get_app",
+    "get_preferences",
+    "get_security",
+    "has_owner",
+    "has_scope",
+    "list_authorized_apps",
+    "list_invites",
+    "list_passkeys",
+    "list_pending",
+    "list_sessions",
+    "viewer_of_session",
+    "viewer_of_token",
+]
+
+
+async def get_security(tx: Tx, viewer: Viewer) -> SecurityView:
+    """How the viewer signs in, for the viewer's own settings page."""
+    member = await store.get_member(tx, viewer.account_id)
+    if member is None:
+        raise NotFound
+    return SecurityView(
+        email=member.email,
+        unconfirmed_email=member.unconfirmed_email,
+        otp_enabled=member.otp_enabled_at is not None,
+        recovery_codes_left=await factors.count_recovery_codes(tx, viewer.account_id),
+        passkeys=tuple(await list_passkeys(tx, viewer)),
+    )
+
+
+async def has_owner(tx: Tx) -> bool:
+    """Whether the instance has an owner yet."""
+    return await store.has_owner(tx)
