@@ -220,6 +220,11 @@ async def set_account_state(tx: Tx, actor: Viewer | None, account_id: int, state
     return True
 
 
+async def remove_pending_account(tx: Tx, account_id: int) -> bool:
+    """Delete a member who was turned away or never confirmed the address; False when the account had begun."""
+    return await store.delete_pending(tx, account_id)
+
+
 async def _show_first_profile(tx: Tx, account_id: int) -> None:
     """Who lets an account in that was held at sign-up lets through what it was held for."""
     first = await store.get_profile_revision(tx, account_id, 1)

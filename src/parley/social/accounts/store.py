@@ -324,6 +324,14 @@ async def update_state(tx: Tx, account_id: int, state: str) -> bool:
     return await tx.fetchval(UPDATE_STATE, account_id, state) is not None
 
 
+DELETE_PENDING = """DELETE FROM accounts WHERE id = $1 AND state = 'pending' AND domain IS NULL RETURNING id"""
+
+
+async def delete_pending(tx: Tx, account_id: int) -> bool:
+    """Remove a member who never began, with everything that hangs on the account; False when it had begun."""
+    return await tx.fetchval(DELETE_PENDING, account_id) is not None
+
+
 UPDATE_ROLE = """UPDATE accounts SET role = $2 WHERE id = $1 AND role <> $2"""
 
 
