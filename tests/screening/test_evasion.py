@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parley.screening import Outcome, Ruleset, judge
+from parley.screening import Content, Outcome, Ruleset, judge
 from parley.screening.normalise import build_view, build_vocabulary, count_stacked_marks, fold
 from tests.screening.conftest import MEMBER, status
 
@@ -113,6 +113,23 @@ def test_the_quote_is_what_the_author_wrote(shipped: Ruleset) -> None:
 def test_a_phrase_does_not_reach_across_sentences(shipped: Ruleset) -> None:
     text = "This heat will kill. Yourself and your friends are invited."
     assert judge(status(text), MEMBER, ruleset=shipped).outcome is Outcome.ALLOW
+
+
+def test_words_spread_over_several_fields_are_put_together(shipped: Ruleset) -> None:
+    for texts in (
+        {"text": "kill you", "spoiler_text": "I will"},
+        {"poll_option_1": "kill", "poll_option_2": "yourself"},
+    ):
+        verdict = judge(Content(kind="status", texts={"note": "", **texts}), MEMBER, ruleset=shipped)
+        (match,) = verdict.matches
+        assert (match.field, verdict.outcome.published) == ("all_texts", False)
+        assert "its texts taken together" in verdict.because[0]
+
+
+def test_what_one_field_holds_is_found_once(shipped: Ruleset) -> None:
+    content = Content(kind="status", texts={"spoiler_text": "a warning", "text": "k1ll yourself"})
+    (match,) = judge(content, MEMBER, ruleset=shipped).matches
+    assert (match.field, match.quote, match.disguised) == ("text", "k1ll yourself", True)
 
 
 def test_a_full_stop_after_every_word_is_a_disguise(shipped: Ruleset) -> None:

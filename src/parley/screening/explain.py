@@ -33,6 +33,7 @@ _FIELDS = {
     "display_name": "the display name",
     "note": "the profile's text",
     "links": "the links",
+    "all_texts": "its texts taken together",
 }
 
 

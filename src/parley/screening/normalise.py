@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -171,6 +171,24 @@ class View(Struct, frozen=True):
         written = " ".join(self.raw[self.spans[words[0]][0] : self.spans[words[-1]][1]].split())
         written = "".join(c for c in written if c.isprintable())
         return written if len(written) <= limit else written[: limit - 1] + "…"
+
+
+def join_views(views: Sequence[View]) -> View:
+    """Return several texts as one, for phrases whose words are spread over them."""
+    pieces: list[bytes] = []
+    starts: list[int] = []
+    spans: list[tuple[int, int]] = []
+    disguised: list[int] = []
+    written = offset = 0
+    for view in views:
+        disguised += [len(starts) + index for index in view.disguised]
+        starts += [offset + start for start in view.starts]
+        spans += [(written + start, written + end) for start, end in view.spans]
+        pieces.append(view.text[:-1])
+        offset += len(view.text) - 1
+        written += len(view.raw) + 1
+    raw = "\n".join(view.raw for view in views)
+    return View(raw, b"".join(pieces) + b" ", tuple(starts), tuple(spans), frozenset(disguised))
 
 
 class _Word(Struct):

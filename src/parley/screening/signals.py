@@ -16,11 +16,13 @@ from msgspec import Struct
 from parley.screening.banks import TIERS, Link, LinkBank, WordBank, find_links, read_link
 from parley.screening.content import Content, Facts, Trust
 from parley.screening.documents import Limits
-from parley.screening.normalise import View, count_stacked_marks
+from parley.screening.normalise import View, count_stacked_marks, join_views
 from parley.screening.rules import FieldType
 from parley.screening.verdict import Match, SignalValue
 
 _PROGRAMS = (".apk", ".bat", ".cmd", ".dmg", ".exe", ".hta", ".iso", ".jar", ".msi", ".ps1", ".scr", ".vbs")
+ALL_TEXTS = "all_texts"
+"""The field of a match whose words are spread over several texts."""
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "xmpp", "gemini", "ipfs", "magnet", "dat", "dweb", "ssb"})
 
 
@@ -39,7 +41,14 @@ class Frame:
     @cached_property
     def views(self) -> dict[str, View]:
         """The word bank's view of each text."""
-        return {name: self.words.view(text) for name, text in self.texts.items()}
+        return {name: self.words.view(text) for name, text in self.texts.items() if text}
+
+    @property
+    def joined_view(self) -> View | None:
+        """All texts as one, a content warning first; None when there is only one."""
+        if len(self.views) < 2:
+            return None
+        return join_views([self.views[name] for name in sorted(self.views, key=lambda name: name != "spoiler_text")])
 
     @cached_property
     def links(self) -> list[Link]:
@@ -138,10 +147,15 @@ def measure_words(frame: Frame) -> Measured:
     """Phrases of the word bank, found through the usual disguises."""
     matches: list[Match] = []
     seen: set[tuple[str, str, str]] = set()
-    for name, view in frame.views.items():
+    views = list(frame.views.items())
+    if joined := frame.joined_view:
+        views.append((ALL_TEXTS, joined))
+    for name, view in views:
+        whole = set() if name != ALL_TEXTS else {match.entry for match in matches}
         for found in frame.words.find(view):
             quote = view.quote(found.words)
-            if (key := (found.entry.id, name, quote)) in seen:
+            key = (found.entry.id, name, quote)
+            if key in seen or found.entry.id in whole:
                 continue
             seen.add(key)
             matches.append(
