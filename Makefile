@@ -45,6 +45,7 @@ docs: $(VENV)/.ready-dev
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Parley needs Python 3.11 or newer; set PYTHON=python3.12, for example."; exit 1; }
+	@echo "Setting Parley up in $(VENV) (once; a minute or so) ..."
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "Python's venv module is missing: on Debian, apt install python3-venv."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
