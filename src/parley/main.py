@@ -18,6 +18,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.exceptions import ValidationException as LitestarValidation
 
 from parley import screening
+from parley.api.access import add_limit_headers
 from parley.api.routes import api_routes
 from parley.kit.db import LostConnection
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
@@ -115,6 +116,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
     return Litestar(
         route_handlers=[health, *api_routes, *web_routes],
         lifespan=[lifespan],
+        before_send=[add_limit_headers],
         exception_handlers={Exception: show_error},  # type: ignore[dict-item]
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=EXPOSED, max_age=86400),
         openapi_config=None,

@@ -19,6 +19,7 @@ from parley.kit.jobs import Job, delete_job_log, enqueue, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import keep_evidence_files
+from parley.social.accounts.activity import count_weekly_activity
 from parley.social.events import facts
 from parley.social.events.actions import DISPATCH, make_event_partitions
 from parley.social.events.facts import Fact
@@ -29,25 +30,42 @@ from parley.social.graph.jobs import (
     leave_blocked_domain,
 )
 from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
+from parley.social.media.jobs_pictures import delete_old_pictures
+from parley.social.sessions.jobs import (
+    delete_stale_credentials,
+    delete_unconfirmed_accounts,
+    mail_approval,
+    mail_confirmation,
+    mail_confirmation_again,
+    mail_password_reset,
+    mail_security_notice,
+)
 
 log = logging.getLogger(__name__)
 
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.MediaUploaded: (process_media,),
+    facts.ProfileUpdated: (delete_old_pictures,),
     facts.Followed: (choose_fan_out,),
     facts.AccountUnlocked: (answer_waiting_requests,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
 SCHEDULES: dict[Job, str] = {
+    count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
     delete_orphans: "41 * * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
+    delete_stale_credentials: "29 * * * *",
+    delete_unconfirmed_accounts: "53 4 * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
-JOBS: tuple[Job, ...] = (delete_stored_files, keep_evidence_files, leave_blocked_domain)
+JOBS: tuple[Job, ...] = (
+    *(delete_stored_files, keep_evidence_files, leave_blocked_domain),
+    *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
+)
 """Jobs that rooms enqueue by name."""
 
 MAX_ATTEMPTS = 8

@@ -7,17 +7,24 @@ of which one suffices are written `"profile read:accounts"`. A test fails for a 
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures.headers import MutableScopeHeaders
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Message, Scope
 
-from parley.kit.errors import Forbidden, Unauthorized
+from parley.kit.errors import Forbidden, RateLimited, Unauthorized
+from parley.kit.http import client_address
 from parley.kit.instance import Instance
+from parley.kit.limits import Allowance, RequestLimiter
 from parley.social.accounts.views import Viewer
 from parley.social.sessions.scopes import has_scope
 from parley.social.sessions.tokens import TokenGrant, viewer_of_token
+
+LIMITED = ("/api/", "/oauth/")
 
 
 def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -30,24 +37,60 @@ def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Litestar guard: authenticate, then require what the handler's `scope` says.
 
-    Raises Unauthorized (401) without a valid token, Forbidden (403) when a scope is missing.
+    Raises Unauthorized (401) without a valid token, Forbidden (403) when a scope is missing or the member may not
+    use the instance now, RateLimited (429).
     """
     needed = handler.opt.get("scope", "undeclared")
     token = bearer_of(connection)
-    state = connection.scope["state"]
+    instance = cast(Instance, connection.app.state.instance)
     if token is None:
+        _count_request(connection, instance, None)
         if needed is not None:
             raise Unauthorized
         return
-    instance = cast(Instance, connection.app.state.instance)
-    grant = await viewer_of_token(instance, token)
-    state["grant"] = grant
+    try:
+        grant = await viewer_of_token(instance, token)
+    except Unauthorized:
+        _count_request(connection, instance, None)
+        raise
+    _count_request(connection, instance, grant)
+    connection.scope["state"]["grant"] = grant
     if needed is None or needed == "app":
         return
     if grant.viewer is None:
+        if grant.refusal:
+            raise Forbidden(grant.refusal)
         raise Unauthorized("This method requires an authenticated user")
     if needed != "user" and not any(has_scope(grant.scopes, scope) for scope in needed.split()):
         raise Forbidden("This action is outside the authorized scopes")
+
+
+def _count_request(
+    connection: ASGIConnection[Any, Any, Any, Any], instance: Instance, grant: TokenGrant | None
+) -> None:
+    """Count a call of the API, by token or else by address; raises RateLimited. Files are not counted."""
+    if instance.settings.rate_limits == "off" or not connection.scope["path"].startswith(LIMITED):
+        return
+    state = connection.app.state
+    if "request_limiter" not in state:
+        state.request_limiter = RequestLimiter()
+    limiter = cast(RequestLimiter, state.request_limiter)
+    address = client_address(cast("Request[Any, Any, Any]", connection), instance.settings)
+    allowance = limiter.count(grant.token_id if grant else address)
+    connection.scope["state"]["allowance"] = allowance
+    if not allowance.allowed:
+        raise RateLimited(retry_after=max(1, int(allowance.reset_at - time.time()) + 1))
+
+
+async def add_limit_headers(message: Message, scope: Scope) -> None:
+    """Litestar's before_send hook: tell the client what is left of its requests, on errors too."""
+    if message["type"] != "http.response.start":
+        return
+    allowance = scope.get("state", {}).get("allowance")
+    if isinstance(allowance, Allowance):
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in allowance.headers.items():
+            headers[name] = value
 
 
 def grant_of(request: Request[Any, Any, Any]) -> TokenGrant | None:

@@ -11,14 +11,11 @@ from urllib.parse import urlencode, urlsplit
 from litestar import get, post
 from litestar.response import Response
 
-from parley.kit.db import Tx
-from parley.kit.errors import Invalid
 from parley.social.sessions.oauth.actions import (
     authorization_request,
     deny_authorization,
     grant_authorization,
 )
-from parley.social.sessions.oauth.errors import AuthorizationRefused
 from parley.social.sessions.scopes import describe_scopes
 from parley.social.sessions.views import ConsentRequest
 from parley.web.pages import redirect, redirect_out, render
@@ -44,9 +41,7 @@ async def show_consent(request: AnyRequest) -> Response[str]:
     visit = await visit_of(request)
     params = {name: value for name, value in request.query_params.items() if isinstance(value, str)}
     async with visit.instance.db.read() as tx:
-        asked = await _check(tx, visit, params)
-    if isinstance(asked, Response):
-        return asked
+        asked = await authorization_request(tx, params)
     if visit.viewer is None:
         return redirect(visit, sign_in_path(visit))
     if asked.force_login:
@@ -72,9 +67,7 @@ async def answer_consent(request: AnyRequest) -> Response[str]:
     form = await read_form(request)
     params = {name: str(form[name]) for name in REQUEST_FIELDS if form.get(name)}
     async with visit.instance.db.write() as tx:
-        asked = await _check(tx, visit, params)
-        if isinstance(asked, Response):
-            return asked
+        asked = await authorization_request(tx, params)
         if form.get("decision") != "allow":
             leads_to = deny_authorization(asked)
             if leads_to is None:
@@ -84,19 +77,9 @@ async def answer_consent(request: AnyRequest) -> Response[str]:
         granted = await grant_authorization(tx, viewer, asked)
     if granted.redirect_to is None:
         return await render(
-            visit, "consent_code.html", title="Your code", app_name=asked.app.name, code=granted.code, keep=False
+            visit, "consent_code.html", title="Your code", app_name=asked.app.name, granted=granted.code, keep=False
         )
     return redirect_out(visit, granted.redirect_to)
-
-
-async def _check(tx: Tx, visit: Visit, params: dict[str, str]) -> ConsentRequest | Response[str]:
-    """The app's request, or the answer that sends a wrong one back; Invalid where it may not be sent back."""
-    try:
-        return await authorization_request(tx, params)
-    except AuthorizationRefused as refused:
-        if refused.redirect_to is None:
-            raise Invalid(refused.text) from refused
-        return redirect_out(visit, refused.redirect_to)
 
 
 async def _sign_in_again(visit: Visit, params: dict[str, str]) -> Response[str]:

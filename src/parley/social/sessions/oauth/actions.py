@@ -105,8 +105,7 @@ async def authorization_request(tx: Tx, params: Mapping[str, str]) -> ConsentReq
     try:
         consent = rules.check_authorization(rules.Known(now(), app=row), asked)
     except OAuthError as error:
-        answer = {"error": error.code, "error_description": error.text}
-        raise AuthorizationRefused(error.code, error.text, redirect_to=_back_to(redirect_uri, answer, state)) from error
+        raise AuthorizationRefused(error.code, error.text, detail=error.detail) from error
     return ConsentRequest(
         app=app_view(row),
         redirect_uri=consent.redirect_uri,

@@ -39,9 +39,8 @@ class OAuthError(ParleyError):
 
 
 class AuthorizationRefused(OAuthError):
-    """A request for consent that cannot be granted. `redirect_to` carries the error to the app; when it is None the
-    app or its address cannot be trusted, and `text` must be shown to the person instead."""
+    """A request for consent that cannot be granted: `text` is shown to the person.
 
-    def __init__(self, code: str, text: str | None = None, *, redirect_to: str | None = None) -> None:
-        super().__init__(code, text)
-        self.redirect_to = redirect_to
+    The browser is not sent back to the app with the error: anybody may register an app, and the server would
+    become a redirector to wherever that leads (RFC 9700, 4.11.2).
+    """

@@ -305,8 +305,7 @@ class Consent:
 def check_authorization(known: Known, params: Mapping[str, str]) -> Consent:
     """Run RFC 6749's authorization endpoint over `known`.
 
-    Raises OAuthError; call it only after the app and its redirect_uri were found good, so that every error may be
-    sent there. Response type and redirect_uri must be plain ASCII: Authlib quotes them in its messages.
+    Raises OAuthError. Response type and redirect_uri must be plain ASCII: Authlib quotes them in its messages.
     """
     for name in ("response_type", "redirect_uri"):
         if not _SENDABLE.fullmatch(params.get(name, "")) or '"' in params[name] or "\\" in params[name]:
