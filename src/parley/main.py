@@ -60,6 +60,28 @@ async def health(request: Request[Any, Any, Any]) -> Response[str]:
     return Response("OK", media_type=MediaType.TEXT)
 
 
+class _ErrorResponse(Response[None]):
+    """An error that is rendered while it is sent: Litestar's exception handlers may not await, our rendering does."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(None)
+        self.error = error
+
+    def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **options: Any) -> Any:
+        """An ASGI application that renders the error and sends it."""
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            response = await show_error(request, self.error)
+            await response.to_asgi_response(app, request, **options)(scope, receive, send)
+
+        return answer
+
+
+def handle_error(_request: Request[Any, Any, Any], error: Exception) -> Response[None]:
+    """Litestar's handler of every exception."""
+    return _ErrorResponse(error)
+
+
 async def show_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The one rendering of errors: JSON for machines, a page for people. What is not ours to show is a 500."""
     known = _known(error)
@@ -117,7 +139,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
         route_handlers=[health, *api_routes, *web_routes],
         lifespan=[lifespan],
         before_send=[add_limit_headers],
-        exception_handlers={Exception: show_error},  # type: ignore[dict-item]
+        exception_handlers={Exception: handle_error},  # type: ignore[dict-item]
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=EXPOSED, max_age=86400),
         openapi_config=None,
         request_max_body_size=4 * 1024 * 1024,
