@@ -109,9 +109,9 @@ async def insert_media(
     description: str,
     screening_id: int,
 ) -> None:
-    """Note an upload that waits to be processed; `uploads` are the raw file and the raw thumbnail."""
+    """Note an upload that waits; `kind` is type and MIME type, `uploads` the raw file and thumbnail."""
     x, y = focus or (None, None)
-    await tx.execute(INSERT_MEDIA, media_id, account_id, kind, uploads[0], uploads[1], x, y, description, screening_id)
+    await tx.execute(INSERT_MEDIA, media_id, account_id, kind[0], *uploads, x, y, description, screening_id, kind[1])
 
 
 INSERT_DESCRIPTION = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from parley.kit.db import Tx
@@ -51,3 +53,16 @@ UPDATE_HIDDEN = """UPDATE files SET hidden = $2 WHERE name = ANY($1)"""
 async def update_hidden(tx: Tx, names: list[str], *, hidden: bool) -> None:
     """Withhold files, or serve them again."""
     await tx.execute(UPDATE_HIDDEN, names, hidden)
+
+
+# Attachments name their files in `media`; what is neither there nor in `used` was a profile picture.
+LIST_UNUSED_FILES = """
+    SELECT f.name FROM files f
+    WHERE f.account_id = $1 AND NOT f.hidden AND f.created_at < $3 AND f.name <> ALL($2::text[])
+      AND NOT EXISTS (SELECT FROM media m WHERE m.account_id = $1 AND f.name IN (m.file, m.preview_file))
+"""
+
+
+async def list_unused_files(tx: Tx, account_id: int, used: list[str], before: datetime) -> list[str]:
+    """The account's files that no attachment has and that are not among `used`, stored before a time."""
+    return [row[0] for row in await tx.fetch(LIST_UNUSED_FILES, account_id, used, before)]
