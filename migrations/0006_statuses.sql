@@ -64,6 +64,7 @@ CREATE TABLE statuses (
     tags text[] NOT NULL DEFAULT '{}',                    -- normalised names, in order
     emojis text[] NOT NULL DEFAULT '{}',
     media_ids bigint[] NOT NULL DEFAULT '{}',             -- in order
+    media_descriptions text[] NOT NULL DEFAULT '{}',      -- as screened with this revision, in the same order
     poll_id bigint REFERENCES polls (id) ON DELETE SET NULL,
     app_id bigint REFERENCES apps (id) ON DELETE SET NULL,
     version integer NOT NULL DEFAULT 1,                   -- grows with every update: a trigger sees to it
@@ -200,6 +201,7 @@ CREATE TABLE scheduled_statuses (
     account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     scheduled_at timestamptz NOT NULL,
     params jsonb NOT NULL,                                -- a NewStatus
+    app_id bigint REFERENCES apps (id) ON DELETE SET NULL,
     media_ids bigint[] NOT NULL DEFAULT '{}',
     failed_at timestamptz,
     error text,

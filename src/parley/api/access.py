@@ -104,6 +104,19 @@ def viewer_of(request: Request[Any, Any, Any]) -> Viewer | None:
     return grant.viewer if grant else None
 
 
+def viewer_for(request: Request[Any, Any, Any], scope: str) -> Viewer | None:
+    """Who asks on a public route, or None when signed out; raises Forbidden for a member's token without `scope`.
+
+    A token that may not read statuses must not learn of private ones on a route that anybody may call.
+    """
+    grant = grant_of(request)
+    if grant is None or grant.viewer is None:
+        return None
+    if not has_scope(grant.scopes, scope):
+        raise Forbidden("This action is outside the authorized scopes")
+    return grant.viewer
+
+
 def need_viewer(request: Request[Any, Any, Any]) -> Viewer:
     """Who asks; raises Unauthorized when signed out."""
     viewer = viewer_of(request)

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from parley.social.accounts.views import AccountView, EmojiView
+from parley.social.media.actions import MediaAttributes
 from parley.social.media.views import MediaView
 
 
@@ -16,6 +17,13 @@ class MentionView(msgspec.Struct, frozen=True):
     id: int
     username: str
     domain: str | None
+    url: str | None = None
+    """The page of a remote account; None for a member."""
+
+    @property
+    def acct(self) -> str:
+        """`alice` for a member, `remi@remote.example` for others."""
+        return self.username if self.domain is None else f"{self.username}@{self.domain}"
 
 
 class PollOptionView(msgspec.Struct, frozen=True):
@@ -38,6 +46,7 @@ class PollView(msgspec.Struct, frozen=True, kw_only=True):
     voted: bool | None
     own_votes: tuple[int, ...] | None
     """None when signed out."""
+    emojis: tuple[EmojiView, ...] = ()
 
 
 class HeldView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +110,12 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     version: int
     held: HeldView | None
+    is_committed: bool = False
+    """False while the transaction that read it may be rolled back: doors must keep nothing made of it then."""
+    viewer_id: int | None = None
+    """For whom this view was made; None: signed out, and the marks mean nothing."""
+    following_author: bool = False
+    """Whether the viewer follows the author: it decides whether the viewer may quote."""
 
 
 class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,3 +136,72 @@ class ContextView(msgspec.Struct, frozen=True):
 
     ancestors: list[StatusView]
     descendants: list[StatusView]
+
+
+class StatusesPage(msgspec.Struct, frozen=True):
+    """A page of statuses, newest first. `newest` and `oldest` are what max_id, since_id and min_id speak of:
+    None when the page is empty. They are the page's edges even where a status is hidden from the viewer."""
+
+    statuses: list[StatusView]
+    newest: int | None = None
+    oldest: int | None = None
+
+
+class ScheduledView(msgspec.Struct, frozen=True, kw_only=True):
+    """A status that waits for its time; `error` says why it could not be posted then."""
+
+    id: int
+    scheduled_at: datetime
+    new: NewStatus
+    media: tuple[MediaView, ...]
+    app_id: int | None
+    error: str | None
+
+
+class SourceView(msgspec.Struct, frozen=True):
+    """What the author typed, for editing."""
+
+    id: int
+    text: str
+    spoiler_text: str
+    content_type: str
+
+
+class NewPoll(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll to be posted; `expires_in` is in seconds."""
+
+    options: tuple[str, ...]
+    expires_in: int
+    multiple: bool = False
+    hide_totals: bool = False
+
+
+class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What an author wants to post. None means: as the author's preferences say."""
+
+    text: str = ""
+    content_type: str = "text/plain"
+    spoiler_text: str = ""
+    sensitive: bool | None = None
+    visibility: str | None = None
+    local_only: bool = False
+    language: str | None = None
+    in_reply_to_id: int | None = None
+    quoted_status_id: int | None = None
+    quote_policy: str | None = None
+    media_ids: tuple[int, ...] = ()
+    poll: NewPoll | None = None
+
+
+class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An edit: it replaces text, warning, media and poll as a whole. None in the others leaves them."""
+
+    text: str = ""
+    content_type: str | None = None
+    spoiler_text: str = ""
+    sensitive: bool | None = None
+    language: str | None = None
+    media_ids: tuple[int, ...] = ()
+    media: tuple[MediaAttributes, ...] = ()
+    poll: NewPoll | None = None
+    quote_policy: str | None = None

@@ -1,0 +1,404 @@
+"""From ids to statuses as one viewer may see them, in a fixed number of queries: every timeline stands on this.
+
+Bodies are kept in the process by (id, version); only counts, the current version and the viewer's marks are asked
+for each time. The version rises with every update of a row, so what is kept is never stale. Nothing is kept from
+inside a transaction, which may yet be rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import NotFound
+from parley.social.accounts.reads import get_account_views, load_emojis
+from parley.social.accounts.views import AccountView, EmojiView, Viewer
+from parley.social.graph.ties import STRANGER, Tie, get_ties
+from parley.social.media.reads import get_media_views
+from parley.social.media.views import MediaView
+from parley.social.sessions.oauth.names import AppName, get_app_names
+from parley.social.statuses import store, store_polls
+from parley.social.statuses.store import Body, Marks, RevisionRow, read_mentions
+from parley.social.statuses.store_polls import PollRow
+from parley.social.statuses.views import HeldView, PollOptionView, PollView, QuoteView, StatusView
+from parley.social.statuses.visibility import can_see
+from parley.social.verdicts.reads import get_results
+
+_KEPT_BODIES = 8192
+_bodies: dict[int, Body] = {}
+_media: dict[tuple[int, int], tuple[MediaView, ...]] = {}
+
+_QUOTE_WORDS = {"accepted": "accepted", "revoked": "revoked", "denied": "rejected", "pending": "pending"}
+
+
+class _Gathered(msgspec.Struct):
+    """Everything that the statuses of one page need, fetched."""
+
+    viewer: Viewer | None
+    bodies: dict[int, Body]
+    marks: dict[int, Marks]
+    accounts: dict[int, AccountView]
+    ties: dict[int, Tie]
+    media: dict[int, MediaView]
+    polls: dict[int, PollRow]
+    apps: dict[int, AppName]
+    emojis: dict[str, EmojiView]
+    held: dict[int, tuple[RevisionRow | None, HeldView]]
+    attached: dict[int, tuple[MediaView, ...]]
+
+
+async def list_statuses(tx: Tx, viewer: Viewer | None, ids: Sequence[int]) -> list[StatusView]:
+    """The statuses with these ids that the viewer may see, in the order of `ids`; others are left out.
+
+    At most ten queries, however many ids; four or five once a page's statuses are known to the process.
+    """
+    if not ids:
+        return []
+    found = await _gather(tx, viewer, ids)
+    views = (_present(found, status_id) for status_id in ids)
+    return [view for view in views if view is not None]
+
+
+async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusView:
+    """One status; raises NotFound when it is missing or invisible to the viewer."""
+    views = await list_statuses(tx, viewer, [status_id])
+    if not views:
+        raise NotFound
+    return views[0]
+
+
+async def get_visible_body(tx: Tx, viewer: Viewer | None, status_id: int, *, original: bool = True) -> tuple[Body, Tie]:
+    """The stored body of a status that the viewer may see, and the viewer's tie to its author.
+
+    With `original`, the id of a boost leads to what it boosts. Raises NotFound. For actions that need no full view.
+    """
+    body = await _get_seen(tx, viewer, status_id)
+    if original and body[0].reblog_of_id is not None:
+        body = await _get_seen(tx, viewer, body[0].reblog_of_id)
+    return body
+
+
+async def _get_seen(tx: Tx, viewer: Viewer | None, status_id: int) -> tuple[Body, Tie]:
+    bodies = await store.list_bodies(tx, [status_id])
+    if not bodies:
+        raise NotFound
+    body = bodies[0]
+    authors = {body.account_id}
+    ties = await get_ties(tx, viewer, authors)
+    accounts = await get_account_views(tx, [*authors])
+    tie = ties.get(body.account_id, STRANGER)
+    if not _is_visible(body, accounts.get(body.account_id), viewer, tie):
+        raise NotFound
+    return body, tie
+
+
+def _is_visible(body: Body, account: AccountView | None, viewer: Viewer | None, tie: Tie) -> bool:
+    return account is not None and can_see(
+        state=body.state,
+        visibility=body.visibility,
+        local_only=body.local_only,
+        author_id=body.account_id,
+        author_state=account.state,
+        mentioned_ids=body.mentioned_ids,
+        viewer_id=viewer.account_id if viewer else None,
+        following=tie.following,
+        blocked=tie.blocked,
+    )
+
+
+async def _gather(tx: Tx, viewer: Viewer | None, ids: Collection[int]) -> _Gathered:
+    bodies = await _load_bodies(tx, ids)
+    marks = await store.list_marks(tx, list(bodies), viewer.account_id if viewer else None)
+    stale = [
+        status_id
+        for status_id, body in bodies.items()
+        if status_id in marks and marks[status_id].version != body.version
+    ]
+    if stale:
+        fresh = await store.list_bodies(tx, stale)
+        bodies.update((body.id, body) for body in fresh)
+        _keep(tx, fresh)
+    # A status that has just been deleted for good is in `bodies` but not in `marks`.
+    bodies = {status_id: body for status_id, body in bodies.items() if status_id in marks}
+    author_ids = {body.account_id for body in bodies.values()}
+    accounts = await get_account_views(tx, list(author_ids))
+    ties = await get_ties(tx, viewer, author_ids)
+    found = _Gathered(viewer, bodies, marks, accounts, ties, {}, {}, {}, {}, {}, {})
+    await _gather_parts(tx, found)
+    return found
+
+
+async def _gather_parts(tx: Tx, found: _Gathered) -> None:
+    """Media, polls, emoji, apps and held revisions: each is asked for only when some status has it."""
+    viewer = found.viewer
+    own = [body for body in found.bodies.values() if viewer and body.account_id == viewer.account_id]
+    marked = [body for body in own if body.state != "published" or body.held_revision is not None]
+    if marked:
+        found.held = await _load_held(tx, marked)
+    media_ids: set[int] = set()
+    poll_ids: set[int] = set()
+    app_ids: set[int] = set()
+    emojis: set[str] = set()
+    for body in found.bodies.values():
+        if body.media_ids:
+            kept = _media.get((body.id, body.version))
+            if kept is None:
+                media_ids.update(body.media_ids)
+            else:
+                found.attached[body.id] = kept
+        if body.poll_id is not None:
+            poll_ids.add(body.poll_id)
+        if body.app_id is not None:
+            app_ids.add(body.app_id)
+        emojis.update(body.emojis)
+    for revision, _ in found.held.values():
+        if revision is not None:
+            media_ids.update(revision.media_ids)
+            emojis.update(revision.emojis)
+            if revision.poll_id is not None:
+                poll_ids.add(revision.poll_id)
+    if media_ids:
+        found.media = await get_media_views(tx, list(media_ids))
+    if poll_ids:
+        viewer_id = viewer.account_id if viewer else 0
+        found.polls = await store_polls.list_polls(tx, list(poll_ids), viewer_id)
+    if app_ids:
+        found.apps = await get_app_names(tx, app_ids)
+    if emojis:
+        found.emojis = await load_emojis(tx, emojis)
+
+
+async def _load_bodies(tx: Tx, ids: Collection[int]) -> dict[int, Body]:
+    """Bodies of `ids` and of all that they boost and quote, from memory where they are known there."""
+    loaded: dict[int, Body] = {}
+    unknown = _follow_links(loaded, ids)
+    if unknown:
+        fresh = await store.list_bodies_with_originals(tx, unknown)
+        _keep(tx, fresh)
+        loaded.update((body.id, body) for body in fresh)
+        # What a known boost leads to may have been forgotten; its own quote then comes with it.
+        _follow_links(loaded, ids)
+    return loaded
+
+
+def _follow_links(loaded: dict[int, Body], ids: Collection[int]) -> list[int]:
+    """Put every body that is reached from `ids` into `loaded`; returns the ids that are not known here."""
+    unknown: list[int] = []
+    for status_id in ids:
+        body = _known(loaded, status_id)
+        if body is None:
+            unknown.append(status_id)
+            continue
+        if body.reblog_of_id is not None:
+            original = _known(loaded, body.reblog_of_id)
+            if original is None:
+                unknown.append(body.reblog_of_id)
+                continue
+            body = original
+        if body.quote_of_id is not None and _known(loaded, body.quote_of_id) is None:
+            unknown.append(body.quote_of_id)
+    return unknown
+
+
+def _known(loaded: dict[int, Body], status_id: int) -> Body | None:
+    body = loaded.get(status_id) or _bodies.get(status_id)
+    if body is not None:
+        loaded[status_id] = body
+    return body
+
+
+def _keep(tx: Tx, fresh: Sequence[Body]) -> None:
+    if tx.is_in_transaction():
+        return
+    for body in fresh:
+        _bodies[body.id] = body
+    while len(_bodies) > _KEPT_BODIES:
+        del _bodies[next(iter(_bodies))]
+
+
+async def _load_held(tx: Tx, marked: list[Body]) -> dict[int, tuple[RevisionRow | None, HeldView]]:
+    """For the author alone: why each of these is not (or not wholly) public, and the revision that waits."""
+    waiting = [(body.id, body.held_revision) for body in marked if body.held_revision is not None]
+    revisions = await store.list_named_revisions(tx, waiting) if waiting else {}
+    screenings = {
+        body.id: revisions[body.id].screening_id if body.id in revisions else body.screening_id for body in marked
+    }
+    results = await get_results(tx, [number for number in screenings.values() if number is not None])
+    held: dict[int, tuple[RevisionRow | None, HeldView]] = {}
+    for body in marked:
+        revision = revisions.get(body.id)
+        result = results.get(screenings[body.id] or 0)
+        # A state that people decided on is not explained by the words of the machine that let the post through.
+        told = result is not None and result.outcome not in ("allow", "allow_flag")
+        held[body.id] = (
+            revision,
+            HeldView(
+                state="held" if revision else body.state,
+                clause=result.clause if result and told else None,
+                sentence=result.sentence if result and told else "",
+                revision=revision.revision if revision else body.revision,
+            ),
+        )
+    return held
+
+
+def _present(found: _Gathered, status_id: int, *, nested: bool = False) -> StatusView | None:
+    """The view of one status, or None when the viewer may not see it (or what it boosts)."""
+    body = found.bodies.get(status_id)
+    if body is None:
+        return None
+    account = found.accounts.get(body.account_id)
+    tie = found.ties.get(body.account_id, STRANGER)
+    if account is None or not _is_visible(body, account, found.viewer, tie):
+        return None
+    reblog = None
+    if body.reblog_of_id is not None:
+        reblog = _present(found, body.reblog_of_id)
+        if reblog is None:
+            return None
+    revision, held = found.held.get(body.id, (None, None))
+    quote = _present_quote(found, body, nested=nested) if body.quote_of_id is not None else None
+    return _view(found, body, account, reblog, quote, revision, held)
+
+
+def _present_quote(found: _Gathered, body: Body, *, nested: bool) -> QuoteView:
+    quoted_id = body.quote_of_id
+    assert quoted_id is not None
+    state = _QUOTE_WORDS[body.quote_state or "pending"]
+    if state != "accepted":
+        return QuoteView(state, None)
+    if nested:
+        return QuoteView(state, None, quoted_id)
+    quoted = found.bodies.get(quoted_id)
+    if quoted is None or quoted.state in ("author_deleted", "removed"):
+        return QuoteView("deleted", None)
+    view = _present(found, quoted_id, nested=True)
+    if view is None:  # one word for every reason: it must not tell who blocks whom
+        return QuoteView("unauthorized", None)
+    return QuoteView(state, view, quoted_id)
+
+
+def _view(
+    found: _Gathered,
+    body: Body,
+    account: AccountView,
+    reblog: StatusView | None,
+    quote: QuoteView | None,
+    revision: RevisionRow | None,
+    held: HeldView | None,
+) -> StatusView:
+    marks = found.marks[body.id]
+    emojis = _emojis_of(found, revision.emojis if revision else body.emojis)
+    shown = revision or body
+    app = found.apps.get(body.app_id) if body.app_id is not None else None
+    return StatusView(
+        id=body.id,
+        account=account,
+        conversation_id=body.conversation_id,
+        in_reply_to_id=body.in_reply_to_id,
+        in_reply_to_account_id=body.in_reply_to_account_id,
+        visibility=body.visibility,
+        local_only=body.local_only,
+        state=body.state,
+        text=shown.text,
+        content_type=shown.content_type,
+        html=shown.html,
+        spoiler_text=shown.spoiler_text,
+        sensitive=shown.sensitive or (account.sensitized and bool(shown.media_ids)),
+        language=shown.language,
+        mentions=read_mentions(revision.mentions) if revision else body.mentions,
+        tags=tuple(shown.tags),
+        emojis=emojis,
+        media=_media_of(found, body, revision),
+        poll=_poll_of(found, shown.poll_id, emojis),
+        reblog=reblog,
+        quote=quote,
+        quote_policy=shown.quote_policy,
+        app_name=app.name if app else None,
+        app_website=app.website if app else None,
+        replies_count=marks.replies_count,
+        reblogs_count=marks.reblogs_count,
+        favourites_count=marks.favourites_count,
+        quotes_count=marks.quotes_count,
+        favourited=marks.favourited,
+        reblogged=marks.reblogged,
+        bookmarked=marks.bookmarked,
+        muted=marks.muted,
+        pinned=marks.pinned,
+        uri=body.uri,
+        url=body.url,
+        created_at=body.created_at,
+        edited_at=revision.created_at if revision and revision.revision > 1 else body.edited_at,
+        revision=revision.revision if revision else body.revision,
+        version=body.version,
+        held=held,
+        is_committed=_bodies.get(body.id) is body,
+        viewer_id=found.viewer.account_id if found.viewer else None,
+        following_author=found.ties.get(body.account_id, STRANGER).following,
+    )
+
+
+def _media_of(found: _Gathered, body: Body, revision: RevisionRow | None) -> tuple[MediaView, ...]:
+    if revision is not None:
+        return describe_media(found.media, revision.media_ids, revision.media_descriptions)
+    if not body.media_ids:
+        return ()
+    kept = found.attached.get(body.id)
+    if kept is not None:
+        return kept
+    media = describe_media(found.media, body.media_ids, body.media_descriptions)
+    # Files that are ready change no more, except by an edit, which makes a new version.
+    complete = len(media) == len(body.media_ids) and all(view.state == "ready" for view in media)
+    if complete and _bodies.get(body.id) is body:
+        _media[body.id, body.version] = media
+        while len(_media) > _KEPT_BODIES:
+            del _media[next(iter(_media))]
+    return media
+
+
+def describe_media(
+    views: Mapping[int, MediaView], ids: Sequence[int], descriptions: Sequence[str]
+) -> tuple[MediaView, ...]:
+    """Attachments with the descriptions that were screened with this revision, whatever the files' own are now.
+
+    Where there was none, a file's own is taken: it was screened by itself.
+    """
+    return tuple(
+        msgspec.structs.replace(view, description=description) if description else view
+        for media_id, description in zip(ids, descriptions, strict=False)
+        if (view := views.get(media_id)) is not None
+    )
+
+
+def _emojis_of(found: _Gathered, names: Sequence[str]) -> tuple[EmojiView, ...]:
+    return tuple(found.emojis[name] for name in names if name in found.emojis) if names else ()
+
+
+def _poll_of(found: _Gathered, poll_id: int | None, emojis: tuple[EmojiView, ...]) -> PollView | None:
+    row = found.polls.get(poll_id) if poll_id is not None else None
+    return _view_of_poll(row, found.viewer, emojis) if row else None
+
+
+def _view_of_poll(row: PollRow, viewer: Viewer | None, emojis: tuple[EmojiView, ...]) -> PollView:
+    """A poll as the viewer sees it; totals are hidden until the end where its author wanted that."""
+    expired = row.expires_at <= now()
+    hidden = row.hide_totals and not expired
+    options = tuple(
+        PollOptionView(title, None if hidden else tally) for title, tally in zip(row.options, row.tallies, strict=True)
+    )
+    is_own = viewer is not None and viewer.account_id == row.account_id
+    return PollView(
+        id=row.id,
+        expires_at=row.expires_at,
+        expired=expired,
+        multiple=row.multiple,
+        votes_count=sum(row.tallies),
+        voters_count=row.voters_count,
+        options=options,
+        voted=None if viewer is None else is_own or bool(row.own_votes),
+        own_votes=None if viewer is None else tuple(row.own_votes),
+        emojis=emojis,
+    )

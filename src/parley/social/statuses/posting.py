@@ -1,0 +1,330 @@
+"""Posting: the one way a new status comes to be. API, web, federation and the schedule all call `post_status`.
+
+Rules first, then the verdict, then the rows, then the fact; all in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import Invalid
+from parley.kit.settings import Settings
+from parley.screening import Content, Kind, Outcome
+from parley.social.accounts.profiles import address_key
+from parley.social.accounts.reads import find_addresses, get_screening_facts, load_emojis
+from parley.social.accounts.store import AddressRow
+from parley.social.accounts.views import Viewer
+from parley.social.events.actions import record
+from parley.social.events.facts import StatusHeld
+from parley.social.media.actions import attach_media
+from parley.social.media.reads import get_media_views
+from parley.social.media.views import MediaView
+from parley.social.sessions.preferences import get_preferences
+from parley.social.statuses import rules, store_polls, store_schedule, store_writes, text
+from parley.social.statuses.hydrate import get_status, get_visible_body
+from parley.social.statuses.publishing import announce, make_tags
+from parley.social.statuses.store import Body
+from parley.social.statuses.store_writes import StatusRow
+from parley.social.statuses.text import Composed
+from parley.social.statuses.views import NewPoll, NewStatus, StatusView
+from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES, can_quote
+from parley.social.verdicts.actions import Screened, Subject, screen
+
+
+async def post_status(
+    tx: Tx,
+    settings: Settings,
+    viewer: Viewer,
+    new: NewStatus,
+    *,
+    idempotency_key: str | None = None,
+    scheduled_id: int | None = None,
+) -> StatusView:
+    """Post `new` for the viewer; returns it as its author sees it.
+
+    Published, or held for a decision (then `held` is set and nobody else sees it). The same `idempotency_key` of the
+    same author gives the status that was made first. `scheduled_id` is the planned status that this one comes from,
+    whose media it takes over. Raises Invalid for a broken rule, NotFound when what it answers
+    or quotes is invisible to the author, Rejection when policy refuses it.
+    """
+    key = rules.check_key(idempotency_key)
+    draft = await check_new_status(tx, settings, viewer, new)
+    if key is not None:
+        earlier = await store_schedule.insert_key(tx, viewer.account_id, key)
+        if earlier is not None:
+            if earlier.status_id is None:
+                raise Invalid("This Idempotency-Key was used for something else; use a new one.")
+            return await get_status(tx, viewer, earlier.status_id)
+    status_id = await _insert(tx, settings, viewer, draft, scheduled_id)
+    if key is not None:
+        await store_schedule.update_key(tx, viewer.account_id, key, status_id, None)
+    return await get_status(tx, viewer, status_id)
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A new status after the rules: everything is decided but the verdict."""
+
+    words: rules.Words
+    content_type: str
+    sensitive: bool
+    visibility: str
+    local_only: bool
+    language: str | None
+    language_fallback: str | None
+    quote_policy: str
+    media_ids: list[int]
+    poll: NewPoll | None
+    parent: Body | None
+    quoted: Body | None
+
+
+async def check_new_status(tx: Tx, settings: Settings, viewer: Viewer, new: NewStatus) -> Draft:
+    """Apply the rules and the author's preferences; raises Invalid or NotFound. Stores nothing."""
+    poll = rules.check_poll(new.poll) if new.poll else None
+    media_ids = rules.check_media_ids(new.media_ids, has_poll=poll is not None)
+    alone = not media_ids and poll is None and new.quoted_status_id is None
+    words = rules.check_words(settings, new.text, new.spoiler_text, alone=alone)
+    language = rules.check_language(new.language)
+    rules.check_choice("Content type", new.content_type, rules.CONTENT_TYPES)
+    visibility, sensitive, policy, fallback = new.visibility, new.sensitive, new.quote_policy, None
+    if visibility is None or sensitive is None or policy is None or language is None:
+        preferences = await get_preferences(tx, viewer)
+        visibility = visibility or preferences.visibility
+        sensitive = preferences.sensitive if sensitive is None else sensitive
+        policy = policy or preferences.quote_policy
+        fallback = preferences.language
+    rules.check_choice("Visibility", visibility, rules.VISIBILITIES)
+    rules.check_choice("Quote approval policy", policy, rules.QUOTE_POLICIES)
+    parent = quoted = None
+    if new.in_reply_to_id is not None:
+        parent, _ = await get_visible_body(tx, viewer, new.in_reply_to_id)
+    if new.quoted_status_id is not None:
+        quoted = await _check_quote(tx, viewer, new.quoted_status_id)
+        if quoted.visibility == "private" and visibility in ("public", "unlisted"):
+            visibility = "private"
+    return Draft(
+        words=words,
+        content_type=new.content_type,
+        sensitive=sensitive or bool(words.spoiler_text),
+        visibility=visibility,
+        # An answer to a local-only post must not carry it elsewhere.
+        local_only=new.local_only or (parent is not None and parent.local_only),
+        language=language,
+        language_fallback=fallback,
+        quote_policy=policy if visibility in ("public", "unlisted") else "nobody",
+        media_ids=media_ids,
+        poll=poll,
+        parent=parent,
+        quoted=quoted,
+    )
+
+
+async def _check_quote(tx: Tx, viewer: Viewer, quoted_id: int) -> Body:
+    body, tie = await get_visible_body(tx, viewer, quoted_id)
+    if not can_quote(
+        visibility=body.visibility,
+        state=body.state,
+        policy=body.quote_policy,
+        is_author=body.account_id == viewer.account_id,
+        follows_author=tie.following,
+    ):
+        raise Invalid("Validation failed: The author of this post does not allow you to quote it.")
+    return body
+
+
+async def find_people(tx: Tx, settings: Settings, found: Any) -> dict[tuple[str, str | None], AddressRow]:
+    """Whom the mentions of a text mean, as far as they are known here and may be seen."""
+    rows = await find_addresses(tx, settings, found.mentions)
+    named = {(row.username.lower(), row.domain): row for row in rows if row.state in SHOWN_ACCOUNT_STATES}
+    wanted = {address_key(settings, mention) for mention in found.mentions}
+    return {key: row for key, row in named.items() if key in wanted}
+
+
+def describe_people(people: Sequence[AddressRow]) -> list[dict[str, Any]]:
+    """The mentions column."""
+    return [
+        {"id": row.id, "username": row.username, "domain": row.domain}
+        | ({"url": row.url or row.uri} if row.domain else {})
+        for row in people
+    ]
+
+
+def describe_content(
+    kind: Kind,
+    words: rules.Words,
+    composed: Composed,
+    *,
+    options: Sequence[str],
+    media: Sequence[MediaView],
+    language: str | None,
+    sensitive: bool,
+) -> Content:
+    """What the judge reads: every word that anybody will see."""
+    texts = {"text": words.text}
+    if words.spoiler_text:
+        texts["spoiler_text"] = words.spoiler_text
+    for place, option in enumerate(options, 1):
+        texts[f"poll_option_{place}"] = option
+    for place, view in enumerate(media, 1):
+        if view.description:
+            texts[f"media_{place}_description"] = view.description
+    return Content(
+        kind=kind,
+        texts=texts,
+        links=composed.links,
+        mentions_count=len(composed.mentions),
+        tags=composed.tag_names,
+        media_count=len(media),
+        media_types=tuple(view.mime_type or view.type for view in media),
+        language=language,
+        has_poll=bool(options),
+        sensitive=sensitive,
+    )
+
+
+def kind_of(visibility: str, *, has_poll: bool) -> Kind:
+    """Under which kind a status is screened."""
+    if visibility == "direct":
+        return "message"
+    return "poll" if has_poll else "status"
+
+
+def state_of(screened: Screened) -> str:
+    """The state that a verdict puts a new status into."""
+    if screened.held:
+        return "held"
+    return "limited" if screened.verdict.outcome is Outcome.LIMIT else "published"
+
+
+async def load_own_media(tx: Tx, viewer: Viewer, media_ids: Sequence[int]) -> list[MediaView]:
+    """The attachments in order; raises Invalid for one that is not the viewer's own or could not be read."""
+    if not media_ids:
+        return []
+    views = await get_media_views(tx, list(media_ids))
+    media: list[MediaView] = []
+    for media_id in media_ids:
+        view = views.get(media_id)
+        if view is None or view.account_id != viewer.account_id:
+            raise Invalid(f"Validation failed: There is no media attachment {media_id} of yours.")
+        if view.state == "failed":
+            raise Invalid(f"Validation failed: Media attachment {media_id}: {view.error}")
+        media.append(view)
+    return media
+
+
+async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, scheduled_id: int | None) -> int:
+    status_id, poll_id = await store_writes.get_new_ids(tx)
+    media = await load_own_media(tx, viewer, draft.media_ids)
+    found = draft.words.found
+    people = await find_people(tx, settings, found)
+    emojis = await load_emojis(tx, _shortcodes(draft))
+    composed = text.compose(found, draft.content_type, people, emojis, settings)
+    language = draft.language or await text.detect_language(found, draft.language_fallback)
+    screened = await _screen(tx, viewer, draft, composed, media, status_id, language)
+    state = state_of(screened)
+    moment = now()
+    options = draft.poll.options if draft.poll else ()
+    if draft.poll is not None:
+        await _insert_poll(tx, viewer, draft.poll, poll_id, status_id, moment)
+    tag_ids = await make_tags(tx, composed) if state != "held" else []
+    parent, quoted = draft.parent, draft.quoted
+    row = StatusRow(
+        id=status_id,
+        account_id=viewer.account_id,
+        conversation_id=parent.conversation_id if parent else status_id,
+        in_reply_to_id=parent.id if parent else None,
+        in_reply_to_account_id=_answered(parent, viewer) if parent else None,
+        quote_of_id=quoted.id if quoted else None,
+        quote_state="accepted" if quoted else None,
+        quote_policy=draft.quote_policy,
+        visibility=draft.visibility,
+        local_only=draft.local_only,
+        state=state,
+        text=draft.words.text,
+        content_type=draft.content_type,
+        html=composed.html,
+        spoiler_text=draft.words.spoiler_text,
+        sensitive=draft.sensitive,
+        language=language,
+        mentions=describe_people(composed.mentions),
+        mentioned_ids=[person.id for person in composed.mentions],
+        tags=list(composed.tags),
+        emojis=list(emojis),
+        media_ids=draft.media_ids,
+        poll_id=poll_id if draft.poll else None,
+        app_id=viewer.app_id,
+        screening_id=screened.id,
+        created_at=moment,
+        media_descriptions=[view.description for view in media],
+        poll_options=list(options) or None,
+        tag_ids=tag_ids,
+    )
+    await store_writes.insert_status(tx, row)
+    if media:
+        await attach_media(tx, viewer.account_id, draft.media_ids, status_id, scheduled_status_id=scheduled_id)
+    if state == "held":
+        await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=1))
+    else:
+        await announce(tx, viewer.account_id, status_id, row.in_reply_to_id, row.quote_of_id, moment)
+    return status_id
+
+
+def _shortcodes(draft: Draft) -> list[str]:
+    names = list(draft.words.found.emojis)
+    for line in (draft.words.spoiler_text, *(draft.poll.options if draft.poll else ())):
+        names += text.find_shortcodes(line)
+    return names
+
+
+def _answered(parent: Body, viewer: Viewer) -> int:
+    """Whom a reply answers: in a chain of one's own replies, whoever the chain answers (as Mastodon does)."""
+    if parent.account_id == viewer.account_id and parent.in_reply_to_account_id is not None:
+        return parent.in_reply_to_account_id
+    return parent.account_id
+
+
+async def _screen(
+    tx: Tx,
+    viewer: Viewer,
+    draft: Draft,
+    composed: Composed,
+    media: list[MediaView],
+    status_id: int,
+    language: str | None,
+) -> Screened:
+    facts = await get_screening_facts(tx, viewer.account_id)
+    others = [person.id for person in composed.mentions if person.id != viewer.account_id]
+    strangers = await store_writes.count_strangers(tx, viewer.account_id, others) if others else 0
+    facts = msgspec.structs.replace(
+        facts, visibility=draft.visibility, is_reply=draft.parent is not None, first_contact=strangers > 0
+    )
+    kind = kind_of(draft.visibility, has_poll=draft.poll is not None)
+    content = describe_content(
+        kind,
+        draft.words,
+        composed,
+        options=draft.poll.options if draft.poll else (),
+        media=media,
+        language=language,
+        sensitive=draft.sensitive,
+    )
+    return await screen(tx, Subject(kind, status_id, 1, viewer.account_id), content, facts)
+
+
+async def _insert_poll(tx: Tx, viewer: Viewer, poll: NewPoll, poll_id: int, status_id: int, moment: datetime) -> None:
+    await store_polls.insert_poll(
+        tx,
+        poll_id,
+        viewer.account_id,
+        status_id,
+        poll.options,
+        multiple=poll.multiple,
+        hide_totals=poll.hide_totals,
+        expires_at=moment + timedelta(seconds=poll.expires_in),
+    )

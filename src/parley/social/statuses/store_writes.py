@@ -1,0 +1,350 @@
+"""Writing statuses: insert, revise, publish, delete. No rule lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from parley.kit.db import Tx
+
+
+class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A status that is about to be inserted, with its first revision."""
+
+    id: int
+    account_id: int
+    conversation_id: int
+    in_reply_to_id: int | None
+    in_reply_to_account_id: int | None
+    quote_of_id: int | None
+    quote_state: str | None
+    quote_policy: str
+    visibility: str
+    local_only: bool
+    state: str
+    text: str
+    content_type: str
+    html: str
+    spoiler_text: str
+    sensitive: bool
+    language: str | None
+    mentions: list[dict[str, Any]]
+    mentioned_ids: list[int]
+    tags: list[str]
+    emojis: list[str]
+    media_ids: list[int]
+    media_descriptions: list[str]
+    poll_id: int | None
+    app_id: int | None
+    screening_id: int
+    created_at: datetime
+    poll_options: list[str] | None
+    tag_ids: list[int]
+    """Empty for a status that is held: it is under no tag until it is published."""
+
+
+# One round trip for everything that belongs to a new status. The foreign keys between these rows are checked when
+# the statement ends.
+INSERT_STATUS = """
+    WITH status AS (
+        INSERT INTO statuses (id, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id,
+            quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
+            spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids,
+            media_descriptions, poll_id, app_id, screening_id, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            $22, $23, $24, $25, $26, $27)
+    ), revision AS (
+        INSERT INTO status_revisions (status_id, revision, text, content_type, html, spoiler_text, sensitive,
+            language, mentions, tags, emojis, media_ids, media_descriptions, poll_id, poll_options, quote_policy,
+            screening_id, state, created_at)
+        VALUES ($1, 1, $12, $13, $14, $15, $16, $17, $18, $20, $21, $22, $23, $24, $28, $8, $26,
+            CASE WHEN $11 = 'held'::status_state THEN 'held' ELSE 'published' END::status_state, $27)
+    ), tagged AS (
+        INSERT INTO status_tags (tag_id, status_id) SELECT unnest($29::bigint[]), $1
+    ), addressed AS (
+        INSERT INTO status_mentions (account_id, author_id, status_id)
+        SELECT m, $2, $1 FROM unnest($19::bigint[]) AS m WHERE $11 <> 'held'::status_state
+    )
+    INSERT INTO status_stats (status_id) VALUES ($1)
+"""
+
+
+async def insert_status(tx: Tx, row: StatusRow) -> None:
+    """A status, its first revision, its counters, its tags and whom it addresses."""
+    await tx.execute(INSERT_STATUS, *msgspec.structs.astuple(row))
+
+
+GET_NEW_IDS = """SELECT parley_id(), parley_id()"""
+
+
+async def get_new_ids(tx: Tx) -> tuple[int, int]:
+    """Two fresh ids: one for a status, one for the poll that may come with it."""
+    row = await tx.fetchrow(GET_NEW_IDS)
+    assert row is not None
+    return row[0], row[1]
+
+
+COUNT_STRANGERS = """
+    SELECT count(*) FROM unnest($2::bigint[]) AS addressed (id)
+    WHERE NOT EXISTS (SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = addressed.id)
+"""
+
+
+async def count_strangers(tx: Tx, author_id: int, addressed_ids: Sequence[int]) -> int:
+    """How many of these accounts have never addressed the author."""
+    return int(await tx.fetchval(COUNT_STRANGERS, author_id, addressed_ids))
+
+
+LIST_TAG_IDS = """SELECT name, id FROM tags WHERE name = ANY($1::text[])"""
+INSERT_TAGS = """
+    INSERT INTO tags (name, display_name) SELECT * FROM unnest($1::text[], $2::text[])
+    ON CONFLICT (name) DO NOTHING
+"""
+
+
+async def list_tag_ids(tx: Tx, names: Sequence[str]) -> dict[str, int]:
+    """Ids of the tags that exist, by normalised name."""
+    return {row[0]: row[1] for row in await tx.fetch(LIST_TAG_IDS, names)}
+
+
+async def insert_tags(tx: Tx, names: Sequence[tuple[str, str]]) -> None:
+    """Make tags, given as (normalised, typed); those that exist are left. In one order: writers cannot deadlock."""
+    ordered = sorted(names)
+    await tx.execute(INSERT_TAGS, [pair[0] for pair in ordered], [pair[1] for pair in ordered])
+
+
+UPDATE_COUNTS = """
+    UPDATE status_stats SET
+        replies_count = greatest(0, replies_count + $2),
+        reblogs_count = greatest(0, reblogs_count + $3),
+        quotes_count = greatest(0, quotes_count + $4)
+    WHERE status_id = $1
+"""
+
+
+async def update_counts(tx: Tx, status_id: int, *, replies: int = 0, reblogs: int = 0, quotes: int = 0) -> None:
+    """Add to the counters of a status."""
+    await tx.execute(UPDATE_COUNTS, status_id, replies, reblogs, quotes)
+
+
+class LockedRow(msgspec.Struct, frozen=True):
+    """A status locked for a change, whatever its state."""
+
+    id: int
+    account_id: int
+    state: str
+    revision: int
+    held_revision: int | None
+    poll_id: int | None
+    in_reply_to_id: int | None
+    quote_of_id: int | None
+    quote_state: str | None
+    reblog_of_id: int | None
+    visibility: str
+    media_ids: list[int]
+    tags: list[str]
+    mentioned_ids: list[int]
+
+
+GET_LOCKED = """
+    SELECT id, account_id, state, revision, held_revision, poll_id, in_reply_to_id, quote_of_id, quote_state,
+        reblog_of_id, visibility, media_ids, tags, mentioned_ids
+    FROM statuses WHERE id = $1 FOR NO KEY UPDATE
+"""
+
+
+async def get_locked(tx: Tx, status_id: int) -> LockedRow | None:
+    """A status, locked until the transaction ends."""
+    row = await tx.fetchrow(GET_LOCKED, status_id)
+    return LockedRow(*row) if row else None
+
+
+class NewRevision(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision that an edit makes."""
+
+    status_id: int
+    revision: int
+    text: str
+    content_type: str
+    html: str
+    spoiler_text: str
+    sensitive: bool
+    language: str | None
+    mentions: list[dict[str, Any]]
+    tags: list[str]
+    emojis: list[str]
+    media_ids: list[int]
+    media_descriptions: list[str]
+    poll_id: int | None
+    poll_options: list[str] | None
+    quote_policy: str
+    screening_id: int
+    state: str
+    created_at: datetime
+
+
+INSERT_REVISION = """
+    INSERT INTO status_revisions (status_id, revision, text, content_type, html, spoiler_text, sensitive,
+        language, mentions, tags, emojis, media_ids, media_descriptions, poll_id, poll_options, quote_policy,
+        screening_id, state, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+"""
+
+
+async def insert_revision(tx: Tx, row: NewRevision) -> None:
+    """One more revision of a status."""
+    await tx.execute(INSERT_REVISION, *msgspec.structs.astuple(row))
+
+
+UPDATE_HELD_REVISION = """UPDATE statuses SET held_revision = $2 WHERE id = $1"""
+
+
+async def update_held_revision(tx: Tx, status_id: int, revision: int | None) -> None:
+    """Remember which revision waits for a decision, or that none does."""
+    await tx.execute(UPDATE_HELD_REVISION, status_id, revision)
+
+
+# Shows one of the revisions: its columns are copied into the status.
+UPDATE_SHOWN_REVISION = """
+    WITH shown AS (
+        UPDATE status_revisions SET state = 'published' WHERE status_id = $1 AND revision = $2 RETURNING *
+    )
+    UPDATE statuses s SET
+        text = r.text, content_type = r.content_type, html = r.html, spoiler_text = r.spoiler_text,
+        sensitive = r.sensitive, language = r.language, mentions = r.mentions,
+        mentioned_ids = ARRAY(SELECT (m ->> 'id')::bigint FROM jsonb_array_elements(r.mentions) AS m),
+        tags = r.tags, emojis = r.emojis, media_ids = r.media_ids,
+        media_descriptions = r.media_descriptions, poll_id = r.poll_id, quote_policy = r.quote_policy,
+        screening_id = r.screening_id, revision = r.revision, held_revision = NULL, state = $3,
+        edited_at = CASE WHEN r.revision > 1 THEN $4 ELSE s.edited_at END
+    FROM shown r WHERE s.id = r.status_id
+"""
+
+
+async def update_shown_revision(tx: Tx, status_id: int, revision: int, state: str, edited_at: datetime | None) -> None:
+    """Make `revision` what readers see, with the status in `state`."""
+    await tx.execute(UPDATE_SHOWN_REVISION, status_id, revision, state, edited_at)
+
+
+DELETE_STATUS_TAGS = """DELETE FROM status_tags WHERE status_id = $1"""
+INSERT_STATUS_TAGS = """
+    INSERT INTO status_tags (tag_id, status_id) SELECT unnest($2::bigint[]), $1 ON CONFLICT DO NOTHING
+"""
+
+
+async def replace_status_tags(tx: Tx, status_id: int, tag_ids: Sequence[int]) -> None:
+    """Under which tags a status is found."""
+    await tx.execute(DELETE_STATUS_TAGS, status_id)
+    if tag_ids:
+        await tx.execute(INSERT_STATUS_TAGS, status_id, tag_ids)
+
+
+INSERT_STATUS_MENTIONS = """
+    INSERT INTO status_mentions (account_id, author_id, status_id) SELECT unnest($3::bigint[]), $2, $1
+    ON CONFLICT DO NOTHING
+"""
+
+
+async def insert_status_mentions(tx: Tx, status_id: int, author_id: int, mentioned_ids: Sequence[int]) -> None:
+    """Remember whom a status addresses."""
+    await tx.execute(INSERT_STATUS_MENTIONS, status_id, author_id, mentioned_ids)
+
+
+UPDATE_DELETED = """
+    UPDATE statuses SET state = 'author_deleted', deleted_at = $2, held_revision = NULL WHERE id = $1
+"""
+
+
+async def update_deleted(tx: Tx, status_id: int, moment: datetime) -> None:
+    """Mark a status as deleted by its author; its rows stay as evidence."""
+    await tx.execute(UPDATE_DELETED, status_id, moment)
+
+
+UPDATE_QUOTE_STATE = """UPDATE statuses SET quote_state = $2 WHERE id = $1"""
+
+
+async def update_quote_state(tx: Tx, status_id: int, state: str) -> None:
+    """Whether the quoting status may show what it quotes."""
+    await tx.execute(UPDATE_QUOTE_STATE, status_id, state)
+
+
+UPDATE_QUOTE_POLICY = """UPDATE statuses SET quote_policy = $2 WHERE id = $1"""
+
+
+async def update_quote_policy(tx: Tx, status_id: int, policy: str) -> None:
+    """Who may quote a status from now on."""
+    await tx.execute(UPDATE_QUOTE_POLICY, status_id, policy)
+
+
+UPDATE_VERSION = """UPDATE statuses SET id = id WHERE id = $1"""
+
+
+async def update_version(tx: Tx, status_id: int) -> None:
+    """Let readers fetch a status anew, because something outside of its row changed (a trigger raises the version)."""
+    await tx.execute(UPDATE_VERSION, status_id)
+
+
+INSERT_REBLOG = """
+    INSERT INTO statuses
+        (id, account_id, conversation_id, reblog_of_id, visibility, state, local_only, app_id, created_at)
+    VALUES ($1, $2, $1, $3, $4, 'published', $5, $6, $7)
+    ON CONFLICT (reblog_of_id, account_id) WHERE reblog_of_id IS NOT NULL AND deleted_at IS NULL DO NOTHING
+    RETURNING id
+"""
+GET_REBLOG = """SELECT id FROM statuses WHERE reblog_of_id = $2 AND account_id = $1 AND deleted_at IS NULL"""
+DELETE_REBLOG = """DELETE FROM statuses WHERE reblog_of_id = $2 AND account_id = $1 RETURNING id"""
+
+
+async def insert_reblog(
+    tx: Tx,
+    reblog_id: int,
+    account_id: int,
+    original_id: int,
+    visibility: str,
+    local_only: bool,
+    app_id: int | None,
+    moment: datetime,
+) -> bool:
+    """A boost; False when the account has boosted it already."""
+    values = (reblog_id, account_id, original_id, visibility, local_only, app_id, moment)
+    return await tx.fetchval(INSERT_REBLOG, *values) is not None
+
+
+async def get_reblog_id(tx: Tx, account_id: int, original_id: int) -> int | None:
+    """The id of an account's boost of a status."""
+    found: int | None = await tx.fetchval(GET_REBLOG, account_id, original_id)
+    return found
+
+
+async def delete_reblog(tx: Tx, account_id: int, original_id: int) -> int | None:
+    """Take a boost back; its id, or None when there was none."""
+    deleted: int | None = await tx.fetchval(DELETE_REBLOG, account_id, original_id)
+    return deleted
+
+
+DELETE_REBLOGS_OF = """
+    DELETE FROM statuses WHERE id IN (SELECT id FROM statuses WHERE reblog_of_id = $1 LIMIT $2)
+    RETURNING account_id
+"""
+
+
+async def delete_reblogs_of(tx: Tx, original_id: int, limit: int) -> list[int]:
+    """Remove up to `limit` boosts of a status; who had boosted it."""
+    return [row[0] for row in await tx.fetch(DELETE_REBLOGS_OF, original_id, limit)]
+
+
+DELETE_TRACES = """
+    WITH tagged AS (DELETE FROM status_tags WHERE status_id = $1),
+        addressed AS (DELETE FROM status_mentions WHERE status_id = $1),
+        liked AS (DELETE FROM favourites WHERE status_id = $1),
+        kept AS (DELETE FROM bookmarks WHERE status_id = $1)
+    DELETE FROM status_pins WHERE status_id = $1
+"""
+
+
+async def delete_traces(tx: Tx, status_id: int) -> None:
+    """What others did with a status, and where it was listed."""
+    await tx.execute(DELETE_TRACES, status_id)
