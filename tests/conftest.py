@@ -216,8 +216,24 @@ async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
 @pytest.fixture
 async def world(settings: Settings, dsn: str) -> AsyncIterator[World]:
     """The world of most tests."""
-    async with open_world(settings, dsn) as made:
-        yield made
+    # A fixture is entered and left by different tasks, but the application must be stopped by the one that started it.
+    started: asyncio.Future[World] = asyncio.get_running_loop().create_future()
+    ended = asyncio.Event()
+
+    async def hold() -> None:
+        try:
+            async with open_world(settings, dsn) as made:
+                started.set_result(made)
+                await ended.wait()
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    holder = asyncio.create_task(hold())
+    yield await started
+    ended.set()
+    await holder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,6 +59,7 @@ async def test_a_language_that_is_none_is_refused(world: World) -> None:
 
 async def test_many_follows_at_once_count_once(world: World) -> None:
     await world.client("alice")
+    await world.account("bob")
     answers = await asyncio.gather(*(try_to(world, "alice", "follow", "bob") for _ in range(12)))
     assert {answer.status_code for answer in answers} == {200}
     assert await counts(world, "bob") == (1, 0)

@@ -29,6 +29,7 @@ from parley.social.graph.views import (
 MOST_RELATIONSHIPS = 200
 MOST_FAMILIAR_TARGETS = 40
 MOST_FAMILIAR_EACH = 10
+MOST_HIDDEN = 10_000
 FRIENDS_ASKED = 100
 FOLLOWS_OF_EACH_FRIEND = 200
 SHOWN_STATES = ("active", "limited")
@@ -70,6 +71,11 @@ async def list_waiting_ids(tx: Tx, account_id: int, after: int = 0, limit: int =
 async def list_asked_ids(tx: Tx, account_id: int, after: int = 0, limit: int = 1000) -> list[int]:
     """Ids of accounts whose answer `account_id` waits for, ascending, a slice at a time."""
     return await store.list_asked_ids(tx, account_id, after, limit)
+
+
+async def list_hidden_ids(tx: Tx, viewer: Viewer) -> list[int]:
+    """Ids of those whom the viewer blocks or mutes, or who block the viewer: at most 10,000, in no order."""
+    return await store_blocks.list_hidden_ids(tx, viewer.account_id, now(), MOST_HIDDEN)
 
 
 async def count_follow_requests(tx: Tx, viewer: Viewer) -> int:

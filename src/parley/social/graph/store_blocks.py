@@ -108,6 +108,21 @@ async def list_mutes(tx: Tx, account_id: int, page: Page, moment: datetime) -> l
     return edges(await tx.fetch(sql, account_id, page.below, page.above, page.limit, moment), page)
 
 
+LIST_HIDDEN_IDS = """
+    (SELECT target_id FROM blocks WHERE account_id = $1
+     UNION
+     SELECT target_id FROM mutes WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+     UNION
+     SELECT account_id FROM blocks WHERE target_id = $1)
+    LIMIT $3
+"""
+
+
+async def list_hidden_ids(tx: Tx, account_id: int, moment: datetime, limit: int) -> list[int]:
+    """Whom `account_id` blocks or mutes at `moment`, and who blocks it."""
+    return [row[0] for row in await tx.fetch(LIST_HIDDEN_IDS, account_id, moment, limit)]
+
+
 INSERT_DOMAIN_BLOCK = """
     INSERT INTO account_domain_blocks (account_id, domain) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id
 """

@@ -168,7 +168,7 @@ GET_TOKEN_MEMBER = """
 """
 UPDATE_TOKEN_USED = """
     UPDATE access_tokens SET last_used_at = $2
-    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - interval '59 minutes')
+    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2::timestamptz - interval '59 minutes')
 """
 
 
