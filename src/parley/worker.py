@@ -40,6 +40,12 @@ from parley.social.sessions.jobs import (
     mail_password_reset,
     mail_security_notice,
 )
+from parley.social.statuses.jobs import (
+    clean_idempotency_keys,
+    close_polls,
+    delete_status_traces,
+    publish_scheduled,
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +54,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.ProfileUpdated: (delete_old_pictures,),
     facts.Followed: (choose_fan_out,),
     facts.AccountUnlocked: (answer_waiting_requests,),
+    facts.StatusDeleted: (delete_status_traces,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
@@ -55,6 +62,9 @@ SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
     delete_orphans: "41 * * * *",
+    publish_scheduled: "* * * * *",
+    close_polls: "* * * * *",
+    clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
     delete_stale_credentials: "29 * * * *",
