@@ -31,6 +31,20 @@ from parley.social.graph.jobs import (
 )
 from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
 from parley.social.media.jobs_pictures import delete_old_pictures
+from parley.social.notifications.jobs import (
+    notify_of_edit,
+    notify_of_favourite,
+    notify_of_follow,
+    notify_of_follow_request,
+    notify_of_hold,
+    notify_of_poll,
+    notify_of_reblog,
+    notify_of_sign_up,
+    notify_of_status,
+    unnotify_of_favourite,
+    unnotify_of_follow,
+    unnotify_of_reblog,
+)
 from parley.social.sessions.jobs import (
     delete_stale_credentials,
     delete_unconfirmed_accounts,
@@ -46,15 +60,40 @@ from parley.social.statuses.jobs import (
     delete_status_traces,
     publish_scheduled,
 )
+from parley.social.timelines.jobs import (
+    announce_edit,
+    clean_homes_of_status,
+    fan_in_follow,
+    fan_out_status,
+    remove_blocked,
+    remove_unfollowed,
+    trim_homes,
+    withdraw_status,
+)
 
 log = logging.getLogger(__name__)
 
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
+    facts.AccountCreated: (notify_of_sign_up,),
     facts.MediaUploaded: (process_media,),
     facts.ProfileUpdated: (delete_old_pictures,),
-    facts.Followed: (choose_fan_out,),
+    facts.Followed: (choose_fan_out, fan_in_follow, notify_of_follow),
     facts.AccountUnlocked: (answer_waiting_requests,),
-    facts.StatusDeleted: (delete_status_traces,),
+    facts.FollowRequested: (notify_of_follow_request,),
+    facts.FollowRequestDeleted: (unnotify_of_follow,),
+    facts.Unfollowed: (remove_unfollowed, unnotify_of_follow),
+    facts.Blocked: (remove_blocked,),
+    facts.Muted: (remove_unfollowed,),
+    facts.Unmuted: (fan_in_follow,),
+    facts.StatusPosted: (fan_out_status, notify_of_status),
+    facts.StatusHeld: (notify_of_hold,),
+    facts.StatusEdited: (announce_edit, notify_of_edit),
+    facts.StatusDeleted: (withdraw_status, delete_status_traces),
+    facts.StatusReblogged: (fan_out_status, notify_of_reblog),
+    facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
+    facts.StatusFavourited: (notify_of_favourite,),
+    facts.StatusUnfavourited: (unnotify_of_favourite,),
+    facts.PollClosed: (notify_of_poll,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
@@ -67,12 +106,14 @@ SCHEDULES: dict[Job, str] = {
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
+    trim_homes: "11 4 * * *",
     delete_stale_credentials: "29 * * * *",
     delete_unconfirmed_accounts: "53 4 * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
 JOBS: tuple[Job, ...] = (
+    clean_homes_of_status,
     *(delete_stored_files, keep_evidence_files, leave_blocked_domain),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
 )

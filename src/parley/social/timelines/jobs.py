@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from parley.kit.db import Tx
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.kit.live import Message, publish
 from parley.social.timelines import store, store_marks
+from parley.social.timelines.store import Delivery
 
 CHUNK = 10_000
 """Followers whose homes are written in one statement and one transaction: about 0.4 s."""
@@ -36,29 +38,25 @@ async def fan_out_status(instance: Instance, payload: dict[str, Any]) -> None:
         await store.insert_own_home_row(tx, delivery)
         if delivery.listed and delivery.tags:
             await store.insert_tag_home_rows(tx, delivery)
+        if delivery.visibility == "direct":
+            await _move_conversation(tx, delivery)
     if not delivery.merge_on_read:
         after: int | None = 0
         while after is not None:
             async with instance.db.write() as tx:
                 after, _ = await store.insert_home_rows(tx, delivery, after=after, limit=CHUNK)
-    if payload.get("quiet"):
-        return
     async with instance.db.write() as tx:
         await publish(tx, Message("status", ids=(delivery.id,)))
 
 
-async def send_direct_message(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job after StatusPosted: a direct message moves its conversation to the top for everybody in it."""
-    async with instance.db.write() as tx:
-        delivery = await store.get_delivery(tx, payload["status_id"])
-        if delivery is None or not delivery.open or delivery.visibility != "direct":
-            return
-        everybody = sorted({delivery.author_id, *delivery.mentioned_ids})
-        rows = await store_marks.upsert_conversation(
-            tx, everybody, delivery.conversation_id, everybody, delivery.id, delivery.author_id
-        )
-        for row_id, account_id in rows:
-            await publish(tx, Message("conversation", ids=(row_id,), account_ids=(account_id,)))
+async def _move_conversation(tx: Tx, delivery: Delivery) -> None:
+    """A direct message moves its conversation to the top for everybody in it."""
+    everybody = sorted({delivery.author_id, *delivery.mentioned_ids})
+    rows = await store_marks.upsert_conversation(
+        tx, everybody, delivery.conversation_id, everybody, delivery.id, delivery.author_id
+    )
+    for row_id, account_id in rows:
+        await publish(tx, Message("conversation", ids=(row_id,), account_ids=(account_id,)))
 
 
 async def announce_edit(instance: Instance, payload: dict[str, Any]) -> None:
@@ -90,17 +88,15 @@ async def clean_homes_of_status(instance: Instance, payload: dict[str, Any]) -> 
 
 
 async def fan_in_follow(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job after Followed: the newest posts of the new friend, and how the friend's posts travel from now on."""
+    """Job after Followed and Unmuted: the newest posts of a friend."""
     async with instance.db.write() as tx:
         await store.insert_backfill(tx, payload["account_id"], payload["target_id"], BACKFILL)
-    await choose_merge_on_read(instance, {"account_id": payload["target_id"]})
 
 
 async def remove_unfollowed(instance: Instance, payload: dict[str, Any]) -> None:
     """Job after Unfollowed and Muted: clean the home of rows that reading leaves out already."""
     async with instance.db.write() as tx:
         await store.delete_home_rows_of_author(tx, payload["account_id"], payload["target_id"])
-    await choose_merge_on_read(instance, {"account_id": payload["target_id"]})
 
 
 async def remove_blocked(instance: Instance, payload: dict[str, Any]) -> None:
@@ -109,23 +105,6 @@ async def remove_blocked(instance: Instance, payload: dict[str, Any]) -> None:
     async with instance.db.write() as tx:
         await store.delete_home_rows_of_author(tx, one, other)
         await store.delete_home_rows_of_author(tx, other, one)
-    for account_id in (one, other):
-        await choose_merge_on_read(instance, {"account_id": account_id})
-
-
-async def refill_home(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job after Unmuted: the newest posts of somebody who is followed come back."""
-    async with instance.db.write() as tx:
-        await store.insert_backfill(tx, payload["account_id"], payload["target_id"], BACKFILL)
-
-
-async def choose_merge_on_read(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job: an author with very many followers is merged when homes are read; one who lost them is fanned out again."""
-    async with instance.db.write() as tx:
-        changed = await store.update_merge_on_read(tx, payload["account_id"], instance.settings.fanout_limit)
-        if changed is False:
-            for status_id in await store.list_recent_ids_of_author(tx, payload["account_id"], BACKFILL):
-                await enqueue(tx, fan_out_status.__name__, {"status_id": status_id, "quiet": True})
 
 
 async def trim_homes(instance: Instance, payload: dict[str, Any]) -> None:

@@ -238,34 +238,3 @@ DELETE_OLD_HOME_ROWS = """
 async def delete_old_home_rows(tx: Tx, keep: int) -> None:
     """Trim every home to its newest `keep` rows."""
     await tx.execute(DELETE_OLD_HOME_ROWS, keep)
-
-
-UPDATE_MERGE_ON_READ = """
-    UPDATE accounts a SET merge_on_read = st.followers_count > $2
-    FROM account_stats st
-    WHERE a.id = $1 AND st.account_id = a.id
-      AND a.merge_on_read IS DISTINCT FROM (st.followers_count > $2)
-      AND (NOT a.merge_on_read OR st.followers_count < $2 / 2)
-    RETURNING a.merge_on_read
-"""
-
-
-async def update_merge_on_read(tx: Tx, account_id: int, limit: int) -> bool | None:
-    """Decide anew how the account's posts travel; the new way, or None when nothing changed.
-
-    An author comes back to fan-out only below half the limit, so that nobody swings to and fro.
-    """
-    changed: bool | None = await tx.fetchval(UPDATE_MERGE_ON_READ, account_id, limit)
-    return changed
-
-
-LIST_RECENT_IDS_OF_AUTHOR = """
-    SELECT id FROM statuses
-    WHERE account_id = $1 AND state IN ('published', 'limited') AND deleted_at IS NULL
-    ORDER BY id DESC LIMIT $2
-"""
-
-
-async def list_recent_ids_of_author(tx: Tx, account_id: int, limit: int) -> list[int]:
-    """The author's newest statuses, newest first."""
-    return [row["id"] for row in await tx.fetch(LIST_RECENT_IDS_OF_AUTHOR, account_id, limit)]
