@@ -106,7 +106,9 @@ def video(
         stream.metadata["handler_name"] = SECRET
         if rotation:
             stream.set_display_rotation(rotation)
-        sound: Any = target.add_stream(audio, rate=48_000) if audio else None
+        sound: Any = None
+        if audio:
+            sound = target.add_stream(audio, rate=48_000, options={"strict": "experimental"})
         picture = _picture(*size)
         for index in range(frames):
             frame = av.VideoFrame.from_image(picture)
@@ -136,20 +138,20 @@ def sound(path: Path, *, container: str, codec: str, seconds: float = 2.0) -> by
     with av.open(str(path), "w", format=container) as target:
         for name in ("title", "artist", "comment", "location"):
             target.metadata[name] = SECRET
-        stream: Any = target.add_stream(codec, rate=48_000)
+        stream: Any = target.add_stream(codec, rate=48_000, options={"strict": "experimental"})
         _add_tone(target, stream, seconds)
     return path.read_bytes()
 
 
-def png_bomb(width: int, height: int) -> bytes:
+def png_bomb(width: int, height: int, *, channels: int = 1) -> bytes:
     """A PNG of a few kilobytes that claims `width` x `height` pixels and carries them, deflated."""
     packer = zlib.compressobj(9)
-    body = b"".join(packer.compress(b"\0" * (width + 1)) for _ in range(height)) + packer.flush()
+    body = b"".join(packer.compress(b"\0" * (width * channels + 1)) for _ in range(height)) + packer.flush()
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 6 if channels == 4 else 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
@@ -171,3 +173,64 @@ def endless_gif(frames: int = 4000) -> bytes:
 
 HTML = b"<!doctype html><script>alert(1)</script>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+def sound_with_cover(path: Path) -> bytes:
+    """An MP3 whose ID3 tag carries a JPEG with a secret in it."""
+    import av
+
+    with av.open(str(path), "w", format="mp3") as target:
+        target.metadata["title"] = SECRET
+        stream: Any = target.add_stream("libmp3lame", rate=48_000)
+        cover: Any = target.add_stream("mjpeg")
+        cover.width, cover.height, cover.pix_fmt = 120, 80, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        packet = av.Packet(jpeg())
+        packet.stream, packet.pts, packet.dts, packet.time_base = cover, 0, 0, Fraction(1, 90_000)
+        target.start_encoding()
+        target.mux(packet)
+        _add_tone(target, stream, 1.0)
+    return path.read_bytes()
+
+
+def profile_with_red_and_green_swapped() -> bytes:
+    """An ICC profile like sRGB's whose red is green, so that a conversion can be seen."""
+    from PIL import ImageCms
+
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {}
+    for index in range(struct.unpack(">I", data[128:132])[0]):
+        at = 132 + 12 * index
+        tags[bytes(data[at : at + 4])] = at + 4
+    red, green = tags[b"rXYZ"], tags[b"gXYZ"]
+    data[red : red + 8], data[green : green + 8] = data[green : green + 8], data[red : red + 8]
+    return bytes(data).replace("sRGB".encode("utf-16-be"), "xRGB".encode("utf-16-be")).replace(b"sRGB", b"xRGB")
+
+
+def webm_of_many_days(path: Path) -> bytes:
+    """A WebM of one second whose header promises eleven days."""
+    data = video(path, container="webm", codec="libvpx", audio=None)
+    at = data.index(b"\x44\x89\x88") + 3
+    return data[:at] + struct.pack(">d", 1e9) + data[at + 8 :]
+
+
+def flac_of_many_days(path: Path) -> bytes:
+    """A FLAC of one second whose header promises sixteen days."""
+    data = bytearray(sound(path, container="flac", codec="flac", seconds=1))
+    data[8 + 13] |= 0x0F
+    data[8 + 14 : 8 + 18] = b"\xff" * 4
+    return bytes(data)
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG whose header claims a size that it does not have."""
+    data = jpeg()
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
+def long_gif(frames: int, side: int) -> bytes:
+    """A small file that decodes to `frames` pictures of `side` x `side`."""
+    one = animation("GIF", 2, (side, side))
+    start = one.index(b"\x21\xf9")
+    return one[:start] + one[start:-1] * (frames // 2) + b";"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from parley.social.media.formats import (
     MAX_ANIMATION_PIXELS,
     MAX_AREA,
     MAX_FRAMES,
-    MAX_PIXELS,
     PNG,
     PREVIEW_AREA,
     WEBP,
@@ -42,14 +40,15 @@ Size = tuple[int, int]
 
 def open_picture(path: Path, expected: Format) -> Image.Image:
     """Open a file as the one format that its first bytes showed; raises Invalid when it cannot be."""
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # Ours, which comes with a sentence, is checked below, before any pixel.
     if expected is HEIC:
         import pillow_heif
 
         pillow_heif.register_heif_opener(thumbnails=False)
     try:
         picture = Image.open(path, formats=[expected.decoder])
+    except MemoryError:
+        raise
     except Exception as error:
         raise Invalid(BROKEN) from error
     check_pixels(*picture.size)
@@ -124,6 +123,8 @@ def is_animated(picture: Image.Image) -> bool:
         return False
     try:
         return bool(getattr(picture, "is_animated", False))
+    except MemoryError:
+        raise
     except Exception as error:
         raise Invalid(BROKEN) from error
 
@@ -134,6 +135,8 @@ def upright(picture: Image.Image, area: int) -> Image.Image:
         if picture.format == "JPEG":
             picture.draft(picture.mode, fit_area(picture.size, area))
         picture.load()
+    except MemoryError:
+        raise
     except Exception as error:
         raise Invalid(BROKEN) from error
     try:
@@ -265,7 +268,7 @@ def frames_of(picture: Image.Image) -> Iterator[tuple[Image.Image, int]]:
                 raise Invalid(f"This animation is too long. At most {MAX_FRAMES:,} frames are accepted.")
             lasts = int(frame.info.get("duration") or 0)
             yield frame.convert("RGBA"), lasts if lasts > 10 else 100
-    except Invalid:
+    except (Invalid, MemoryError):
         raise
     except Exception as error:
         raise Invalid(BROKEN) from error

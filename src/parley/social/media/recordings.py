@@ -84,6 +84,8 @@ def open_recording(path: Path, expected: Format) -> Any:
     options = {"codec_whitelist": DECODERS, "protocol_whitelist": "file", "max_streams": "64"}
     try:
         return av.open(str(path), "r", format=expected.decoder, options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
         raise Invalid(BROKEN) from error
 
@@ -102,7 +104,9 @@ def clean_attachment(path: Path, expected: Format, folder: Path) -> Result:
             else:
                 raise Invalid(NO_TRACK)
         return _describe_video(made, folder)
-    except (av.FFmpegError, OSError, ValueError, OverflowError, ZeroDivisionError) as error:
+    except MemoryError:
+        raise
+    except (av.FFmpegError, StopIteration, OSError, ValueError, ArithmeticError) as error:
         raise Invalid(BROKEN) from error
 
 
@@ -218,7 +222,7 @@ def _copy_video(source: Any, video: Any, audio: Any, expected: Format, folder: P
         if audio is not None:
             tracks[audio.index] = _Track(target, audio, encoder=_sound_encoder(audio, extension))
         _run(source, tracks, [stream for stream in (video, audio) if stream is not None])
-    _check_whole(source, tracks[video.index].end)
+    _check_whole(source, expected, max(track.end for track in tracks.values()))
     return made
 
 
@@ -237,10 +241,10 @@ def _run(source: Any, tracks: dict[int, _Track], streams: list[Any]) -> None:
         track.finish()
 
 
-def _check_whole(source: Any, end: float) -> None:
-    """Raise when far less came than the header promised: the file was cut off."""
-    promised = float(source.duration or 0) / av.time_base
-    if end <= 0 or end < promised * 0.5 - 1:
+def _check_whole(source: Any, expected: Format, end: float) -> None:
+    """Raise when less came than the header promised: the file was cut off. An MP3's length is only estimated."""
+    promised = 0.0 if expected is MP3 else float(source.duration or 0) / av.time_base
+    if end <= 0 or end < promised * 0.9 - 1:
         raise Invalid(BROKEN)
 
 
@@ -306,7 +310,7 @@ def _clean_sound(source: Any, audio: Any, expected: Format, folder: Path) -> Res
             elif packet.size and not cover.exists():
                 cover.write_bytes(bytes(packet))
         track.finish()
-    _check_whole(source, track.end)
+    _check_whole(source, expected, track.end)
     path = made.path_in(folder)
     with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.audio[0]
