@@ -139,7 +139,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
         route_handlers=[health, *api_routes, *web_routes],
         lifespan=[lifespan],
         before_send=[add_limit_headers],
-        exception_handlers={Exception: handle_error},  # type: ignore[dict-item]
+        exception_handlers={Exception: handle_error},
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=EXPOSED, max_age=86400),
         openapi_config=None,
         request_max_body_size=4 * 1024 * 1024,

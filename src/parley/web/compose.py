@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.db import Tx
@@ -20,8 +21,8 @@ from parley.social.media.actions import update_media, upload_inspector, upload_m
 from parley.social.media.reads import get_media, get_media_views
 from parley.social.media.views import MediaView
 from parley.social.sessions.preferences import get_preferences
+from parley.social.statuses.actions import post_status
 from parley.social.statuses.hydrate import get_status
-from parley.social.statuses.posting import post_status
 from parley.social.statuses.views import NewPoll, NewStatus, StatusView
 from parley.web.errors import keep_refusal
 from parley.web.pages import redirect, render, render_fragment
@@ -80,7 +81,9 @@ async def receive_composer(visit: Visit) -> AsyncIterator[UploadForm]:
 
 
 @get("/compose")
-async def show_compose(request: AnyRequest, text: str = "", visibility: str = "", quote: str = "") -> Response[str]:
+async def show_compose(
+    request: AnyRequest, text: FromQuery[str] = "", visibility: FromQuery[str] = "", quote: FromQuery[str] = ""
+) -> Response[str]:
     """The composer on a page of its own; `quote` is the post to quote, `text` what it begins with."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -111,7 +114,7 @@ async def receive_media(request: AnyRequest) -> Response[str]:
 
 
 @get("/compose/media/{media_id:str}")
-async def show_media_row(request: AnyRequest, media_id: str) -> Response[str]:
+async def show_media_row(request: AnyRequest, media_id: FromPath[str]) -> Response[str]:
     """The picture of a composer's row, asked for again while the file is being prepared."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -218,7 +221,7 @@ async def _upload_files(visit: Visit, viewer: Viewer, form: UploadForm) -> list[
 async def _show_again(visit: Visit, viewer: Viewer, fields: Mapping[str, str], error: ParleyError) -> Response[str]:
     """The composer with what was typed and what is wrong with it."""
     if visit.is_fragment:
-        answer = await render_fragment(visit, "composer_problem.html", status=error.status, text=error.text)
+        answer = await render_fragment(visit, "composer_problem.html", code=error.status, text=error.text)
         answer.headers.update({"HX-Retarget": "#said-new", "HX-Reswap": "innerHTML"})
         return answer
     async with visit.instance.db.read() as tx:
@@ -236,7 +239,7 @@ async def _show_again(visit: Visit, viewer: Viewer, fields: Mapping[str, str], e
             media=media,
             problem=error.text,
         )
-    return await render(visit, "compose.html", status=error.status, title="New post", draft=draft)
+    return await render(visit, "compose.html", code=error.status, title="New post", draft=draft)
 
 
 routes = [show_compose, receive_media, show_media_row, send_post]

@@ -36,11 +36,11 @@ async def render_error(request: AnyRequest, error: ParleyError) -> Response[str]
         return redirect(visit, sign_in_path(visit))
     text = MISSING if isinstance(error, NotFound) and error.text == NotFound.default_text else error.text
     if visit.is_fragment:
-        answer = await render_fragment(visit, "toast.html", status=error.status, text=text)
+        answer = await render_fragment(visit, "toast.html", code=error.status, text=text)
         answer.headers.update({"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
         return answer
     title = TITLES.get(error.status, "Something went wrong")
-    return await render(visit, "error.html", status=error.status, title=title, text=text, status_code=error.status)
+    return await render(visit, "error.html", code=error.status, title=title, text=text, status_code=error.status)
 
 
 async def keep_refusal(visit: Visit, error: ParleyError) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.errors import NotFound
@@ -92,7 +93,7 @@ async def _public(request: AnyRequest, *, local: bool) -> Response[str]:
 
 
 @get("/tags/{tag:str}")
-async def show_tag(request: AnyRequest, tag: str) -> Response[str]:
+async def show_tag(request: AnyRequest, tag: FromPath[str]) -> Response[str]:
     """Public posts with a hashtag."""
     visit = await visit_of(request)
     page = read_page(request)
@@ -111,7 +112,7 @@ async def show_tag(request: AnyRequest, tag: str) -> Response[str]:
 
 
 @post("/tags/{tag:str}/{verb:str}")
-async def act_on_tag(request: AnyRequest, tag: str, verb: str) -> Response[str]:
+async def act_on_tag(request: AnyRequest, tag: FromPath[str], verb: FromPath[str]) -> Response[str]:
     """Follow or unfollow a hashtag."""
     visit = await visit_of(request)
     viewer = visit.need_member()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.ids import parse_id
@@ -37,7 +38,7 @@ async def make_list(request: AnyRequest) -> Response[str]:
 
 
 @get("/lists/{list_id:str}")
-async def show_list(request: AnyRequest, list_id: str) -> Response[str]:
+async def show_list(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """The timeline of a list."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -58,7 +59,7 @@ async def show_list(request: AnyRequest, list_id: str) -> Response[str]:
 
 
 @get("/lists/{list_id:str}/edit")
-async def edit_list(request: AnyRequest, list_id: str) -> Response[str]:
+async def edit_list(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """Name and members of a list."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -69,7 +70,7 @@ async def edit_list(request: AnyRequest, list_id: str) -> Response[str]:
 
 
 @post("/lists/{list_id:str}/edit")
-async def rename_list(request: AnyRequest, list_id: str) -> Response[str]:
+async def rename_list(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """Change the name."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -80,7 +81,7 @@ async def rename_list(request: AnyRequest, list_id: str) -> Response[str]:
 
 
 @post("/lists/{list_id:str}/delete")
-async def remove_list(request: AnyRequest, list_id: str) -> Response[str]:
+async def remove_list(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """Delete the list; nobody is unfollowed."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -90,7 +91,7 @@ async def remove_list(request: AnyRequest, list_id: str) -> Response[str]:
 
 
 @post("/lists/{list_id:str}/add")
-async def add_member(request: AnyRequest, list_id: str) -> Response[str]:
+async def add_member(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """Put somebody, named by address, into the list."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -104,7 +105,7 @@ async def add_member(request: AnyRequest, list_id: str) -> Response[str]:
 
 
 @post("/lists/{list_id:str}/remove")
-async def remove_member(request: AnyRequest, list_id: str) -> Response[str]:
+async def remove_member(request: AnyRequest, list_id: FromPath[str]) -> Response[str]:
     """Take somebody out of the list."""
     visit = await visit_of(request)
     viewer = visit.need_member()

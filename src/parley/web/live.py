@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from litestar import get
+from litestar.params import FromPath
 from litestar.response import Response, ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
@@ -25,7 +26,7 @@ Events = AsyncGenerator[ServerSentEventMessage, None]
 
 
 @get("/live/{name:str}")
-async def follow(request: AnyRequest, name: str) -> Response[str] | ServerSentEvent:
+async def follow(request: AnyRequest, name: FromPath[str]) -> Response[str] | ServerSentEvent:
     """The events of one timeline. A visitor who has signed out meanwhile is told not to come back (204)."""
     if name not in STREAMS:
         raise NotFound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get, post
+from litestar.params import FromQuery
 from litestar.response import Response
 
 from parley.kit.errors import NotFound
@@ -29,7 +30,7 @@ TABS = (
 
 
 @get("/notifications")
-async def show_notifications(request: AnyRequest, kind: str = "") -> Response[str]:
+async def show_notifications(request: AnyRequest, kind: FromQuery[str] = "") -> Response[str]:
     """The newest first; `kind` is a key of KINDS."""
     visit = await visit_of(request)
     viewer = visit.need_member()

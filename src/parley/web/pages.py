@@ -92,7 +92,7 @@ def environment() -> Environment:
 
 
 async def render(
-    visit: Visit, template: str, *, status: int = 200, form_action: str = "", keep: bool = True, **values: Any
+    visit: Visit, template: str, *, code: int = 200, form_action: str = "", keep: bool = True, **values: Any
 ) -> Response[str]:
     """A whole page. `form_action` adds a source to which its form may lead; `keep=False` forbids storing it."""
     me, unread = await _load_frame(visit)
@@ -113,12 +113,12 @@ async def render(
             }
         )
     )
-    return _respond(visit, html, status, form_action=form_action, keep=keep and visit.viewer is None)
+    return _respond(visit, html, code, form_action=form_action, keep=keep and visit.viewer is None)
 
 
-async def render_fragment(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+async def render_fragment(visit: Visit, template: str, *, code: int = 200, **values: Any) -> Response[str]:
     """A piece of a page, for htmx or a live update."""
-    return _respond(visit, render_piece(visit, template, **values), status, keep=False)
+    return _respond(visit, render_piece(visit, template, **values), code, keep=False)
 
 
 def render_piece(visit: Visit, template: str, **values: Any) -> str:
@@ -150,11 +150,14 @@ def back_path(visit: Visit, form: Any, default: str = "/", anchor: str = "") -> 
 
 def older_path(visit: Visit, page: Page, oldest: int | None, count: int) -> str:
     """The address of the next, older part of a list, or "" when this was the last."""
-    if oldest is None or count < page.limit:
+    if oldest is None or count < page.limit * SPARSE:
         return ""
     kept = [(name, value) for name, value in query_pairs(visit.request) if name not in PAGE_NAMES]
     return f"{visit.path}?{urlencode([*kept, ('max_id', str(oldest))])}"
 
+
+SPARSE = 0.5
+"""A page may hold fewer than were asked for, because some are not for this viewer: below this share it is the last."""
 
 PAGE_NAMES = ("max_id", "since_id", "min_id", "limit")
 

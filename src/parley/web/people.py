@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.db import Tx
@@ -72,7 +73,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
 
 
 @post("/accounts/{account_id:str}/{verb:str}")
-async def act_on_account(request: AnyRequest, account_id: str, verb: str) -> Response[str]:
+async def act_on_account(request: AnyRequest, account_id: FromPath[str], verb: FromPath[str]) -> Response[str]:
     """One of VERBS; the answer is the follow button for htmx, else the page that the form was on."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -89,7 +90,7 @@ async def act_on_account(request: AnyRequest, account_id: str, verb: str) -> Res
 
 
 @get("/accounts/{account_id:str}/report")
-async def show_report(request: AnyRequest, account_id: str, status: str = "") -> Response[str]:
+async def show_report(request: AnyRequest, account_id: FromPath[str], status: FromQuery[str] = "") -> Response[str]:
     """The form for reporting somebody; `status` is the post it started from."""
     visit = await visit_of(request)
     visit.need_member()
@@ -97,7 +98,7 @@ async def show_report(request: AnyRequest, account_id: str, status: str = "") ->
 
 
 @post("/accounts/{account_id:str}/report")
-async def send_report(request: AnyRequest, account_id: str) -> Response[str]:
+async def send_report(request: AnyRequest, account_id: FromPath[str]) -> Response[str]:
     """File the report."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -118,7 +119,7 @@ async def send_report(request: AnyRequest, account_id: str) -> Response[str]:
     except ParleyError as error:
         if error.status != 422:
             raise
-        return await _report_page(visit, target, None, said=error.text, comment=new.comment, category=new.category)
+        return await _report_page(visit, target, None, said=error.text, comment=new.comment, category=str(new.category))
     return redirect(visit, f"/@{account.acct}", "reported")
 
 
@@ -127,16 +128,16 @@ async def _report_page(
 ) -> Response[str]:
     async with visit.instance.db.read() as tx:
         account = await get_account(tx, visit.viewer, account_id)
-        statuses = await list_account_statuses(
+        found = await list_account_statuses(
             tx, visit.viewer, account_id, Page(10, max_id=chosen + 1 if chosen else None), exclude_reblogs=True
         )
     return await render(
         visit,
         "report.html",
-        status=422 if said else 200,
+        code=422 if said else 200,
         title=f"Report @{account.acct}",
         account=account,
-        statuses=statuses,
+        statuses=found.statuses,
         chosen=chosen,
         rules=list(live_ruleset().clauses.values()),
         said=said,
@@ -157,7 +158,7 @@ async def show_follow_requests(request: AnyRequest) -> Response[str]:
 
 
 @post("/follow-requests/{account_id:str}/{answer:str}")
-async def answer_follow_request(request: AnyRequest, account_id: str, answer: str) -> Response[str]:
+async def answer_follow_request(request: AnyRequest, account_id: FromPath[str], answer: FromPath[str]) -> Response[str]:
     """Accept or reject."""
     visit = await visit_of(request)
     viewer = visit.need_member()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.errors import NotFound
@@ -12,6 +13,7 @@ from parley.social.accounts.reads import get_account_by_address
 from parley.social.accounts.views import AccountView
 from parley.social.graph.reads import get_relationship
 from parley.social.statuses.reads import list_account_statuses
+from parley.social.statuses.views import StatusesPage
 from parley.web.pages import older_path, read_page, render
 from parley.web.people import show_neighbours
 from parley.web.statuses import show_thread
@@ -21,14 +23,14 @@ PARTS = ("with_replies", "media")
 
 
 @get("/{address:str}")
-async def show_profile(request: AnyRequest, address: str) -> Response[str]:
+async def show_profile(request: AnyRequest, address: FromPath[str]) -> Response[str]:
     """`/@alice` or `/@remi@remote.example`."""
     visit = await visit_of(request)
     return await _profile(visit, await _find(visit, address), "")
 
 
 @get("/{address:str}/{part:str}")
-async def show_profile_part(request: AnyRequest, address: str, part: str) -> Response[str]:
+async def show_profile_part(request: AnyRequest, address: FromPath[str], part: FromPath[str]) -> Response[str]:
     """`/@alice/with_replies`, `media`, `followers`, `following`, or the id of a post."""
     visit = await visit_of(request)
     if part.isdigit():
@@ -57,7 +59,7 @@ async def _profile(visit: Visit, account: AccountView, part: str) -> Response[st
     page = read_page(visit.request)
     first = page.max_id is None and page.min_id is None
     async with visit.instance.db.read() as tx:
-        statuses = await list_account_statuses(
+        found = await list_account_statuses(
             tx,
             visit.viewer,
             account.id,
@@ -66,7 +68,7 @@ async def _profile(visit: Visit, account: AccountView, part: str) -> Response[st
             exclude_replies=part == "",
             exclude_reblogs=part == "media",
         )
-        pinned = []
+        pinned = StatusesPage([])
         if first and not part:
             pinned = await list_account_statuses(tx, visit.viewer, account.id, Page(5), pinned=True)
         relationship = await get_relationship(tx, visit.viewer, account.id) if visit.viewer else None
@@ -77,9 +79,9 @@ async def _profile(visit: Visit, account: AccountView, part: str) -> Response[st
         title=f"{account.name} (@{account.acct})",
         account=account,
         relationship=relationship,
-        statuses=statuses,
-        pinned=pinned,
-        next_page=older_path(visit, page, statuses[-1].id if statuses else None, len(statuses)),
+        statuses=found.statuses,
+        pinned=pinned.statuses,
+        next_page=older_path(visit, page, found.oldest, len(found.statuses)),
         tabs=((base, "Posts"), (f"{base}/with_replies", "With replies"), (f"{base}/media", "Media")),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get
+from litestar.params import FromQuery
 from litestar.response import Response
 
 from parley.social.discovery.reads import search
@@ -14,7 +15,7 @@ LONGEST_QUERY = 300
 
 
 @get("/search")
-async def show_search(request: AnyRequest, q: str = "") -> Response[str]:
+async def show_search(request: AnyRequest, q: FromQuery[str] = "") -> Response[str]:
     """The form, and what was found for `q`."""
     visit = await visit_of(request)
     query = q.strip()[:LONGEST_QUERY]

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.errors import ParleyError
@@ -43,7 +44,7 @@ async def _security_page(
     return await render(
         visit,
         "settings_security.html",
-        status=error.status if error else 200,
+        code=error.status if error else 200,
         title="Security",
         security=security,
         sessions=sessions,
@@ -74,7 +75,7 @@ async def _otp_page(visit: Visit, secret: str, uri: str, *, said: str = "") -> R
     return await render(
         visit,
         "settings_otp.html",
-        status=422 if said else 200,
+        code=422 if said else 200,
         title="Two steps",
         qr=as_markup(draw_qr(uri)),
         secret=spaced,
@@ -183,7 +184,7 @@ async def add_passkey(request: AnyRequest) -> Response[str]:
 
 
 @post("/settings/security/passkeys/{passkey_id:str}/delete")
-async def remove_passkey(request: AnyRequest, passkey_id: str) -> Response[str]:
+async def remove_passkey(request: AnyRequest, passkey_id: FromPath[str]) -> Response[str]:
     """Remove a passkey."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -193,7 +194,7 @@ async def remove_passkey(request: AnyRequest, passkey_id: str) -> Response[str]:
 
 
 @post("/settings/security/sessions/{session_id:str}/revoke")
-async def sign_browser_out(request: AnyRequest, session_id: str) -> Response[str]:
+async def sign_browser_out(request: AnyRequest, session_id: FromPath[str]) -> Response[str]:
     """End another browser's session."""
     visit = await visit_of(request)
     viewer = visit.need_member()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.errors import ParleyError
@@ -67,15 +68,15 @@ async def save_profile(request: AnyRequest) -> Response[str]:
             await keep_refusal(visit, error)
             async with visit.instance.db.read() as tx:
                 account = await get_own_account(tx, viewer)
-            return await _profile_page(visit, account, _values_typed(form), status=422, said=error.text)
+            return await _profile_page(visit, account, _values_typed(form), code=422, said=error.text)
     return redirect(visit, "/settings/profile", "profile-held" if account.held else "saved")
 
 
 async def _profile_page(
-    visit: Visit, account: AccountView, values: dict[str, Any], *, status: int = 200, said: str = ""
+    visit: Visit, account: AccountView, values: dict[str, Any], *, code: int = 200, said: str = ""
 ) -> Response[str]:
     return await render(
-        visit, "settings_profile.html", status=status, title="Profile", account=account, values=values, said=said
+        visit, "settings_profile.html", code=code, title="Profile", account=account, values=values, said=said
     )
 
 
@@ -138,7 +139,7 @@ async def _account_page(visit: Visit, *, error: ParleyError | None = None) -> Re
     return await render(
         visit,
         "settings_account.html",
-        status=error.status if error else 200,
+        code=error.status if error else 200,
         title="Account",
         email=security.email,
         unconfirmed_email=security.unconfirmed_email,
@@ -193,7 +194,7 @@ async def show_apps(request: AnyRequest) -> Response[str]:
 
 
 @post("/settings/apps/{app_id:str}/revoke")
-async def take_app_off(request: AnyRequest, app_id: str) -> Response[str]:
+async def take_app_off(request: AnyRequest, app_id: FromPath[str]) -> Response[str]:
     """Take back what an app was allowed."""
     visit = await visit_of(request)
     viewer = visit.need_member()

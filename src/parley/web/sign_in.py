@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.errors import BadRequest, ParleyError
@@ -34,7 +35,7 @@ SHOWN_AGAIN = (401, 403, 422)
 
 
 @get("/sign-in")
-async def show_sign_in(request: AnyRequest, next: str = "") -> Response[str]:
+async def show_sign_in(request: AnyRequest, next: FromQuery[str] = "") -> Response[str]:
     """The form; `next` is the page to come back to."""
     visit = await visit_of(request)
     there = safe_path(next)
@@ -56,7 +57,7 @@ async def send_sign_in(request: AnyRequest) -> Response[str]:
     except ParleyError as error:
         if error.status not in SHOWN_AGAIN:
             raise
-        return await _sign_in_page(visit, there, status=error.status, login=login, said=error.text)
+        return await _sign_in_page(visit, there, code=error.status, login=login, said=error.text)
     if step.account_id is None:
         return await _code_page(visit, there, step.pending_token)
     return await _enter(visit, step.account_id, step.method, there)
@@ -79,7 +80,7 @@ async def send_code(request: AnyRequest) -> Response[str]:
     except ParleyError as error:
         if error.status not in SHOWN_AGAIN:
             raise
-        return await _code_page(visit, there, pending, status=error.status, said=error.text)
+        return await _code_page(visit, there, pending, code=error.status, said=error.text)
     return await _enter(visit, step.account_id, step.method, there)
 
 
@@ -105,7 +106,7 @@ async def send_passkey(request: AnyRequest) -> Response[str]:
     except ParleyError as error:
         if error.status not in SHOWN_AGAIN:
             raise
-        return await _sign_in_page(visit, there, status=error.status, said=error.text)
+        return await _sign_in_page(visit, there, code=error.status, said=error.text)
     return await _enter(visit, step.account_id, step.method, there)
 
 
@@ -151,7 +152,7 @@ async def send_forgotten(request: AnyRequest) -> Response[str]:
 
 
 @get("/password/new/{token:str}")
-async def show_new_password(request: AnyRequest, token: str) -> Response[str]:
+async def show_new_password(request: AnyRequest, token: FromPath[str]) -> Response[str]:
     """Where the link of the mail leads."""
     visit = await visit_of(request)
     return await render(visit, "password_new.html", title="New password", token=token, keep=False)
@@ -169,7 +170,7 @@ async def send_new_password(request: AnyRequest) -> Response[str]:
         if error.status not in SHOWN_AGAIN:
             raise
         return await render(
-            visit, "password_new.html", status=422, title="New password", token=token, said=error.text, keep=False
+            visit, "password_new.html", code=422, title="New password", token=token, said=error.text, keep=False
         )
     return redirect(visit, "/sign-in", "password")
 
@@ -186,17 +187,15 @@ async def _enter(visit: Visit, account_id: int | None, method: str, there: str) 
     return redirect(visit, there)
 
 
-async def _sign_in_page(
-    visit: Visit, there: str, *, status: int = 200, login: str = "", said: str = ""
-) -> Response[str]:
+async def _sign_in_page(visit: Visit, there: str, *, code: int = 200, login: str = "", said: str = "") -> Response[str]:
     return await render(
-        visit, "sign_in.html", status=status, title="Sign in", next=there, login=login, said=said, keep=False
+        visit, "sign_in.html", code=code, title="Sign in", next=there, login=login, said=said, keep=False
     )
 
 
-async def _code_page(visit: Visit, there: str, pending: str, *, status: int = 200, said: str = "") -> Response[str]:
+async def _code_page(visit: Visit, there: str, pending: str, *, code: int = 200, said: str = "") -> Response[str]:
     return await render(
-        visit, "sign_in_code.html", status=status, title="Sign in", next=there, pending=pending, said=said, keep=False
+        visit, "sign_in_code.html", code=code, title="Sign in", next=there, pending=pending, said=said, keep=False
     )
 
 

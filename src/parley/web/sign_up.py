@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.errors import ParleyError
@@ -23,7 +24,7 @@ FORM_FIELDS = {"username", "email", "password", "reason", "agreement"}
 
 
 @get("/sign-up")
-async def show_sign_up(request: AnyRequest, invite: str = "") -> Response[str]:
+async def show_sign_up(request: AnyRequest, invite: FromQuery[str] = "") -> Response[str]:
     """The form; `invite` is the code of an invitation."""
     visit = await visit_of(request)
     if visit.viewer is not None:
@@ -56,7 +57,7 @@ async def send_sign_up(request: AnyRequest) -> Response[str]:
         wrong = wrong_fields(error)
         values = {**typed, "agreement": new.agreement}
         said = "Some of this needs another look." if wrong and wrong.keys() <= FORM_FIELDS else error.text
-        return await _form_page(visit, invite_code=new.invite_code, status=422, values=values, wrong=wrong, said=said)
+        return await _form_page(visit, invite_code=new.invite_code, code=422, values=values, wrong=wrong, said=said)
     if done.needs_confirmation:
         return await _say(visit, "Check your mail", _mail_text(new.email), resend=new.email)
     if done.needs_approval:
@@ -68,7 +69,7 @@ async def send_sign_up(request: AnyRequest) -> Response[str]:
 
 
 @get("/confirm/{token:str}")
-async def ask_confirm(request: AnyRequest, token: str) -> Response[str]:
+async def ask_confirm(request: AnyRequest, token: FromPath[str]) -> Response[str]:
     """Where the link of the mail leads. Opening it changes nothing: mail scanners open links too."""
     visit = await visit_of(request)
     return await render(
@@ -107,12 +108,12 @@ def _mail_text(email: str) -> str:
     return f"We sent a link to {email}. Open it to confirm that the address is yours."
 
 
-async def _form_page(visit: Visit, *, invite_code: str, status: int = 200, **values: Any) -> Response[str]:
+async def _form_page(visit: Visit, *, invite_code: str, code: int = 200, **values: Any) -> Response[str]:
     values.setdefault("values", {"username": "", "email": "", "reason": "", "agreement": False})
     return await render(
         visit,
         "sign_up.html",
-        status=status,
+        code=code,
         title="Join",
         registrations=visit.instance.settings.registrations,
         invite_code=invite_code,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit import clock
@@ -13,19 +14,12 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound, ParleyError
 from parley.kit.ids import parse_id
 from parley.social.accounts.views import Viewer
-from parley.social.statuses import marks
-from parley.social.statuses.deleting import delete_status
-from parley.social.statuses.editing import edit_status
+from parley.social.media.actions import MediaAttributes
+from parley.social.statuses import actions
 from parley.social.statuses.hydrate import get_status
-from parley.social.statuses.polls import vote_in_poll
-from parley.social.statuses.reads import (
-    get_context,
-    get_history,
-    get_source,
-    list_favourited_by,
-    list_reblogged_by,
-)
-from parley.social.statuses.views import MediaChange, NewPoll, StatusChange, StatusView
+from parley.social.statuses.reads import get_history, get_source, list_favourited_by, list_reblogged_by
+from parley.social.statuses.threads import get_context
+from parley.social.statuses.views import NewPoll, StatusChange, StatusView
 from parley.web.compose import Draft, attached_ids, receive_composer, reply_draft
 from parley.web.errors import keep_refusal
 from parley.web.pages import back_path, older_path, read_page, redirect, render, render_fragment
@@ -41,16 +35,16 @@ SHORTEST_POLL = 300
 Verb = Callable[[Tx, Viewer, int], Awaitable[Any]]
 
 VERBS: dict[str, Verb] = {
-    "boost": marks.reblog_status,
-    "unboost": marks.unreblog_status,
-    "favourite": marks.favourite_status,
-    "unfavourite": marks.unfavourite_status,
-    "bookmark": marks.bookmark_status,
-    "unbookmark": marks.unbookmark_status,
-    "pin": marks.pin_status,
-    "unpin": marks.unpin_status,
-    "mute": marks.mute_conversation,
-    "unmute": marks.unmute_conversation,
+    "boost": actions.reblog_status,
+    "unboost": actions.unreblog_status,
+    "favourite": actions.favourite_status,
+    "unfavourite": actions.unfavourite_status,
+    "bookmark": actions.bookmark_status,
+    "unbookmark": actions.unbookmark_status,
+    "pin": actions.pin_status,
+    "unpin": actions.unpin_status,
+    "mute": actions.mute_conversation,
+    "unmute": actions.unmute_conversation,
 }
 
 
@@ -78,7 +72,7 @@ async def show_thread(visit: Visit, acct: str, status_id: int) -> Response[str]:
 
 
 @post("/statuses/{status_id:str}/{verb:str}")
-async def act_on_status(request: AnyRequest, status_id: str, verb: str) -> Response[str]:
+async def act_on_status(request: AnyRequest, status_id: FromPath[str], verb: FromPath[str]) -> Response[str]:
     """One of VERBS; the answer is the post's row of buttons for htmx, else the page that the form was on."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -97,7 +91,7 @@ async def act_on_status(request: AnyRequest, status_id: str, verb: str) -> Respo
 
 
 @post("/polls/{poll_id:str}/vote")
-async def vote(request: AnyRequest, poll_id: str) -> Response[str]:
+async def vote(request: AnyRequest, poll_id: FromPath[str]) -> Response[str]:
     """Vote with what was ticked; the answer is the poll with its result for htmx."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -106,7 +100,7 @@ async def vote(request: AnyRequest, poll_id: str) -> Response[str]:
     choices = [int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 4]
     status_id = parse_id(str(form.get("status", "")))
     async with visit.instance.db.write() as tx:
-        await vote_in_poll(tx, viewer, parse_id(poll_id), choices)
+        await actions.vote_in_poll(tx, viewer, parse_id(poll_id), choices)
         status = await get_status(tx, viewer, status_id)
     if visit.is_fragment:
         return await render_fragment(visit, "status_poll.html", status=status)
@@ -114,7 +108,7 @@ async def vote(request: AnyRequest, poll_id: str) -> Response[str]:
 
 
 @get("/statuses/{status_id:str}/history")
-async def show_history(request: AnyRequest, status_id: str) -> Response[str]:
+async def show_history(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Every version of a post."""
     visit = await visit_of(request)
     async with visit.instance.db.read() as tx:
@@ -124,13 +118,13 @@ async def show_history(request: AnyRequest, status_id: str) -> Response[str]:
 
 
 @get("/statuses/{status_id:str}/boosts")
-async def show_boosters(request: AnyRequest, status_id: str) -> Response[str]:
+async def show_boosters(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Who boosted a post."""
     return await _status_people(request, status_id, "Boosted by", list_reblogged_by)
 
 
 @get("/statuses/{status_id:str}/favourites")
-async def show_favouriters(request: AnyRequest, status_id: str) -> Response[str]:
+async def show_favouriters(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Whose favourite a post is."""
     return await _status_people(request, status_id, "Favourite of", list_favourited_by)
 
@@ -153,7 +147,7 @@ async def _status_people(request: AnyRequest, status_id: str, title: str, read: 
 
 
 @get("/statuses/{status_id:str}/edit")
-async def show_edit(request: AnyRequest, status_id: str) -> Response[str]:
+async def show_edit(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """The composer with what the author wrote."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -170,7 +164,7 @@ async def show_edit(request: AnyRequest, status_id: str) -> Response[str]:
 
 
 @post("/statuses/{status_id:str}/edit", opt={"reads_own_form": True}, request_max_body_size=None)
-async def save_edit(request: AnyRequest, status_id: str) -> Response[str]:
+async def save_edit(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Save the new version; earlier ones stay readable."""
     visit = await visit_of(request)
     viewer = visit.need_member()
@@ -184,12 +178,12 @@ async def save_edit(request: AnyRequest, status_id: str) -> Response[str]:
         spoiler_text=fields.get("spoiler_text", ""),
         sensitive=bool(fields.get("sensitive")),
         media_ids=tuple(described),
-        media=tuple(MediaChange(id=media_id, description=text) for media_id, text in described.items()),
+        media=tuple(MediaAttributes(id=media_id, description=text) for media_id, text in described.items()),
         poll=_same_poll(old),
     )
     try:
         async with visit.instance.db.write() as tx:
-            status = await edit_status(tx, visit.instance.settings, viewer, number, change)
+            status = await actions.edit_status(tx, visit.instance.settings, viewer, number, change)
     except ParleyError as error:
         if error.status != 422:
             raise
@@ -203,7 +197,7 @@ async def save_edit(request: AnyRequest, status_id: str) -> Response[str]:
             media=tuple(one for one in old.media if one.id in described),
             problem=error.text,
         )
-        return await render(visit, "compose.html", status=422, title="Edit post", draft=draft)
+        return await render(visit, "compose.html", code=422, title="Edit post", draft=draft)
     return redirect(visit, f"/@{status.account.acct}/{status.id}", "held" if status.held else "saved")
 
 
@@ -221,7 +215,7 @@ def _same_poll(status: StatusView) -> NewPoll | None:
 
 
 @get("/statuses/{status_id:str}/delete")
-async def ask_delete(request: AnyRequest, status_id: str) -> Response[str]:
+async def ask_delete(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Ask before deleting."""
     visit = await visit_of(request)
     status, _ = await _own_status(visit, visit.need_member(), parse_id(status_id))
@@ -229,12 +223,12 @@ async def ask_delete(request: AnyRequest, status_id: str) -> Response[str]:
 
 
 @post("/statuses/{status_id:str}/delete")
-async def remove_status(request: AnyRequest, status_id: str) -> Response[str]:
+async def remove_status(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Delete the post."""
     visit = await visit_of(request)
     viewer = visit.need_member()
     async with visit.instance.db.write() as tx:
-        await delete_status(tx, viewer, parse_id(status_id))
+        await actions.delete_status(tx, viewer, parse_id(status_id))
     return redirect(visit, f"/@{viewer.username}", "deleted")
 
 

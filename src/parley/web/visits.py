@@ -164,7 +164,7 @@ def check_form_token(visit: Visit, given: str) -> None:
 
 async def read_form(request: AnyRequest) -> Any:
     """The form in the body as a multi-dict; raises BadRequest when it is malformed or no form."""
-    if request.content_type[0] not in (RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTIPART):
+    if request.content_type[0] not in (RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART):
         raise BadRequest("Send this as a form.")
     try:
         return await request.form()
