@@ -39,7 +39,7 @@ class AccountUnlocked(Fact, frozen=True):
 
 
 class SecurityChanged(Fact, frozen=True):
-    """`what`: password_changed, email_changed, otp_enabled, otp_disabled, passkey_added, passkey_removed, signed_in..."""
+    """`what`: password_changed, email_changed, otp_enabled, otp_disabled, passkey_added, passkey_removed and so on."""
 
     what: str
 

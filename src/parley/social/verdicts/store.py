@@ -10,7 +10,8 @@ from parley.kit.db import Tx
 
 INSERT_RESULT = """
     INSERT INTO screening_results
-        (subject_type, subject_id, revision, account_id, outcome, clause, sentence, ruleset, detail, degraded, latency_us)
+        (subject_type, subject_id, revision, account_id, outcome, clause, sentence, ruleset, detail, degraded,
+         latency_us)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     RETURNING id
 """
@@ -46,7 +47,8 @@ class ResultRow(msgspec.Struct, frozen=True):
 
 
 GET_RESULTS = """
-    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded, detail
+    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded,
+           detail
     FROM screening_results WHERE id = ANY($1)
 """
 
@@ -57,7 +59,8 @@ async def get_results(tx: Tx, ids: list[int]) -> dict[int, ResultRow]:
 
 
 LIST_DEGRADED = """
-    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded, detail
+    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded,
+           detail
     FROM screening_results WHERE degraded AND rescreened_at IS NULL ORDER BY id LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
