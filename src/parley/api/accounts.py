@@ -23,6 +23,7 @@ from parley.kit.settings import Settings
 from parley.social.accounts import reads
 from parley.social.accounts.actions import update_profile
 from parley.social.accounts.views import AccountView, Viewer
+from parley.social.discovery.people import find_accounts
 from parley.social.graph.reads import count_follow_requests
 from parley.social.sessions import preferences
 from parley.social.sessions.oauth.actions import issue_token
@@ -98,7 +99,7 @@ async def update_credentials(request: Asked) -> CredentialAccount:
     instance = instance_of(request)
     viewer = need_viewer(request)
     async with receive_profile(request) as received:
-        change = await change_of(request, received)
+        change = await change_of(request, viewer, received)
         defaults = preferences_of(received.form.source)
     async with instance.db.write() as tx:
         account = await update_profile(tx, instance.settings, viewer, change)
@@ -155,7 +156,7 @@ async def list_statuses(request: Asked, id: str) -> Response[list[Any]]:
     query = await parse(request, StatusesQuery)
     page = page_of(request, default=20, most=40)
     async with instance.db.read() as tx:
-        views = await list_account_statuses(
+        found = await list_account_statuses(
             tx,
             viewer,
             parse_id(id),
@@ -166,8 +167,48 @@ async def list_statuses(request: Asked, id: str) -> Response[list[Any]]:
             pinned=query.pinned,
             tagged=query.tagged,
         )
-    bounds = (views[0].id, views[-1].id) if views and not query.pinned else (None, None)
+    bounds = (None, None) if query.pinned else (found.newest, found.oldest)
     return Response(
-        [status_entity(view, viewer, instance.settings) for view in views],
+        [status_entity(view, instance.settings) for view in found.statuses],
         headers=link_header(request, instance.settings, *bounds),
     )
+
+
+class SearchQuery(msgspec.Struct):
+    """What is looked for. `resolve` is accepted; addresses of other servers are found once they are known here."""
+
+    q: str = ""
+    limit: int = 40
+    offset: int = 0
+    following: bool = False
+    resolve: bool = False
+
+
+@get("/api/v1/accounts/search", scope="read:accounts")
+async def search(request: Asked) -> list[msgspec.Raw]:
+    """Accounts by address or name."""
+    instance = instance_of(request)
+    query = await parse(request, SearchQuery)
+    async with instance.db.read() as tx:
+        views = await find_accounts(
+            tx,
+            need_viewer(request),
+            query.q,
+            instance.settings,
+            limit=max(1, min(query.limit, 80)),
+            offset=max(0, query.offset),
+            following=query.following,
+        )
+    return [account_entity(view, instance.settings) for view in views]
+
+
+routes = [
+    sign_up,
+    verify_credentials,
+    update_credentials,
+    list_accounts,
+    lookup,
+    search,
+    get_account,
+    list_statuses,
+]

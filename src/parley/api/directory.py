@@ -10,8 +10,7 @@ from litestar import Request, get
 from parley.api.access import viewer_of
 from parley.api.entities.accounts import account_entity
 from parley.kit.http import instance_of, parse
-from parley.social.accounts.reads import list_directory
-from parley.social.graph.reads import list_hidden_ids
+from parley.social.discovery.people import browse_directory
 
 Asked = Request[Any, Any, Any]
 
@@ -32,12 +31,11 @@ async def show_directory(request: Asked) -> list[msgspec.Raw]:
     viewer = viewer_of(request)
     instance = instance_of(request)
     async with instance.db.read() as tx:
-        views = await list_directory(
+        views = await browse_directory(
             tx,
             viewer,
             newest=query.order == "new",
             local=query.local,
-            without=await list_hidden_ids(tx, viewer) if viewer else (),
             limit=max(1, min(query.limit, 80)),
             offset=max(0, query.offset),
         )

@@ -32,7 +32,7 @@ async def change_profile(request: Asked) -> ProfileEntity:
     instance = instance_of(request)
     viewer = need_viewer(request)
     async with receive_profile(request) as received:
-        change = await change_of(request, received)
+        change = await change_of(request, viewer, received)
     async with instance.db.write() as tx:
         account = await update_profile(tx, instance.settings, viewer, change)
     return profile_entity(account, instance.settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request
@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from parley.kit.http import instance_of, listify, nest, query_pairs, read_params, to_struct
 from parley.kit.uploads import Upload, receive_form
 from parley.social.accounts.profiles import FieldInput, Picture, ProfileChange
+from parley.social.accounts.views import Viewer
 from parley.social.media.actions import picture_inspector
 from parley.social.media.profile_pictures import store_profile_picture
 from parley.social.sessions.views import PreferencesChange
@@ -23,7 +24,7 @@ from parley.social.sessions.views import PreferencesChange
 Asked = Request[Any, Any, Any]
 
 MIB = 2**20
-PICTURES = ("avatar", "header")
+PICTURES: tuple[Literal["avatar"], Literal["header"]] = ("avatar", "header")
 
 
 class SourceForm(msgspec.Struct):
@@ -59,7 +60,7 @@ class ReceivedProfile(msgspec.Struct, frozen=True):
     """A form and the pictures that came with it, which live as long as the `async with` block."""
 
     form: ProfileForm
-    uploads: dict[str, Upload]
+    uploads: dict[Literal["avatar", "header"], Upload]
 
 
 @asynccontextmanager
@@ -73,7 +74,8 @@ async def receive_profile(request: Asked) -> AsyncIterator[ReceivedProfile]:
     most = (2 * settings.max_image_mb + 1) * MIB
     async with receive_form(request, picture_inspector(settings), most=most) as received:
         params = nest([*query_pairs(request), *received.pairs])
-        uploads = {name: file for name, file in received.files.items() if name in PICTURES and file.size}
+        uploads = {name: received.files[name] for name in PICTURES if name in received.files}
+        uploads = {name: file for name, file in uploads.items() if file.size}
         yield ReceivedProfile(_read(params), uploads)
 
 
@@ -81,13 +83,16 @@ def _read(params: dict[str, Any]) -> ProfileForm:
     return to_struct(listify(params, ProfileForm), ProfileForm)
 
 
-async def change_of(request: Asked, received: ReceivedProfile) -> ProfileChange:
+async def change_of(request: Asked, viewer: Viewer, received: ReceivedProfile) -> ProfileChange:
     """The change, with its pictures cleaned and stored: not to be called inside a transaction."""
     form = received.form
     instance = instance_of(request)
     pictures: dict[str, Picture] = {}
-    for kind, upload in received.uploads.items():
-        stored = await store_profile_picture(instance, kind, upload)
+    for kind in PICTURES:
+        upload = received.uploads.get(kind)
+        if upload is None:
+            continue
+        stored = await store_profile_picture(instance, kind, upload, account_id=viewer.account_id)
         pictures[kind] = Picture(stored.file, stored.static_file)
     typed = form.fields_attributes
     return ProfileChange(

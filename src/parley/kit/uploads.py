@@ -50,6 +50,8 @@ class UploadForm(msgspec.Struct, frozen=True):
 
     fields: dict[str, str]
     files: dict[str, Upload]
+    pairs: list[tuple[str, str]] = []
+    """Every text field in order, repeated names included."""
 
 
 class _Part:
@@ -120,6 +122,7 @@ class _Receiver:
         if part.file is None:
             try:
                 self.form.fields[part.name] = part.head.decode()
+                self.form.pairs.append((part.name, self.form.fields[part.name]))
             except UnicodeDecodeError as error:
                 raise BadRequest(f"The field {part.name[:80]!r} is not UTF-8 text.") from error
         else:

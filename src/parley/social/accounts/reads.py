@@ -31,6 +31,8 @@ MOST_KEPT = 5_000
 MOST_SKIPPED = 5_000
 """The furthest that a list paged by number may be read into."""
 
+_ADDRESS = re.compile(r"[\w.-]{1,64}@[\w.:-]{1,255}")
+
 _kept: dict[int, tuple[AccountHead, AccountView]] = {}
 
 
@@ -155,7 +157,8 @@ async def get_account_by_address(tx: Tx, viewer: Viewer | None, address: str, se
 
 async def find_addresses(tx: Tx, settings: Settings, mentions: Iterable[Mention]) -> list[store.AddressRow]:
     """Who is known under these addresses, in any state and no order: one query, or none without mentions."""
-    keys = list(dict.fromkeys(profiles.address_key(settings, mention) for mention in mentions))
+    possible = (mention for mention in mentions if _ADDRESS.fullmatch(f"{mention.username}@{mention.domain or 'x'}"))
+    keys = list(dict.fromkeys(profiles.address_key(settings, mention) for mention in possible))
     return await store.list_by_address(tx, keys) if keys else []
 
 
@@ -181,17 +184,16 @@ async def search_accounts(
     offset: int = 0,
     friends: Sequence[int] = (),
     friends_only: bool = False,
-    without: Sequence[int] = (),
 ) -> list[AccountView]:
     """Accounts whose address begins with `text` or whose name holds its words, best first.
 
-    `friends` (those whom the viewer follows) come first, and may be found by name though they are not
-    discoverable. `without` leaves accounts out (blocks).
+    `friends` come first, and may be found by name though they are not discoverable; with `friends_only` nobody
+    else is looked at. Who may be shown beyond `may_see_account` is the caller's matter (blocks).
     """
     username, _, domain = text.strip().removeprefix("@").partition("@")
     if domain and domain.lower() != settings.local_domain:
         rows = await find_addresses(tx, settings, [Mention(username, domain.lower())])
-        found = [row.id for row in rows if row.id not in without and (not friends_only or row.id in friends)]
+        found = [row.id for row in rows if not friends_only or row.id in friends]
         return await list_accounts(tx, viewer, found[offset:limit])
     prefix = re.sub(r"([\\%_])", r"\\\1", username.lower())
     words = " & ".join(f"'{word}':*" for word in re.findall(r"\w+", text.lower())[:10])
@@ -201,7 +203,6 @@ async def search_accounts(
         tx,
         prefix,
         "" if domain else words,
-        without=without,
         friends=friends,
         friends_only=friends_only,
         limit=limit,
@@ -216,14 +217,13 @@ async def list_directory(
     *,
     newest: bool = False,
     local: bool = False,
-    without: Sequence[int] = (),
     limit: int = 40,
     offset: int = 0,
 ) -> list[AccountView]:
     """Those who want to be found: who posted last first, or with `newest` who joined last first."""
     if offset > MOST_SKIPPED:
         return []
-    ids = await store.list_directory_ids(tx, newest=newest, local=local, without=without, limit=limit, offset=offset)
+    ids = await store.list_directory_ids(tx, newest=newest, local=local, limit=limit, offset=offset)
     return await list_accounts(tx, viewer, ids)
 
 

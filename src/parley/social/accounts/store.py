@@ -133,14 +133,14 @@ SEARCH_IDS = """
         (SELECT a.id, a.username FROM accounts a
          WHERE $2 <> ''
            AND to_tsvector('simple', a.username || ' ' || a.display_name) @@ to_tsquery('simple', $2)
-           AND a.state IN ('active', 'limited') AND (a.discoverable OR a.id = ANY($4::bigint[]))
+           AND a.state IN ('active', 'limited') AND (a.discoverable OR a.id = ANY($3::bigint[]))
          LIMIT 500)
     )
     SELECT f.id FROM found f LEFT JOIN account_stats s ON s.account_id = f.id
-    WHERE f.id <> ALL($3::bigint[]) AND (NOT $5 OR f.id = ANY($4::bigint[]))
-    ORDER BY lower(f.username) = $6 DESC, f.id = ANY($4::bigint[]) DESC,
+    WHERE NOT $4 OR f.id = ANY($3::bigint[])
+    ORDER BY lower(f.username) = $5 DESC, f.id = ANY($3::bigint[]) DESC,
              coalesce(s.followers_count, 0) DESC, f.id
-    LIMIT $7 OFFSET $8
+    LIMIT $6 OFFSET $7
 """
 
 
@@ -149,7 +149,6 @@ async def list_search_ids(
     prefix: str,
     words: str,
     *,
-    without: Sequence[int],
     friends: Sequence[int],
     friends_only: bool,
     limit: int,
@@ -160,29 +159,27 @@ async def list_search_ids(
     Each way looks at 500 candidates at most.
     """
     exact = prefix.replace("\\", "")
-    rows = await tx.fetch(SEARCH_IDS, prefix, words, without, friends, friends_only, exact, limit, offset)
+    rows = await tx.fetch(SEARCH_IDS, prefix, words, friends, friends_only, exact, limit, offset)
     return [row[0] for row in rows]
 
 
 LIST_DIRECTORY_ACTIVE = """
     SELECT a.id FROM account_stats s JOIN accounts a ON a.id = s.account_id
     WHERE a.discoverable AND a.state = 'active' AND s.last_status_at IS NOT NULL
-      AND (NOT $1 OR a.domain IS NULL) AND a.id <> ALL($2::bigint[])
-    ORDER BY s.last_status_at DESC NULLS LAST, s.account_id DESC LIMIT $3 OFFSET $4
+      AND (NOT $1 OR a.domain IS NULL)
+    ORDER BY s.last_status_at DESC NULLS LAST, s.account_id DESC LIMIT $2 OFFSET $3
 """
 LIST_DIRECTORY_NEW = """
     SELECT a.id FROM accounts a
-    WHERE a.discoverable AND a.state = 'active' AND (NOT $1 OR a.domain IS NULL) AND a.id <> ALL($2::bigint[])
-    ORDER BY a.id DESC LIMIT $3 OFFSET $4
+    WHERE a.discoverable AND a.state = 'active' AND (NOT $1 OR a.domain IS NULL)
+    ORDER BY a.id DESC LIMIT $2 OFFSET $3
 """
 
 
-async def list_directory_ids(
-    tx: Tx, *, newest: bool, local: bool, without: Sequence[int], limit: int, offset: int
-) -> list[int]:
+async def list_directory_ids(tx: Tx, *, newest: bool, local: bool, limit: int, offset: int) -> list[int]:
     """Accounts that want to be found: the newest first, or those who posted last first."""
     sql = LIST_DIRECTORY_NEW if newest else LIST_DIRECTORY_ACTIVE
-    return [row[0] for row in await tx.fetch(sql, local, without, limit, offset)]
+    return [row[0] for row in await tx.fetch(sql, local, limit, offset)]
 
 
 INSERT_ACCOUNT = """
