@@ -12,7 +12,7 @@ STATEMENT = re.compile(
     r"^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|WITH\s+(RECURSIVE\s+)?\w+(\s*\([^)]*\))?\s+AS\s|"
     r"CREATE\s+(TABLE|INDEX|TYPE)|ALTER\s+(TABLE|SYSTEM)|LOCK\s+TABLE|TRUNCATE\s)"
 )
-VERBS = ("get_", "list_", "insert_", "update_", "delete_", "count_", "has_", "upsert_", "lock_")
+VERBS = ("get_", "list_", "insert_", "update_", "delete_", "count_", "has_", "upsert_", "replace_", "lock_")
 ALLOWED_OUTSIDE_STORES = {"parley.kit.db", "parley.kit.jobs", "parley.kit.migrate", "parley.kit.postgres"}
 
 
