@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ import pytest
 
 from parley.kit.settings import Settings
 from parley.safety.evidence import hash_evidence
+from parley.safety.jobs import keep_evidence_files
+from tests.clients.pictures import draw_png
 from tests.conftest import World, open_world
 from tests.oracle import assert_entity
 
@@ -121,3 +124,37 @@ async def test_reports_are_rate_limited(settings: Settings, dsn: str) -> None:
         assert answer.status_code == 429
         assert int(answer.headers["retry-after"]) > 0
         assert (await _report(world, "bob", "spam_sam")).status_code == 200
+
+
+async def test_copies_of_reported_pictures_outlive_the_post(world: World) -> None:
+    author = await world.client("spam_sam")
+    uploaded = await author.post("/api/v2/media", files={"file": ("a.png", draw_png(5), "image/png")})
+    await world.run_jobs()
+    status = await world.post("spam_sam", "look", media_ids=[uploaded.json()["id"]])
+    report = (await _report(world, "alice", "spam_sam", status_ids=[status["id"]])).json()
+    await world.run_jobs()
+    name = (await _evidence(world, report["id"]))["statuses"][0]["media"][0]["file"]
+    async with world.instance.db.read() as tx:
+        row = await tx.fetchrow("SELECT * FROM evidence_files WHERE report_id = $1", int(report["id"]))
+    assert (row["file"], row["error"]) == (name, None)
+    await world.instance.files.delete(name)
+    kept = await world.instance.files.evidence.get(row["kept_as"], limit=10_000_000)
+    assert hashlib.sha256(kept).digest() == row["sha256"]
+    assert len(kept) == row["size_bytes"]
+    assert (await world.anonymous.get(f"/media/{row['kept_as']}")).status_code == 404
+    await keep_evidence_files(world.instance, {"report_id": int(report["id"])})
+
+
+async def test_a_file_that_is_gone_before_it_is_copied_is_noted(world: World) -> None:
+    author = await world.client("spam_sam")
+    uploaded = await author.post("/api/v2/media", files={"file": ("a.png", draw_png(6), "image/png")})
+    await world.run_jobs()
+    status = await world.post("spam_sam", "look", media_ids=[uploaded.json()["id"]])
+    report = (await _report(world, "alice", "spam_sam", status_ids=[status["id"]])).json()
+    name = (await _evidence(world, report["id"]))["statuses"][0]["media"][0]["file"]
+    await world.instance.files.delete(name)
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        row = await tx.fetchrow("SELECT * FROM evidence_files WHERE report_id = $1", int(report["id"]))
+    assert row["kept_as"] is None
+    assert "gone" in row["error"]

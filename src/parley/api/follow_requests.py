@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.graph import Relationship, relationship_entity
@@ -26,7 +27,7 @@ async def list_follow_requests(request: Asked) -> Response[list[Any]]:
 
 
 @post("/api/v1/follow_requests/{account_id:str}/authorize", scope="write:follows follow", status_code=200)
-async def authorize(request: Asked, account_id: str) -> Relationship:
+async def authorize(request: Asked, account_id: FromPath[str]) -> Relationship:
     """Let the account follow."""
     async with instance_of(request).db.write() as tx:
         view = await actions.authorize_follow(tx, need_viewer(request), parse_id(account_id))
@@ -34,7 +35,7 @@ async def authorize(request: Asked, account_id: str) -> Relationship:
 
 
 @post("/api/v1/follow_requests/{account_id:str}/reject", scope="write:follows follow", status_code=200)
-async def reject(request: Asked, account_id: str) -> Relationship:
+async def reject(request: Asked, account_id: FromPath[str]) -> Relationship:
     """Turn the account down."""
     async with instance_of(request).db.write() as tx:
         view = await actions.reject_follow(tx, need_viewer(request), parse_id(account_id))

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.accounts import account_entity
@@ -38,7 +39,7 @@ async def list_lists(request: Asked) -> list[List]:
 
 
 @get("/api/v1/lists/{id:str}", scope="read:lists")
-async def get_list(request: Asked, id: str) -> List:
+async def get_list(request: Asked, id: FromPath[str]) -> List:
     """One list of the viewer."""
     async with instance_of(request).db.read() as tx:
         return list_entity(await reads.get_list(tx, need_viewer(request), parse_id(id)))
@@ -60,7 +61,7 @@ async def create_list(request: Asked) -> List:
 
 
 @put("/api/v1/lists/{id:str}", scope="write:lists")
-async def update_list(request: Asked, id: str) -> List:
+async def update_list(request: Asked, id: FromPath[str]) -> List:
     """Change a list."""
     form = await parse(request, ListForm)
     async with instance_of(request).db.write() as tx:
@@ -76,7 +77,7 @@ async def update_list(request: Asked, id: str) -> List:
 
 
 @delete("/api/v1/lists/{id:str}", scope="write:lists", status_code=200)
-async def delete_list(request: Asked, id: str) -> dict[str, Any]:
+async def delete_list(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Delete a list."""
     async with instance_of(request).db.write() as tx:
         await actions.delete_list(tx, need_viewer(request), parse_id(id))
@@ -84,7 +85,7 @@ async def delete_list(request: Asked, id: str) -> dict[str, Any]:
 
 
 @get("/api/v1/lists/{id:str}/accounts", scope="read:lists")
-async def list_list_accounts(request: Asked, id: str) -> Response[list[Any]]:
+async def list_list_accounts(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who is in the list; `limit=0` asks for all at once."""
     viewer = need_viewer(request)
     instance = instance_of(request)
@@ -108,7 +109,7 @@ class MembersForm(msgspec.Struct):
 
 
 @post("/api/v1/lists/{id:str}/accounts", scope="write:lists", status_code=200)
-async def add_list_accounts(request: Asked, id: str) -> dict[str, Any]:
+async def add_list_accounts(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Put followed accounts into the list."""
     form = await parse(request, MembersForm)
     async with instance_of(request).db.write() as tx:
@@ -117,7 +118,7 @@ async def add_list_accounts(request: Asked, id: str) -> dict[str, Any]:
 
 
 @delete("/api/v1/lists/{id:str}/accounts", scope="write:lists", status_code=200)
-async def remove_list_accounts(request: Asked, id: str) -> dict[str, Any]:
+async def remove_list_accounts(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Take accounts out of the list."""
     form = await parse(request, MembersForm)
     async with instance_of(request).db.write() as tx:

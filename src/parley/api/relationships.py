@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer, viewer_of
 from parley.api.entities.accounts import account_entity
@@ -74,7 +75,7 @@ class FollowOptions(msgspec.Struct):
 
 
 @post("/api/v1/accounts/{id:str}/follow", scope="write:follows", status_code=200)
-async def follow(request: Asked, id: str) -> Relationship:
+async def follow(request: Asked, id: FromPath[str]) -> Relationship:
     """Follow, ask to follow, or change what is received."""
     options = await parse(request, FollowOptions)
     async with instance_of(request).db.write() as tx:
@@ -90,28 +91,28 @@ async def follow(request: Asked, id: str) -> Relationship:
 
 
 @post("/api/v1/accounts/{id:str}/unfollow", scope="write:follows", status_code=200)
-async def unfollow(request: Asked, id: str) -> Relationship:
+async def unfollow(request: Asked, id: FromPath[str]) -> Relationship:
     """Follow no longer, or take back the request."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.unfollow_account(tx, need_viewer(request), parse_id(id)))
 
 
 @post("/api/v1/accounts/{id:str}/remove_from_followers", scope="write:follows", status_code=200)
-async def remove_from_followers(request: Asked, id: str) -> Relationship:
+async def remove_from_followers(request: Asked, id: FromPath[str]) -> Relationship:
     """End the account's follow of the viewer."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.remove_follower(tx, need_viewer(request), parse_id(id)))
 
 
 @post("/api/v1/accounts/{id:str}/block", scope="write:blocks", status_code=200)
-async def block(request: Asked, id: str) -> Relationship:
+async def block(request: Asked, id: FromPath[str]) -> Relationship:
     """Block the account."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.block_account(tx, need_viewer(request), parse_id(id)))
 
 
 @post("/api/v1/accounts/{id:str}/unblock", scope="write:blocks", status_code=200)
-async def unblock(request: Asked, id: str) -> Relationship:
+async def unblock(request: Asked, id: FromPath[str]) -> Relationship:
     """Lift the block."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.unblock_account(tx, need_viewer(request), parse_id(id)))
@@ -125,7 +126,7 @@ class MuteOptions(msgspec.Struct):
 
 
 @post("/api/v1/accounts/{id:str}/mute", scope="write:mutes", status_code=200)
-async def mute(request: Asked, id: str) -> Relationship:
+async def mute(request: Asked, id: FromPath[str]) -> Relationship:
     """Mute the account."""
     options = await parse(request, MuteOptions)
     try:
@@ -140,7 +141,7 @@ async def mute(request: Asked, id: str) -> Relationship:
 
 
 @post("/api/v1/accounts/{id:str}/unmute", scope="write:mutes", status_code=200)
-async def unmute(request: Asked, id: str) -> Relationship:
+async def unmute(request: Asked, id: FromPath[str]) -> Relationship:
     """Lift the mute."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.unmute_account(tx, need_viewer(request), parse_id(id)))
@@ -153,7 +154,7 @@ class NoteForm(msgspec.Struct):
 
 
 @post("/api/v1/accounts/{id:str}/note", scope="write:accounts", status_code=200)
-async def note(request: Asked, id: str) -> Relationship:
+async def note(request: Asked, id: FromPath[str]) -> Relationship:
     """Keep a private note about the account."""
     form = await parse(request, NoteForm)
     async with instance_of(request).db.write() as tx:
@@ -166,7 +167,7 @@ async def note(request: Asked, id: str) -> Relationship:
     scope="write:accounts",
     status_code=200,
 )
-async def endorse(request: Asked, id: str) -> Relationship:
+async def endorse(request: Asked, id: FromPath[str]) -> Relationship:
     """Feature the account on the viewer's profile (`pin` is the older name)."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.endorse(tx, need_viewer(request), parse_id(id)))
@@ -177,7 +178,7 @@ async def endorse(request: Asked, id: str) -> Relationship:
     scope="write:accounts",
     status_code=200,
 )
-async def unendorse(request: Asked, id: str) -> Relationship:
+async def unendorse(request: Asked, id: FromPath[str]) -> Relationship:
     """Feature the account no longer (`unpin` is the older name)."""
     async with instance_of(request).db.write() as tx:
         return relationship_entity(await actions.unendorse(tx, need_viewer(request), parse_id(id)))
@@ -203,7 +204,7 @@ async def list_own_endorsements(request: Asked) -> Response[list[Any]]:
 
 
 @get("/api/v1/accounts/{id:str}/endorsements", scope=None)
-async def list_endorsements(request: Asked, id: str) -> Response[list[Any]]:
+async def list_endorsements(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Whom the account features."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
@@ -212,7 +213,7 @@ async def list_endorsements(request: Asked, id: str) -> Response[list[Any]]:
 
 
 @get("/api/v1/accounts/{id:str}/followers", scope=None)
-async def list_followers(request: Asked, id: str) -> Response[list[Any]]:
+async def list_followers(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who follows the account, unless it hides that."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
@@ -221,7 +222,7 @@ async def list_followers(request: Asked, id: str) -> Response[list[Any]]:
 
 
 @get("/api/v1/accounts/{id:str}/following", scope=None)
-async def list_following(request: Asked, id: str) -> Response[list[Any]]:
+async def list_following(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Whom the account follows, unless it hides that."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
@@ -230,7 +231,7 @@ async def list_following(request: Asked, id: str) -> Response[list[Any]]:
 
 
 @get("/api/v1/accounts/{id:str}/lists", scope="read:lists")
-async def list_lists_with(request: Asked, id: str) -> list[List]:
+async def list_lists_with(request: Asked, id: FromPath[str]) -> list[List]:
     """The viewer's lists that the account is in."""
     async with instance_of(request).db.read() as tx:
         found = await reads.lists_with_account(tx, need_viewer(request), parse_id(id))

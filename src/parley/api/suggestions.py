@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, delete, get
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.accounts import account_entity
@@ -38,7 +39,7 @@ async def list_suggestions_v1(request: Asked) -> list[Any]:
 
 
 @delete("/api/v1/suggestions/{account_id:str}", scope="read", status_code=200)
-async def dismiss_suggestion(request: Asked, account_id: str) -> dict[str, Any]:
+async def dismiss_suggestion(request: Asked, account_id: FromPath[str]) -> dict[str, Any]:
     """Never suggest this account again."""
     async with instance_of(request).db.write() as tx:
         await actions.dismiss_suggestion(tx, need_viewer(request), parse_id(account_id))
