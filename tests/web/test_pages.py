@@ -111,9 +111,7 @@ async def test_signing_in_never_leads_to_another_site(world: World, trick: str) 
     browser = world.browser()
     shown = await browser.get("/sign-in", params={"next": trick})
     form = find_form(shown.text, "/sign-in")
-    answer = await browser.post(
-        "/sign-in", data={**form.values, "next": trick, "login": "alice", "password": PASSWORD}
-    )
+    answer = await browser.post("/sign-in", data={**form.values, "next": trick, "login": "alice", "password": PASSWORD})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
 
@@ -220,7 +218,7 @@ async def test_members_pages_send_signed_out_visitors_to_sign_in_and_back(world:
 
 
 async def test_names_and_searches_are_shown_as_text_never_as_html(world: World) -> None:
-    await world.account("alice", display_name="<b>Alice</b><img src=x onerror=alert(1)>", note='"><script>alert(1)</script>')
+    await world.account("alice", display_name="<img src=x onerror=alert(1)>", note='"><script>alert(1)</script>')
     await world.post("alice", "<script>alert(1)</script> & <b>bold</b>", spoiler_text="<i>warning</i>")
     for path in ("/@alice", "/local", "/search?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"):
         body = (await world.anonymous.get(path)).text
@@ -244,9 +242,7 @@ async def test_htmx_gets_the_piece_and_a_plain_form_the_page(world: World) -> No
     browser = await signed_in(world, "bob")
     status = await world.post("alice", "Something worth keeping")
     form = find_form((await browser.get("/local")).text, f"/statuses/{status['id']}/favourite")
-    answer = await browser.post(
-        f"/statuses/{status['id']}/favourite", data=form.values, headers={"hx-request": "true"}
-    )
+    answer = await browser.post(f"/statuses/{status['id']}/favourite", data=form.values, headers={"hx-request": "true"})
     assert answer.status_code == 200
     assert answer.text.lstrip().startswith("<form")
     assert "<html" not in answer.text
@@ -376,10 +372,8 @@ async def test_a_second_step_is_set_up_and_asked_for(world: World) -> None:
     step = await submit(fresh, "/sign-in", "/sign-in", login="alice", password=PASSWORD)
     assert "One more step" in step.text
     assert (await fresh.get("/bookmarks")).status_code == 303
-    pending = read_forms(step.text)[-1].values
-    done = await fresh.post(
-        "/sign-in/code", data={**pending, "recovery_code": codes[0]}, follow_redirects=True
-    )
+    pending = [form for form in read_forms(step.text) if form.action == "/sign-in/code"][-1].values
+    done = await fresh.post("/sign-in/code", data={**pending, "recovery_code": codes[0]}, follow_redirects=True)
     assert done.url.path == "/"
     assert (await fresh.get("/bookmarks")).status_code == 200
 

@@ -94,6 +94,14 @@ async def confirm(request: AnyRequest) -> Response[str]:
     return redirect(visit, "/" if visit.viewer else "/sign-in", "confirmed")
 
 
+@get("/confirm/again")
+async def show_send_again(request: AnyRequest) -> Response[str]:
+    """For somebody whose mail did not come."""
+    visit = await visit_of(request)
+    text = "We send the link again, if this address waits for it."
+    return await render(visit, "message.html", title="No mail?", text=text, resend=" ")
+
+
 @post("/confirm/again")
 async def send_again(request: AnyRequest) -> Response[str]:
     """Send the mail once more. The answer is the same whether the address is known or not."""
@@ -126,4 +134,4 @@ async def _say(visit: Visit, title: str, text: str, **values: Any) -> Response[s
     return await render(visit, "message.html", title=title, text=text, keep=False, **values)
 
 
-routes = [show_sign_up, send_sign_up, ask_confirm, confirm, send_again]
+routes = [show_sign_up, send_sign_up, ask_confirm, confirm, show_send_again, send_again]
