@@ -20,7 +20,7 @@ from litestar.exceptions import ValidationException as LitestarValidation
 from parley import screening
 from parley.api.access import add_limit_headers
 from parley.api.routes import api_routes
-from parley.kit.db import LostConnection
+from parley.kit.db import LostConnection, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
 from parley.kit.http import instance_of
 from parley.kit.instance import open_instance
@@ -120,6 +120,8 @@ def _known(error: Exception) -> ParleyError | None:
         known = BadRequest(error.detail if error.status_code == 400 else None)
         known.status = error.status_code
         return known
+    if isinstance(error, UnstorableText):
+        return BadRequest("Text may not hold a null character.")
     if isinstance(error, LostConnection):
         return Unavailable("The database cannot be reached right now.", detail=str(error))
     return None

@@ -22,6 +22,8 @@ Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+UnstorableText = asyncpg.CharacterNotInRepertoireError
+"""Text with a null character, which PostgreSQL cannot hold."""
 LostConnection = (asyncpg.PostgresConnectionError, ConnectionError, OSError)
 
 CAN_WRITE = """SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'"""

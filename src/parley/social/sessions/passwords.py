@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from parley.kit.ids import new_token
 
 MIN_LENGTH = 8
-MAX_LENGTH = 128
+MAX_LENGTH = 256
 
 HASHER = PasswordHasher()
 """argon2id with the library's parameters (RFC 9106, second recommendation: 64 MiB, 3 passes)."""

@@ -94,7 +94,7 @@ async def authorization_request(tx: Tx, params: Mapping[str, str]) -> ConsentReq
 
     `params` are those of RFC 6749 (4.1.1) with PKCE's, and Mastodon's `force_login`. Raises AuthorizationRefused.
     """
-    row = await store.get_app_by_client(tx, params.get("client_id", ""))
+    row = await _find_app(tx, params.get("client_id", ""))
     if row is None:
         raise AuthorizationRefused("invalid_client")
     redirect_uri = params.get("redirect_uri", "")
@@ -152,6 +152,12 @@ def _back_to(redirect_uri: str, answer: dict[str, str], state: str | None) -> st
     return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}"
 
 
+async def _find_app(tx: Tx, client_id: str) -> store.AppRow | None:
+    if not client_id.isascii() or not client_id.isprintable():
+        return None
+    return await store.get_app_by_client(tx, client_id)
+
+
 def _client_id_of(params: Mapping[str, str], authorization: str) -> str:
     """Which app the request says it is, from the Basic header (RFC 6749, 2.3.1) or the parameters."""
     scheme, _, encoded = authorization.partition(" ")
@@ -191,7 +197,7 @@ async def exchange_token(
         raise OAuthError("invalid_request", "Missing required parameter: grant_type.")
     known = rules.Known(now())
     async with instance.db.write() as tx:
-        known.app = await store.get_app_by_client(tx, _client_id_of(asked, authorization))
+        known.app = await _find_app(tx, _client_id_of(asked, authorization))
         if asked["grant_type"] == "authorization_code" and "code" in asked:
             known.code = await store.get_code(tx, token_hash(asked["code"]))
         try:
@@ -238,7 +244,7 @@ async def revoke_token(
     asked = _checked(params, authorization)
     known = rules.Known(now())
     async with instance.db.write() as tx:
-        known.app = await store.get_app_by_client(tx, _client_id_of(asked, authorization))
+        known.app = await _find_app(tx, _client_id_of(asked, authorization))
         known.token = await store.get_token_owner(tx, token_hash(asked.get("token", "")))
         owner = rules.decide_revocation(known, asked, authorization)
         if owner is not None:
