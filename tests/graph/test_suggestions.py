@@ -29,6 +29,26 @@ async def test_friends_of_friends_are_suggested_those_with_most_friends_first(wo
     assert await _suggested(world, "dave") == []
 
 
+async def test_who_follows_nobody_is_shown_the_most_followed_of_the_active(world: World) -> None:
+    for name in ("bob", "carol", "dave"):
+        await world.post(name, "hello")
+    await act(world, "bob", "follow", "carol")
+    await act(world, "dave", "follow", "carol")
+    await act(world, "dave", "follow", "bob")
+    await world.account("silent")
+    answer = await (await world.client("alice")).get("/api/v2/suggestions")
+    found = [(one["account"]["acct"], one["sources"]) for one in answer.json()]
+    assert found == [("carol", ["most_followed"]), ("bob", ["most_followed"]), ("dave", ["most_followed"])]
+    await act(world, "alice", "block", "carol")
+    await act(world, "dave", "block", "alice")
+    assert await _names_of(world, "alice") == ["bob"]
+
+
+async def _names_of(world: World, name: str) -> list[str]:
+    answer = await (await world.client(name)).get("/api/v1/suggestions")
+    return [account["acct"] for account in answer.json()]
+
+
 async def test_some_people_are_never_suggested(world: World) -> None:
     await act(world, "alice", "follow", "bob")
     await world.account("shy", discoverable=False)

@@ -12,7 +12,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.paging import Page
-from parley.social.accounts.reads import get_account, get_account_views, list_accounts
+from parley.social.accounts.reads import get_account, get_account_views, list_accounts, list_directory
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.graph import store, store_blocks, store_lists
 from parley.social.graph.views import (
@@ -32,6 +32,7 @@ MOST_FAMILIAR_EACH = 10
 MOST_HIDDEN = 10_000
 FRIENDS_ASKED = 100
 FOLLOWS_OF_EACH_FRIEND = 200
+ACTIVE_LOOKED_AT = 200
 SHOWN_STATES = ("active", "limited")
 
 
@@ -243,26 +244,45 @@ async def familiar_followers(tx: Tx, viewer: Viewer, account_ids: Sequence[int])
 
 
 async def suggest_accounts(tx: Tx, viewer: Viewer, *, limit: int = 40) -> list[SuggestionView]:
-    """Discoverable accounts whom those that the viewer follows follow most.
+    """Discoverable accounts to follow: friends of friends first, then the most followed of those active lately.
 
     Leaves out whom the viewer follows, asked, blocks, mutes or dismissed, and what friends who hide their
     collections follow. The newest 100 friends are asked for their newest 200 follows.
     """
+    found = [
+        SuggestionView(account, ("friends_of_friends",)) for account in await _friends_of_friends(tx, viewer, limit)
+    ]
+    if len(found) < limit:
+        known = {suggestion.account.id for suggestion in found}
+        popular = [account for account in await _most_followed(tx, viewer) if account.id not in known]
+        found += [SuggestionView(account, ("most_followed",)) for account in popular]
+    return found[:limit]
+
+
+async def _friends_of_friends(tx: Tx, viewer: Viewer, limit: int) -> list[AccountView]:
     recent = await store.list_recently_followed_ids(tx, viewer.account_id, FRIENDS_ASKED)
     friends = await get_account_views(tx, recent)
     asked = [friend.id for friend in friends.values() if friend.state in SHOWN_STATES and not friend.hide_collections]
     if not asked:
         return []
     found = await store.list_friends_of_friends(tx, viewer.account_id, asked, FOLLOWS_OF_EACH_FRIEND, limit * 2)
-    accounts = await list_accounts(tx, viewer, found)
+    return await _suggestable(tx, viewer, await list_accounts(tx, viewer, found))
+
+
+async def _most_followed(tx: Tx, viewer: Viewer) -> list[AccountView]:
+    active = await list_directory(tx, viewer, local=True, without=[viewer.account_id], limit=ACTIVE_LOOKED_AT)
+    unwanted = await store.list_unwanted_among(tx, viewer.account_id, [account.id for account in active])
+    fit = await _suggestable(tx, viewer, [account for account in active if account.id not in unwanted])
+    return sorted(fit, key=lambda account: account.followers_count, reverse=True)
+
+
+async def _suggestable(tx: Tx, viewer: Viewer, accounts: list[AccountView]) -> list[AccountView]:
     fit = [account for account in accounts if account.discoverable and account.state == "active"]
     domains = {account.domain for account in fit if account.domain is not None}
     shunned = (
         await store_blocks.list_blocked_domains_among(tx, viewer.account_id, sorted(domains)) if domains else set()
     )
-    return [SuggestionView(account, ("friends_of_friends",)) for account in fit if account.domain not in shunned][
-        :limit
-    ]
+    return [account for account in fit if account.domain not in shunned]
 
 
 # ---- lists ---------------------------------------------------------------------------------------

@@ -425,6 +425,26 @@ async def list_friends_of_friends(
     return [row[0] for row in rows]
 
 
+LIST_UNWANTED_AMONG = """
+    SELECT target_id FROM follows WHERE account_id = $1 AND target_id = ANY ($2::bigint[])
+    UNION
+    SELECT target_id FROM follow_requests WHERE account_id = $1 AND target_id = ANY ($2::bigint[])
+    UNION
+    SELECT target_id FROM blocks WHERE account_id = $1 AND target_id = ANY ($2::bigint[])
+    UNION
+    SELECT account_id FROM blocks WHERE target_id = $1 AND account_id = ANY ($2::bigint[])
+    UNION
+    SELECT target_id FROM mutes WHERE account_id = $1 AND target_id = ANY ($2::bigint[])
+    UNION
+    SELECT target_id FROM suggestion_dismissals WHERE account_id = $1 AND target_id = ANY ($2::bigint[])
+"""
+
+
+async def list_unwanted_among(tx: Tx, viewer_id: int, account_ids: Sequence[int]) -> set[int]:
+    """Those of `account_ids` that must not be suggested to the viewer."""
+    return {row[0] for row in await tx.fetch(LIST_UNWANTED_AMONG, viewer_id, list(account_ids))}
+
+
 INSERT_DISMISSAL = """
     INSERT INTO suggestion_dismissals (account_id, target_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 """
