@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.db import Tx
+from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.screening import Outcome
@@ -21,9 +21,11 @@ from parley.social.media.views import MediaView
 from parley.social.statuses import rules, store, store_polls, store_writes, text
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.posting import (
+    addressed_by,
     describe_content,
     describe_people,
     find_people,
+    hour_ago,
     kind_of,
     load_own_media,
 )
@@ -152,8 +154,7 @@ async def _check_poll(tx: Tx, newest: RevisionRow, change: StatusChange) -> tupl
     if old is not None and tuple(old.options) == poll.options and old.multiple == poll.multiple:
         await _change_terms(tx, old, poll)
         return poll, old.id, False
-    ids = await store_writes.get_new_ids(tx)
-    return poll, ids[0], True
+    return poll, await get_new_id(tx), True
 
 
 async def _change_terms(tx: Tx, old: PollRow, poll: NewPoll) -> None:
@@ -196,18 +197,15 @@ def _differs(newest: RevisionRow, edit: _Edit) -> bool:
 
 async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Composed, number: int) -> Screened:
     facts = await get_screening_facts(tx, viewer.account_id)
-    others = [
-        person.id
-        for person in composed.mentions
-        if person.id != viewer.account_id and person.id not in body.mentioned_ids
-    ]
-    strangers = await store_writes.count_strangers(tx, viewer.account_id, others) if others else 0
+    addressed = addressed_by(composed, viewer, without=body.mentioned_ids)
+    ground = await store_writes.get_ground(tx, viewer.account_id, addressed, hour_ago())
     facts = msgspec.structs.replace(
         facts,
         visibility=body.visibility,
         is_edit=True,
         is_reply=body.in_reply_to_id is not None,
-        first_contact=strangers > 0,
+        first_contact=ground.strangers > 0,
+        posts_last_hour=ground.posts_last_hour,
     )
     kind = kind_of(body.visibility, has_poll=edit.poll is not None)
     content = describe_content(

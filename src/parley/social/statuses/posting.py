@@ -5,7 +5,7 @@ Rules first, then the verdict, then the rows, then the fact; all in the caller's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid
+from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.screening import Content, Kind, Outcome
 from parley.social.accounts.profiles import address_key
@@ -30,7 +31,7 @@ from parley.social.statuses import rules, store_polls, store_schedule, store_wri
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.publishing import announce, make_tags
 from parley.social.statuses.store import Body
-from parley.social.statuses.store_writes import StatusRow
+from parley.social.statuses.store_writes import Ground, StatusRow
 from parley.social.statuses.text import Composed
 from parley.social.statuses.views import NewPoll, NewStatus, StatusView
 from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES, can_quote
@@ -188,6 +189,17 @@ def describe_content(
     )
 
 
+def addressed_by(composed: Composed, viewer: Viewer, *, without: Collection[int] = ()) -> list[int]:
+    """Whom a text addresses besides its author and those who were addressed before."""
+    ids = (person.id for person in composed.mentions)
+    return [account_id for account_id in ids if account_id != viewer.account_id and account_id not in without]
+
+
+def hour_ago() -> int:
+    """The smallest id of the last hour."""
+    return id_at(now() - timedelta(hours=1))
+
+
 def kind_of(visibility: str, *, has_poll: bool) -> Kind:
     """Under which kind a status is screened."""
     if visibility == "direct":
@@ -219,14 +231,16 @@ async def load_own_media(tx: Tx, viewer: Viewer, media_ids: Sequence[int]) -> li
 
 
 async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, scheduled_id: int | None) -> int:
-    status_id, poll_id = await store_writes.get_new_ids(tx)
     media = await load_own_media(tx, viewer, draft.media_ids)
     found = draft.words.found
     people = await find_people(tx, settings, found)
     emojis = await load_emojis(tx, _shortcodes(draft))
     composed = text.compose(found, draft.content_type, people, emojis, settings)
     language = draft.language or await text.detect_language(found, draft.language_fallback)
-    screened = await _screen(tx, viewer, draft, composed, media, status_id, language)
+    addressed = addressed_by(composed, viewer)
+    ground = await store_writes.get_ground(tx, viewer.account_id, addressed, hour_ago())
+    status_id, poll_id = ground.status_id, ground.poll_id
+    screened = await _screen(tx, viewer, draft, composed, media, ground, language)
     state = state_of(screened)
     moment = now()
     options = draft.poll.options if draft.poll else ()
@@ -295,14 +309,16 @@ async def _screen(
     draft: Draft,
     composed: Composed,
     media: list[MediaView],
-    status_id: int,
+    ground: Ground,
     language: str | None,
 ) -> Screened:
     facts = await get_screening_facts(tx, viewer.account_id)
-    others = [person.id for person in composed.mentions if person.id != viewer.account_id]
-    strangers = await store_writes.count_strangers(tx, viewer.account_id, others) if others else 0
     facts = msgspec.structs.replace(
-        facts, visibility=draft.visibility, is_reply=draft.parent is not None, first_contact=strangers > 0
+        facts,
+        visibility=draft.visibility,
+        is_reply=draft.parent is not None,
+        first_contact=ground.strangers > 0,
+        posts_last_hour=ground.posts_last_hour,
     )
     kind = kind_of(draft.visibility, has_poll=draft.poll is not None)
     content = describe_content(
@@ -314,7 +330,7 @@ async def _screen(
         language=language,
         sensitive=draft.sensitive,
     )
-    return await screen(tx, Subject(kind, status_id, 1, viewer.account_id), content, facts)
+    return await screen(tx, Subject(kind, ground.status_id, 1, viewer.account_id), content, facts)
 
 
 async def _insert_poll(tx: Tx, viewer: Viewer, poll: NewPoll, poll_id: int, status_id: int, moment: datetime) -> None:

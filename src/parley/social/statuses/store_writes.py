@@ -77,25 +77,31 @@ async def insert_status(tx: Tx, row: StatusRow) -> None:
     await tx.execute(INSERT_STATUS, *msgspec.structs.astuple(row))
 
 
-GET_NEW_IDS = """SELECT parley_id(), parley_id()"""
+class Ground(msgspec.Struct, frozen=True):
+    """What posting and editing start from: fresh ids, and what the judge is told about the author's recent doings."""
+
+    status_id: int
+    poll_id: int
+    posts_last_hour: int
+    """At most 500 are counted."""
+    strangers: int
+    """How many of those who are addressed have never addressed the author."""
 
 
-async def get_new_ids(tx: Tx) -> tuple[int, int]:
-    """Two fresh ids: one for a status, one for the poll that may come with it."""
-    row = await tx.fetchrow(GET_NEW_IDS)
-    assert row is not None
-    return row[0], row[1]
-
-
-COUNT_STRANGERS = """
-    SELECT count(*) FROM unnest($2::bigint[]) AS addressed (id)
-    WHERE NOT EXISTS (SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = addressed.id)
+GET_GROUND = """
+    SELECT parley_id(), parley_id(),
+        (SELECT count(*) FROM (
+            SELECT FROM statuses WHERE account_id = $1 AND id > $3 AND reblog_of_id IS NULL LIMIT 500) AS recent),
+        (SELECT count(*) FROM unnest($2::bigint[]) AS addressed (id) WHERE NOT EXISTS (
+            SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = addressed.id))
 """
 
 
-async def count_strangers(tx: Tx, author_id: int, addressed_ids: Sequence[int]) -> int:
-    """How many of these accounts have never addressed the author."""
-    return int(await tx.fetchval(COUNT_STRANGERS, author_id, addressed_ids))
+async def get_ground(tx: Tx, author_id: int, addressed_ids: Sequence[int], hour_ago_id: int) -> Ground:
+    """Two fresh ids (for a status and a poll) and facts about the author, in one round trip."""
+    row = await tx.fetchrow(GET_GROUND, author_id, addressed_ids, hour_ago_id)
+    assert row is not None
+    return Ground(*row)
 
 
 LIST_TAG_IDS = """SELECT name, id FROM tags WHERE name = ANY($1::text[])"""
