@@ -20,6 +20,7 @@ from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import keep_evidence_files
 from parley.social.accounts.activity import count_weekly_activity
+from parley.social.discovery.jobs import index_status, unindex_status
 from parley.social.events import facts
 from parley.social.events.actions import DISPATCH, make_event_partitions
 from parley.social.events.facts import Fact
@@ -85,10 +86,10 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Blocked: (remove_blocked,),
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
-    facts.StatusPosted: (fan_out_status, notify_of_status),
+    facts.StatusPosted: (fan_out_status, notify_of_status, index_status),
     facts.StatusHeld: (notify_of_hold,),
-    facts.StatusEdited: (announce_edit, notify_of_edit),
-    facts.StatusDeleted: (withdraw_status, delete_status_traces),
+    facts.StatusEdited: (announce_edit, notify_of_edit, index_status),
+    facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
     facts.StatusFavourited: (notify_of_favourite,),
