@@ -7,7 +7,7 @@ A name is unguessable and its content never changes, so whoever holds the addres
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response, get, head
 from litestar.response import Stream
@@ -53,10 +53,11 @@ async def get_media_file(request: Asked, first: str, second: str, name: str) -> 
 async def head_media_file(request: Asked, first: str, second: str, name: str) -> Response[None]:
     """What GET would say of the file, without the file."""
     file = await _find(request, f"{first}/{second}/{name}")
+    nothing = cast(None, b"")  # Litestar cannot render None as a picture.
     if file is None:
-        return Response(None, status_code=404, headers=_safe_headers(_POLICY))
+        return Response(nothing, status_code=404, headers=_safe_headers(_POLICY), media_type="text/plain")
     headers = {**_headers(file), "Content-Length": str(file.size)}
-    return Response(None, headers=headers, media_type=file.mime_type)
+    return Response(nothing, headers=headers, media_type=file.mime_type)
 
 
 async def _find(request: Asked, name: str) -> FileView | None:
