@@ -107,6 +107,6 @@ def mails(settings: Settings) -> list[EmailMessage]:
 def link_in(message: EmailMessage) -> str:
     """The last part of the link in a mail: its token."""
     text = message.get_content()
-    found = re.search(r"^https?://\S+/(?:confirm|password/new)/(\S+)$", text, re.MULTILINE)
+    found = re.search(r"^https?://\S+/(?:confirm|password/new)/(\S+)\s*$", text, re.MULTILINE)
     assert found, text
     return found.group(1)

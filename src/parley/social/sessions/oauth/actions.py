@@ -23,7 +23,7 @@ from parley.social.sessions.names import get_member_id
 from parley.social.sessions.oauth import rules, store
 from parley.social.sessions.oauth.errors import AuthorizationRefused, OAuthError
 from parley.social.sessions.oauth.reads import app_view
-from parley.social.sessions.scopes import are_known_scopes, split_scopes
+from parley.social.sessions.scopes import ALL_SCOPES, are_known_scopes, split_scopes
 from parley.social.sessions.tokens import publish_revoked
 from parley.social.sessions.views import ConsentRequest, GrantedCode, IssuedToken, NewApp, RegisteredApp
 
@@ -254,12 +254,13 @@ async def revoke_token(
 
 async def issue_token(tx: Tx, account_id: int | None, app_id: int | None, scopes: Iterable[str]) -> IssuedToken:
     """A token without a code: for the person who just signed up through an app, and for the command line."""
-    held = tuple(dict.fromkeys(scopes))
-    if not are_known_scopes(held) or not held:
+    wanted = set(scopes)
+    held = [scope for scope in ALL_SCOPES if scope in wanted]
+    if len(held) != len(wanted) or not held:
         raise Invalid("Unknown scope. The scopes are listed at /.well-known/oauth-authorization-server.")
     token = new_token()
     row = await store.insert_token(
-        tx, token_hash(token), app_id=app_id, account_id=account_id, code_hash=None, scopes=list(held)
+        tx, token_hash(token), app_id=app_id, account_id=account_id, code_hash=None, scopes=held
     )
     return IssuedToken(token, "Bearer", " ".join(held), int(row.created_at.timestamp()))
 
