@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -173,6 +174,27 @@ async def test_custom_emoji_are_listed_and_shown_in_profiles(world: World) -> No
     with pytest.raises(Invalid):
         async with world.instance.db.write() as tx:
             await add_emoji(tx, "a b", Picture("a", "b"))
+
+
+async def test_an_operator_adds_an_emoji_from_a_file(world: World, tmp_path: Path) -> None:
+    from parley.kit.errors import Invalid
+    from parley.social.media.emoji_files import add_emoji_file, remove_emoji_files
+
+    picture = tmp_path / "tea.png"
+    picture.write_bytes(png())
+    added = await add_emoji_file(world.instance, "tea", picture, category="Drinks")
+    (listed,) = (await world.anonymous.get("/api/v1/custom_emojis")).json()
+    assert listed["url"] == f"http://localhost:3000/media/{added.file}"
+    assert (await world.anonymous.get(listed["static_url"])).status_code == 200
+    again = await add_emoji_file(world.instance, "tea", picture)
+    assert again.file != added.file
+    assert (await world.anonymous.get(listed["url"])).status_code == 404
+    await remove_emoji_files(world.instance, "tea")
+    assert (await world.anonymous.get("/api/v1/custom_emojis")).json() == []
+    picture.write_text("<svg/>")
+    for shortcode, file in (("a b", picture), ("tea", picture), ("tea", tmp_path / "missing.png")):
+        with pytest.raises(Invalid):
+            await add_emoji_file(world.instance, shortcode, file)
 
 
 async def test_the_default_pictures_are_there(world: World) -> None:

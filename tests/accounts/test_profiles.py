@@ -240,6 +240,33 @@ async def test_pictures_come_with_the_form_and_go_again(world: World) -> None:
     assert without["header"] == "http://localhost:3000/static/header.png"
 
 
+async def test_a_replaced_picture_is_deleted_and_attachments_stay(world: World) -> None:
+    from parley.social.media.jobs_pictures import delete_old_pictures
+
+    alice = await world.client("alice")
+
+    async def send(colour: str) -> str:
+        files = {"avatar": ("a.png", png(colour=colour), "image/png")}
+        return (await alice.patch("/api/v1/accounts/update_credentials", files=files)).json()["avatar"]
+
+    first, second = await send("#ff0000"), await send("#00ff00")
+    held = await alice.patch(
+        "/api/v1/accounts/update_credentials",
+        files={"header": ("h.png", png(), "image/png")},
+        data={"note": "the shooter is a hero"},
+    )
+    attachment = await alice.post("/api/v2/media", files={"file": ("p.png", png(90, 90), "image/png")})
+    assert attachment.status_code in (200, 202), attachment.text
+    await world.run_jobs()
+    kept = (await alice.get(f"/api/v1/media/{attachment.json()['id']}")).json()
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE files SET created_at = now() - interval '1 hour'")
+    await delete_old_pictures(world.instance, {"account_id": world.ids["alice"]})
+    assert (await world.anonymous.get(first)).status_code == 404
+    for url in (second, held.json()["header"], kept["url"], kept["preview_url"]):
+        assert (await world.anonymous.get(url)).status_code == 200
+
+
 async def test_what_is_no_picture_is_refused_and_changes_nothing(world: World) -> None:
     alice = await world.client("alice")
     for content in (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", b"\x89PNG\r\n\x1a\nrest"):

@@ -8,6 +8,9 @@ import httpx
 import msgspec
 import pytest
 
+from parley.kit.clock import now
+from parley.kit.settings import Settings
+from parley.screening import Facts
 from tests.accounts.people import app_client, change, with_token
 from tests.conftest import PASSWORD, World, open_world
 from tests.oracle import assert_entity, assert_matches
@@ -89,6 +92,35 @@ async def test_a_name_that_policy_holds_waits_unseen_until_it_is_approved(world:
         await set_account_state(tx, None, dora, "active")
     shown = (await world.anonymous.get(f"/api/v1/accounts/{dora}")).json()
     assert shown["display_name"] == "the shooter is a hero"
+
+
+async def test_confirming_the_address_does_not_let_in_whom_screening_holds(
+    settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parley.screening import screen_failed
+    from parley.social.verdicts import actions as verdicts
+
+    async with open_world(msgspec.structs.replace(settings, email_confirmation=True), dsn) as world:
+        app = await app_client(world)
+        held = screen_failed(_stranger(), RuntimeError("the judge is broken"))
+        assert not held.outcome.published
+        monkeypatch.setattr(verdicts, "judge_safely", lambda content, facts: held)
+        token = (await app.post("/api/v1/accounts", data=form())).json()["access_token"]
+        monkeypatch.undo()
+        async with world.instance.db.write() as tx:
+            from parley.social.sessions import store
+            from parley.social.sessions.joining import let_in
+
+            dora = await tx.fetchval("SELECT id FROM accounts WHERE username = 'dora'")
+            await store.update_confirmed(tx, dora)
+            assert not await let_in(tx, dora)
+        assert (await world.anonymous.get(f"/api/v1/accounts/{dora}")).status_code == 404
+        refused = await with_token(world, token).get("/api/v1/accounts/verify_credentials")
+        assert refused.status_code == 403
+
+
+def _stranger() -> Facts:
+    return Facts(now=now())
 
 
 async def test_a_name_that_policy_rejects_cannot_be_had(world: World) -> None:

@@ -75,7 +75,7 @@ async def sign_up(request: Asked) -> IssuedToken:
     )
     joined = await join(instance, new)
     async with instance.db.write() as tx:
-        return await issue_token(tx, joined.account_id, grant.app_id, grant.scopes)
+        return await issue_token(tx, joined.account_id, grant.app_id, sorted(grant.scopes))
 
 
 async def own_account(tx: Tx, viewer: Viewer, account: AccountView, settings: Settings) -> CredentialAccount:

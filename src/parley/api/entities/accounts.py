@@ -1,6 +1,7 @@
 """Accounts, profiles, roles and custom emoji in Mastodon's JSON shapes. No rule lives here.
 
-Sources: https://docs.joinmastodon.org/entities/Account/ and /Role/, /CustomEmoji/, /Profile/, /CredentialAccount/.
+Sources: https://docs.joinmastodon.org/entities/Account/ and /Role/, /CustomEmoji/, /Profile/,
+/CredentialAccount/.
 """
 
 from __future__ import annotations

@@ -15,6 +15,14 @@ LONGEST_SHORTCODE = 60
 _SHORTCODE = re.compile(r"[A-Za-z0-9_]{2,}")
 
 
+def check_shortcode(shortcode: str) -> str:
+    """The shortcode without its colons; raises Invalid for an impossible one."""
+    name = shortcode.strip(": ")
+    if not _SHORTCODE.fullmatch(name) or len(name) > LONGEST_SHORTCODE:
+        raise Invalid(f"A shortcode is made of 2 to {LONGEST_SHORTCODE} letters a to z, numbers and underscores.")
+    return name
+
+
 async def add_emoji(
     tx: Tx,
     shortcode: str,
@@ -25,9 +33,7 @@ async def add_emoji(
 ) -> EmojiView:
     """Add `:shortcode:`, or give it another picture. For operators; raises Invalid for an impossible
     shortcode."""
-    name = shortcode.strip(": ")
-    if not _SHORTCODE.fullmatch(name) or len(name) > LONGEST_SHORTCODE:
-        raise Invalid(f"A shortcode is made of 2 to {LONGEST_SHORTCODE} letters a to z, numbers and underscores.")
+    name = check_shortcode(shortcode)
     row = EmojiRow(name, picture.file, picture.static_file, category or None, visible_in_picker)
     await store_emojis.upsert_emoji(tx, row)
     await store_emojis.update_emoji_users(tx, name)

@@ -270,9 +270,10 @@ async def _friends_of_friends(tx: Tx, viewer: Viewer, limit: int) -> list[Accoun
 
 
 async def _most_followed(tx: Tx, viewer: Viewer) -> list[AccountView]:
-    active = await list_directory(tx, viewer, local=True, without=[viewer.account_id], limit=ACTIVE_LOOKED_AT)
+    active = await list_directory(tx, viewer, local=True, limit=ACTIVE_LOOKED_AT)
     unwanted = await store.list_unwanted_among(tx, viewer.account_id, [account.id for account in active])
-    fit = await _suggestable(tx, viewer, [account for account in active if account.id not in unwanted])
+    left_out = {*unwanted, viewer.account_id}
+    fit = await _suggestable(tx, viewer, [account for account in active if account.id not in left_out])
     return sorted(fit, key=lambda account: account.followers_count, reverse=True)
 
 
