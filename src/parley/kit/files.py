@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ CHUNK = 256 * 1024
 
 AREAS = ("media", "uploads", "evidence")
 """Folder or prefix of each area, the served one first."""
+
+SLOWEST_READER = timedelta(hours=1)
+"""How long one file may take to be read from or written to an S3-compatible store: a video on a slow line."""
 
 NAME_BITS = 192
 _NAME = re.compile(r"[0-9a-z]{2}/[0-9a-z]{2}/[A-Za-z0-9_-]{22,64}\.[a-z0-9]{2,5}")
@@ -160,7 +163,8 @@ def open_file_store(settings: Settings) -> FileStore:
 
     if settings.media_store:
         base = settings.media_store.rstrip("/")
-        served, *others = (from_url(f"{base}/{name}") for name in AREAS)
+        options: Any = {"timeout": SLOWEST_READER}
+        served, *others = (from_url(f"{base}/{name}", client_options=options) for name in AREAS)
         return FileStore(served, *map(FileStore, others))
     areas = []
     for name in AREAS:
