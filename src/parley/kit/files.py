@@ -7,6 +7,7 @@ latter two. A file is written whole or not at all.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -163,7 +164,8 @@ def open_file_store(settings: Settings) -> FileStore:
 
     if settings.media_store:
         base = settings.media_store.rstrip("/")
-        options: Any = {"timeout": SLOWEST_READER}
+        plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")  # A store on this machine.
+        options: Any = {"timeout": SLOWEST_READER, "allow_http": plain}
         served, *others = (from_url(f"{base}/{name}", client_options=options) for name in AREAS)
         return FileStore(served, *map(FileStore, others))
     areas = []
