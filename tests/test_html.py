@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parley.kit.cleaning import clean_foreign_html, clean_text, plain_text
 from parley.kit.html import (
     Mention,
-    clean_foreign_html,
-    clean_text,
     find_entities,
-    plain_text,
     render_inline,
     render_markdown,
     render_plain,

@@ -1,4 +1,5 @@
-"""Pages about the place itself: what it is, its rules, the member's menu, how the pages look, the app manifest."""
+"""Pages about the place itself: what it is, its rules, the member's menu, how the pages look, the app
+manifest."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from typing import Any
 from litestar import get, post
 from litestar.response import Response
 
+from parley.kit.documents import load_document
+from parley.kit.errors import NotFound
 from parley.screening import live_ruleset
+from parley.web.filters import trusted
 from parley.web.pages import THEMES, redirect, render
 from parley.web.visits import SESSION_SECONDS, AnyRequest, read_form, visit_of
 
@@ -17,6 +21,16 @@ async def show_about(request: AnyRequest) -> Response[str]:
     """What this place is and what its members agree to."""
     visit = await visit_of(request)
     return await render(visit, "about.html", title="About", rules=list(live_ruleset().clauses.values()))
+
+
+@get("/privacy")
+async def show_privacy(request: AnyRequest) -> Response[str]:
+    """What is kept about members, and why."""
+    visit = await visit_of(request)
+    found = load_document(visit.instance.settings, "privacy_policy")
+    if found is None:
+        raise NotFound
+    return await render(visit, "privacy.html", title="Privacy", text=trusted(found.html), changed=found.updated_at)
 
 
 @get("/menu")
@@ -66,4 +80,4 @@ async def show_manifest(request: AnyRequest) -> Response[dict[str, Any]]:
     )
 
 
-routes = [show_about, show_menu, choose_look, show_manifest]
+routes = [show_about, show_privacy, show_menu, choose_look, show_manifest]

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from parley.kit.cleaning import clean_text
 from parley.kit.errors import Invalid
-from parley.kit.html import Entities, Mention, clean_text, find_entities, render_inline, render_plain
+from parley.kit.html import Entities, Mention, find_entities, render_inline, render_plain
 from parley.kit.settings import Settings
 from parley.screening import Content
 from parley.social.accounts.store import AddressRow

@@ -19,7 +19,7 @@ from parley.kit.errors import NotFound
 from parley.kit.html import Mention
 from parley.kit.settings import Settings
 from parley.screening import Facts
-from parley.social.accounts import profiles, store, store_emojis
+from parley.social.accounts import profiles, store, store_emojis, store_instance
 from parley.social.accounts.profiles import Profile
 from parley.social.accounts.store import AccountHead, AccountRow
 from parley.social.accounts.views import AccountView, EmojiView, FieldView, Viewer
@@ -273,20 +273,20 @@ async def count_instance(tx: Tx) -> InstanceCounts:
     """Counts that nodeinfo and the instance pages show; slow on a large instance, so keep the answer a
     while."""
     moment = now()
-    members, statuses, month, half = await store.count_local(
+    members, statuses, month, half = await store_instance.count_local(
         tx, moment - timedelta(days=28), moment - timedelta(days=182)
     )
-    return InstanceCounts(members, statuses, month, half, len(await store.list_domains(tx)))
+    return InstanceCounts(members, statuses, month, half, len(await store_instance.list_domains(tx)))
 
 
 async def list_peers(tx: Tx) -> list[str]:
     """The other domains that this instance knows accounts of."""
-    return await store.list_domains(tx)
+    return await store_instance.list_domains(tx)
 
 
 async def get_contact(tx: Tx) -> AccountView | None:
     """Whom to write to about this instance: the owner, or the admin who came first."""
-    ids = await store.list_staff_ids(tx)
+    ids = await store_instance.list_staff_ids(tx)
     views = await list_accounts(tx, None, ids)
     return min(views, key=lambda view: (view.role != "owner", view.role != "admin", view.id), default=None)
 

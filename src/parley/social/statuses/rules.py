@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from parley.kit.cleaning import clean_text
 from parley.kit.errors import Invalid
-from parley.kit.html import Entities, clean_text, find_entities
+from parley.kit.html import Entities, find_entities
 from parley.kit.settings import Settings
 from parley.social.statuses.text import LANGUAGE, count_characters
 from parley.social.statuses.views import NewPoll
