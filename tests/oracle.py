@@ -25,7 +25,13 @@ def _description() -> dict[str, Any]:
     path = Path(os.environ.get("PARLEY_OPENAPI") or PLACE)
     if not path.exists():
         pytest.skip(f"the OpenAPI description is missing ({path}); set PARLEY_OPENAPI to check shapes")
-    return json.loads(path.read_text())
+    description = json.loads(path.read_text())
+    # A quote may be a Quote or a ShallowQuote, and by the description every one of either is both.
+    for entity in ("Status", "StatusEdit"):
+        quote = description["components"]["schemas"][entity]["properties"]["quote"]
+        if "oneOf" in quote:
+            quote["anyOf"] = quote.pop("oneOf")
+    return description
 
 
 @cache
@@ -36,6 +42,11 @@ def _operations() -> dict[str, tuple[dict[str, Any], str, str]]:
         for method, operation in methods.items()
         if isinstance(operation, dict) and "operationId" in operation
     }
+
+
+def list_operations() -> dict[str, tuple[dict[str, Any], str, str]]:
+    """Every operation of the description by its id: what it says, the method and the path."""
+    return _operations()
 
 
 def _find(method: str, path: str) -> dict[str, Any]:

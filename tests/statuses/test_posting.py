@@ -109,9 +109,7 @@ async def test_a_reply_joins_the_thread_and_counts(world: World) -> None:
     assert reply["in_reply_to_id"] == first["id"]
     assert reply["in_reply_to_account_id"] == first["account"]["id"]
     third = await world.post("bob", "going on", in_reply_to_id=reply["id"])
-    assert third["in_reply_to_account_id"] == first["account"]["id"], (
-        "a chain of own replies answers whom it began with"
-    )
+    assert third["in_reply_to_account_id"] == first["account"]["id"], "a chain answers whom it began with"
     assert (await read(world, None, first["id"]))["replies_count"] == 1
 
 

@@ -39,18 +39,16 @@ async def list_polls(tx: Tx, ids: Sequence[int], account_id: int) -> dict[int, P
     return {row[0]: PollRow(*row) for row in await tx.fetch(LIST_POLLS, ids, account_id)}
 
 
-GET_POLL_LOCKED = """
-    SELECT p.id, p.account_id, p.status_id, p.options, p.tallies, p.multiple, p.hide_totals, p.voters_count,
-        p.expires_at, p.closed_at,
-        ARRAY(SELECT v.choice FROM poll_votes v WHERE v.poll_id = p.id AND v.account_id = $2 ORDER BY v.choice)
-    FROM polls p WHERE p.id = $1 FOR NO KEY UPDATE OF p
-"""
+LOCK_POLL = """SELECT FROM polls WHERE id = $1 FOR NO KEY UPDATE"""
 
 
 async def get_poll_locked(tx: Tx, poll_id: int, account_id: int) -> PollRow | None:
-    """One poll, locked until the transaction ends, so that a member votes once."""
-    row = await tx.fetchrow(GET_POLL_LOCKED, poll_id, account_id)
-    return PollRow(*row) if row else None
+    """One poll, locked until the transaction ends, so that a member votes once.
+
+    Two statements: a single one would wait for the lock and still read the votes as they were before.
+    """
+    await tx.execute(LOCK_POLL, poll_id)
+    return (await list_polls(tx, [poll_id], account_id)).get(poll_id)
 
 
 INSERT_POLL = """
