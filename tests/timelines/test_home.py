@@ -38,8 +38,11 @@ async def test_replies_show_to_those_who_follow_both(world: World) -> None:
     question = await world.post("carol", "How are you?")
     answer = await world.post("alice", "@carol Fine", in_reply_to_id=question["id"])
     thread = await world.post("alice", "And more", in_reply_to_id=answer["id"])
-    assert await home(world, "bob") == [thread["id"]]
+    assert await home(world, "bob") == [], "a thread under an answer belongs to the answer"
     assert await home(world, "dan") == [thread["id"], answer["id"], question["id"]]
+    alone = await world.post("alice", "A story")
+    more = await world.post("alice", "and its end", in_reply_to_id=alone["id"])
+    assert await home(world, "bob") == [more["id"], alone["id"]]
 
 
 async def test_a_direct_message_reaches_only_those_it_names(world: World) -> None:

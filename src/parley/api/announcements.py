@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.kit.errors import NotFound
@@ -23,7 +24,7 @@ async def list_announcements(request: Asked) -> list[Any]:
 
 
 @post("/api/v1/announcements/{id:str}/dismiss", scope="write:accounts", status_code=200)
-async def dismiss_announcement(request: Asked, id: str) -> dict[str, Any]:
+async def dismiss_announcement(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """There is none to dismiss."""
     raise NotFound
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.timelines import Conversation, conversation_entity
@@ -29,7 +30,7 @@ async def list_conversations(request: Asked) -> Response[list[Conversation]]:
 
 
 @post("/api/v1/conversations/{id:str}/read", scope="write:conversations", status_code=200)
-async def read_conversation(request: Asked, id: str) -> Conversation:
+async def read_conversation(request: Asked, id: FromPath[str]) -> Conversation:
     """Mark one as read."""
     instance = instance_of(request)
     async with instance.db.write() as tx:
@@ -38,7 +39,7 @@ async def read_conversation(request: Asked, id: str) -> Conversation:
 
 
 @delete("/api/v1/conversations/{id:str}", scope="write:conversations", status_code=200)
-async def delete_conversation(request: Asked, id: str) -> dict[str, Any]:
+async def delete_conversation(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Take one off the viewer's list."""
     async with instance_of(request).db.write() as tx:
         await actions.delete_conversation(tx, need_viewer(request), parse_id(id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.accounts import account_entity
@@ -56,7 +57,7 @@ async def count_unread_groups(request: Asked) -> dict[str, int]:
 
 
 @get("/api/v2/notifications/{group_key:str}", scope="read:notifications")
-async def get_group(request: Asked, group_key: str) -> GroupedNotifications:
+async def get_group(request: Asked, group_key: FromPath[str]) -> GroupedNotifications:
     """One group."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -65,7 +66,7 @@ async def get_group(request: Asked, group_key: str) -> GroupedNotifications:
 
 
 @post("/api/v2/notifications/{group_key:str}/dismiss", scope="write:notifications", status_code=200)
-async def dismiss_group(request: Asked, group_key: str) -> dict[str, Any]:
+async def dismiss_group(request: Asked, group_key: FromPath[str]) -> dict[str, Any]:
     """Forget a group."""
     async with instance_of(request).db.write() as tx:
         await actions.dismiss_group(tx, need_viewer(request), group_key)
@@ -73,7 +74,7 @@ async def dismiss_group(request: Asked, group_key: str) -> dict[str, Any]:
 
 
 @get("/api/v2/notifications/{group_key:str}/accounts", scope="read:notifications")
-async def list_group_accounts(request: Asked, group_key: str) -> list[Any]:
+async def list_group_accounts(request: Asked, group_key: FromPath[str]) -> list[Any]:
     """Who caused a group."""
     instance = instance_of(request)
     async with instance.db.read() as tx:

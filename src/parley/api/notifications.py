@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, patch, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.notifications import (
@@ -65,7 +66,7 @@ async def list_notifications(request: Asked) -> Response[list[Notification]]:
 
 
 @get("/api/v1/notifications/{id:str}", scope="read:notifications")
-async def get_notification(request: Asked, id: str) -> Notification:
+async def get_notification(request: Asked, id: FromPath[str]) -> Notification:
     """One of them."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -91,7 +92,7 @@ async def clear_notifications(request: Asked) -> dict[str, Any]:
 
 
 @post("/api/v1/notifications/{id:str}/dismiss", scope="write:notifications", status_code=200)
-async def dismiss_notification(request: Asked, id: str) -> dict[str, Any]:
+async def dismiss_notification(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Forget one."""
     async with instance_of(request).db.write() as tx:
         await actions.dismiss_notification(tx, need_viewer(request), parse_id(id))
@@ -153,7 +154,7 @@ async def list_requests(request: Asked) -> Response[list[NotificationRequest]]:
 
 
 @get("/api/v1/notifications/requests/{id:str}", scope="read:notifications")
-async def get_request(request: Asked, id: str) -> NotificationRequest:
+async def get_request(request: Asked, id: FromPath[str]) -> NotificationRequest:
     """One sender's."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -181,7 +182,7 @@ class RequestsForm(msgspec.Struct):
 
 
 @post("/api/v1/notifications/requests/{id:str}/accept", scope="write:notifications", status_code=200)
-async def accept_request(request: Asked, id: str) -> dict[str, Any]:
+async def accept_request(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Let a sender through from now on."""
     viewer, sender = need_viewer(request), parse_id(id)
     async with instance_of(request).db.write() as tx:
@@ -191,7 +192,7 @@ async def accept_request(request: Asked, id: str) -> dict[str, Any]:
 
 
 @post("/api/v1/notifications/requests/{id:str}/dismiss", scope="write:notifications", status_code=200)
-async def dismiss_request(request: Asked, id: str) -> dict[str, Any]:
+async def dismiss_request(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Forget what was set aside of a sender."""
     viewer, sender = need_viewer(request), parse_id(id)
     async with instance_of(request).db.write() as tx:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer, viewer_of
 from parley.api.entities.timelines import FeaturedTag, Tag, featured_tag_entity, tag_entity
@@ -25,7 +26,7 @@ class NameForm(msgspec.Struct):
 
 
 @get("/api/v1/tags/{name:str}", scope=None)
-async def get_tag(request: Asked, name: str) -> Tag:
+async def get_tag(request: Asked, name: FromPath[str]) -> Tag:
     """A tag with its use in the last seven days."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -34,7 +35,7 @@ async def get_tag(request: Asked, name: str) -> Tag:
 
 
 @post("/api/v1/tags/{name:str}/follow", scope="write:follows", status_code=200)
-async def follow_tag(request: Asked, name: str) -> Tag:
+async def follow_tag(request: Asked, name: FromPath[str]) -> Tag:
     """Public posts with the tag come into the viewer's home."""
     instance = instance_of(request)
     async with instance.db.write() as tx:
@@ -43,7 +44,7 @@ async def follow_tag(request: Asked, name: str) -> Tag:
 
 
 @post("/api/v1/tags/{name:str}/unfollow", scope="write:follows", status_code=200)
-async def unfollow_tag(request: Asked, name: str) -> Tag:
+async def unfollow_tag(request: Asked, name: FromPath[str]) -> Tag:
     """They come no longer."""
     instance = instance_of(request)
     async with instance.db.write() as tx:
@@ -52,7 +53,7 @@ async def unfollow_tag(request: Asked, name: str) -> Tag:
 
 
 @post("/api/v1/tags/{name:str}/feature", scope="write:accounts", status_code=200)
-async def feature_tag(request: Asked, name: str) -> Tag:
+async def feature_tag(request: Asked, name: FromPath[str]) -> Tag:
     """Show the tag on the viewer's profile."""
     instance, viewer = instance_of(request), need_viewer(request)
     async with instance.db.write() as tx:
@@ -62,7 +63,7 @@ async def feature_tag(request: Asked, name: str) -> Tag:
 
 
 @post("/api/v1/tags/{name:str}/unfeature", scope="write:accounts", status_code=200)
-async def unfeature_tag(request: Asked, name: str) -> Tag:
+async def unfeature_tag(request: Asked, name: FromPath[str]) -> Tag:
     """Take it off the profile."""
     instance = instance_of(request)
     async with instance.db.write() as tx:
@@ -105,7 +106,7 @@ async def add_featured_tag(request: Asked) -> FeaturedTag:
 
 
 @delete("/api/v1/featured_tags/{id:str}", scope="write:accounts", status_code=200)
-async def remove_featured_tag(request: Asked, id: str) -> dict[str, Any]:
+async def remove_featured_tag(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Take one off the profile."""
     async with instance_of(request).db.write() as tx:
         await actions.unfeature_tag(tx, need_viewer(request), parse_id(id))
@@ -122,7 +123,7 @@ async def suggest_featured_tags(request: Asked) -> list[Tag]:
 
 
 @get("/api/v1/accounts/{id:str}/featured_tags", scope=None)
-async def list_account_featured_tags(request: Asked, id: str) -> list[FeaturedTag]:
+async def list_account_featured_tags(request: Asked, id: FromPath[str]) -> list[FeaturedTag]:
     """The tags on somebody's profile."""
     instance = instance_of(request)
     async with instance.db.read() as tx:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer, viewer_of
 from parley.api.entities.statuses import status_entity
@@ -77,7 +78,7 @@ async def public(request: Asked) -> Response[bytes]:
 
 
 @get("/api/v1/timelines/tag/{hashtag:str}", scope=None)
-async def tag(request: Asked, hashtag: str) -> Response[bytes]:
+async def tag(request: Asked, hashtag: FromPath[str]) -> Response[bytes]:
     """Public posts with a hashtag."""
     query = to_struct(listify(await read_params(request), TagQuery), TagQuery)
     async with instance_of(request).db.read() as tx:
@@ -97,7 +98,7 @@ async def tag(request: Asked, hashtag: str) -> Response[bytes]:
 
 
 @get("/api/v1/timelines/list/{id:str}", scope="read:lists")
-async def list_timeline(request: Asked, id: str) -> Response[bytes]:
+async def list_timeline(request: Asked, id: FromPath[str]) -> Response[bytes]:
     """What the members of one of the viewer's lists say."""
     viewer, page = need_viewer(request), page_of(request)
     async with instance_of(request).db.read() as tx:

@@ -23,7 +23,8 @@ from parley.social.notifications.views import (
 )
 from parley.social.statuses.hydrate import list_statuses
 
-MOST_ROUNDS = 5
+ROUNDS = (1, 4, 8)
+"""How a page is topped up when rows turn out to be invisible: each round looks at so many times the page."""
 GROUPED_TYPES = ("favourite", "reblog", "follow", "admin.sign_up")
 STATUS_TYPES = frozenset({"mention", "status", "reblog", "favourite", "poll", "update", "quote", "quoted_update"})
 """Types that show a status, and are worth nothing without it."""
@@ -45,8 +46,8 @@ async def list_notifications(
     """The viewer's notifications, newest first; `types` empty means all."""
     found: list[NotificationView] = []
     below, above = page.below, page.above
-    for _ in range(MOST_ROUNDS):
-        wanted = page.limit - len(found)
+    for factor in ROUNDS:
+        wanted = page.limit * factor
         rows = await store.list_notifications(
             tx,
             viewer.account_id,
@@ -63,7 +64,7 @@ async def list_notifications(
         if len(rows) < wanted or len(found) >= page.limit:
             break
         below, above = (below, rows[-1].id) if page.ascending else (rows[-1].id, above)
-    return sorted(found, key=lambda one: one.id, reverse=True)
+    return sorted(found[: page.limit], key=lambda one: one.id, reverse=True)
 
 
 async def _present(tx: Tx, viewer: Viewer, rows: Sequence[NotificationRow]) -> list[NotificationView]:

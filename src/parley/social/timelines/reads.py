@@ -31,8 +31,8 @@ from parley.social.timelines.views import (
     TagView,
 )
 
-MOST_ROUNDS = 5
-"""How often a page is topped up when rows turn out to be invisible."""
+ROUNDS = (1, 4, 16, 20)
+"""How a page is topped up when rows turn out to be invisible: each round looks at so many times the page."""
 
 OWN_POSTS_FRESH = timedelta(hours=1)
 """Own posts of this age show in the home at once, though their fan-out may still wait in the queue."""
@@ -47,8 +47,8 @@ async def list_home(tx: Tx, viewer: Viewer, page: Page) -> list[StatusView]:
     own_since = id_at(now() - OWN_POSTS_FRESH)
     found: list[StatusView] = []
     below, above = page.below, page.above
-    for _ in range(MOST_ROUNDS):
-        wanted = page.limit - len(found)
+    for factor in ROUNDS:
+        wanted = page.limit * factor
         piece = await store_home.list_home_ids(
             tx,
             viewer.account_id,
@@ -66,25 +66,25 @@ async def list_home(tx: Tx, viewer: Viewer, page: Page) -> list[StatusView]:
         if edge is None or not above < edge < below:
             break
         below, above = (below, edge) if page.ascending else (edge, above)
-    return sorted(found, key=_id_of, reverse=True)
+    return _newest_first(found, page)
 
 
-def _id_of(status: StatusView) -> int:
-    return status.id
+def _newest_first(found: list[StatusView], page: Page) -> list[StatusView]:
+    return sorted(found[: page.limit], key=lambda status: status.id, reverse=True)
 
 
 async def _fill(tx: Tx, viewer: Viewer | None, page: Page, take: Taken) -> list[StatusView]:
     """A page of what `take(below, above, limit)` finds and the viewer may see, topped up while there is more."""
     found: list[StatusView] = []
     below, above = page.below, page.above
-    for _ in range(MOST_ROUNDS):
-        wanted = page.limit - len(found)
+    for factor in ROUNDS:
+        wanted = page.limit * factor
         ids = await take(below, above, wanted)
         found += await list_statuses(tx, viewer, ids)
         if len(ids) < wanted or len(found) >= page.limit:
             break
         below, above = (below, ids[-1]) if page.ascending else (ids[-1], above)
-    return sorted(found, key=_id_of, reverse=True)
+    return _newest_first(found, page)
 
 
 async def list_public(
