@@ -84,7 +84,7 @@ def _check(schema: dict[str, Any], value: Any, what: str) -> None:
         f"{error.json_path}: {error.message[:300]}"
         for error in sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     ]
-    assert problems == [], f"{what} differs from Mastodon's API"
+    assert not problems, f"{what} differs from Mastodon's API: " + "; ".join(problems)
 
 
 def assert_matches(operation: str | None, response: httpx.Response) -> Any:
