@@ -63,19 +63,21 @@ class LiveServer:
             server.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, *, patience: float = 60, user: int | None = None) -> float:
-        """Start the processes and wait until /health answers; returns the seconds that took."""
+    def start(self, *, patience: float = 60, prefix: tuple[str, ...] = ()) -> float:
+        """Start the processes and wait until /health answers; returns the seconds that took.
+
+        `prefix` is a program that starts them, such as one that changes the user.
+        """
         begun = time.monotonic()
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "parley.cli", "up"],
+                [*prefix, sys.executable, "-m", "parley.cli", "up"],
                 env=self.environment,
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
-                user=user,
             )
         while time.monotonic() - begun < patience:
             if self.process.poll() is not None:

@@ -169,6 +169,7 @@ async def _prepare(settings: Settings, dsn: str) -> bool:
 
 
 def _welcome(settings: Settings, has_owner: bool) -> str:
+    command = sys.argv[0] if sys.argv[0].endswith("/parley") else "parley"
     lines = ["", f"  {settings.name} is at {settings.base_url}", f"  data folder: {settings.path()}"]
     if not settings.mail:
         lines.append(f"  no mail server is set: mails are written to {settings.path('mail')}")
@@ -176,8 +177,8 @@ def _welcome(settings: Settings, has_owner: bool) -> str:
         lines.append("  RATE LIMITS ARE OFF: for tests on loopback only")
     if not has_owner:
         lines += [
-            "  nobody owns this instance yet. To become the owner, run in another terminal:",
-            f"    {sys.argv[0]} account create YOURNAME --email YOU@EXAMPLE.ORG --role owner",
+            "  nobody owns this instance yet. To become the owner, run in another terminal (with the same settings):",
+            f"    {command} account create YOURNAME --email YOU@EXAMPLE.ORG --role owner",
         ]
     return "\n".join([*lines, "  Ctrl-C stops everything.", ""])
 

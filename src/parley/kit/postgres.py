@@ -6,6 +6,7 @@ or lets PostgreSQL recover. As root it runs under a system user, because Postgre
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import logging
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import psutil
 
 from parley.kit.settings import Settings
 
@@ -119,7 +122,33 @@ class EmbeddedPostgres:
         self._started = True
 
     def _is_running(self) -> bool:
+        self._forget_dead_postmaster()
         return self._run("pg_ctl", "-D", str(self._data), "status").returncode == 0
+
+    def _forget_dead_postmaster(self) -> None:
+        """Remove the pid file of a killed server whose process entry lingers: pg_ctl takes a zombie for a server.
+
+        Waits first until none of its children works in the folder any more: without the file, PostgreSQL cannot
+        notice them itself.
+        """
+        pid_file = self._data / "postmaster.pid"
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+            postmaster = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+            if postmaster.status() != psutil.STATUS_ZOMBIE:
+                return
+            deadline = time.monotonic() + 30
+            while self._works_in_folder():
+                if time.monotonic() > deadline:
+                    raise PostgresError(f"Processes of a killed PostgreSQL still use {self._data}; end them first.")
+                time.sleep(0.1)
+            pid_file.unlink()
+
+    def _works_in_folder(self) -> bool:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(self._data):
+                    return True
+        return False
 
     def _create(self) -> None:
         log.info("creating the embedded database in %s", self._data)
