@@ -107,6 +107,8 @@ async def send_passkey(request: AnyRequest) -> Response[str]:
         if error.status not in SHOWN_AGAIN:
             raise
         return await _sign_in_page(visit, there, code=error.status, said=error.text)
+    if step.account_id is None:
+        return await _code_page(visit, there, step.pending_token)
     return await _enter(visit, step.account_id, step.method, there)
 
 
