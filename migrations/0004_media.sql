@@ -12,6 +12,7 @@ CREATE TABLE files (
     mime_type text NOT NULL,
     size_bytes bigint NOT NULL,
     hidden boolean NOT NULL DEFAULT false,                -- moderation: kept as evidence, served to nobody
+    withdrawn boolean NOT NULL DEFAULT false,             -- its post was deleted; served again if posted again
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX files_content ON files (content_hash);

@@ -335,8 +335,9 @@ async def test_the_files_of_a_deleted_post_are_gone_unless_it_is_redrafted(world
         await actions.detach_media(tx, 77)
         await actions.detach_media(tx, 78, keep=True)
     assert (await fetched(world, gone["url"])).status_code == 404
-    assert (await fetched(world, kept["url"])).status_code == 200
+    assert (await fetched(world, kept["url"])).status_code == 404
     assert await attach(world, "alice", [kept["id"]], status_id=79)
+    assert (await fetched(world, kept["url"])).status_code == 200
 
 
 async def test_what_no_post_takes_within_a_day_is_deleted(world: World) -> None:

@@ -278,6 +278,8 @@ async def attach_media(
     rows = await store.list_media_for_update(tx, ids)
     check_attachable(rows, account_id, ids, allowed=(status_id, scheduled_status_id))
     await store.update_attached(tx, ids, status_id, None)
+    names = [name for media_id in ids for name in rows[media_id].stored_names]
+    await store_files.update_withdrawn(tx, names, withdrawn=False)
     return [view_of(rows[media_id], for_owner=False) for media_id in ids]
 
 
@@ -297,15 +299,19 @@ async def release_reserved_media(tx: Tx, scheduled_status_id: int) -> None:
 async def detach_media(tx: Tx, status_id: int, *, keep: bool = False) -> None:
     """The status is gone. Its files are served no more from the moment that `tx` commits.
 
-    With `keep` (delete and redraft) they stay with their owner instead, free to be attached again for a day.
+    With `keep` (delete and redraft) they stay with their owner for a day and are served again when a new post
+    carries them.
     """
     ids = await store.list_status_media_ids(tx, status_id)
     if not ids:
         return
-    if keep:
-        await store.update_attached(tx, ids, None, None)
-    else:
-        await remove_media(tx, list((await store.list_media_for_update(tx, ids)).values()))
+    rows = list((await store.list_media_for_update(tx, ids)).values())
+    if not keep:
+        await remove_media(tx, rows)
+        return
+    await store.update_attached(tx, ids, None, None)
+    names = [name for row in rows for name in row.stored_names]
+    await store_files.update_withdrawn(tx, names, withdrawn=True)
 
 
 async def delete_media(tx: Tx, viewer: Viewer, media_id: int) -> None:

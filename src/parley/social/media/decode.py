@@ -6,45 +6,19 @@ process and no other. TASK is `results.Task` as JSON; the answer, `results.Resul
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from parley.kit.errors import Invalid
+from parley.social.media.confine import confine
 from parley.social.media.formats import FORMATS
 from parley.social.media.results import Result, Task
 
-MAX_OUTPUT = 2**30
-"""Bytes of the largest file that may be written."""
 BROKEN = "This file is broken or incomplete. Open and save it again with another program, then retry."
 TOO_MUCH_MEMORY = "This file needs too much memory to be opened. Make it smaller and try again."
-
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-PR_SET_DUMPABLE = 4
-PR_SET_NO_NEW_PRIVS = 38
-
-
-def confine(task: Task) -> None:
-    """Give up what a decoder does not need. What the system does not offer is left as it is."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (task.memory, task.memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 5))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT, MAX_OUTPUT))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    with suppress(OSError):
-        os.nice(10)
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(CLONE_NEWNET) != 0:
-            libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def clean(task: Task) -> Result:
@@ -73,7 +47,7 @@ def main() -> int:
     answer = os.dup(1)
     os.dup2(2, 1)
     task = msgspec.json.decode(sys.argv[1], type=Task)
-    confine(task)
+    confine(Path(task.folder), Path(task.path), memory=task.memory, seconds=task.seconds)
     try:
         result = clean(task)
     except Invalid as error:

@@ -19,7 +19,8 @@ class FileRow(msgspec.Struct, frozen=True):
 
 
 GET_FILE = """
-    SELECT name, mime_type, size_bytes, content_hash FROM files WHERE name = $1 AND NOT hidden
+    SELECT name, mime_type, size_bytes, content_hash FROM files
+    WHERE name = $1 AND NOT hidden AND NOT withdrawn
 """
 
 
@@ -66,3 +67,11 @@ LIST_UNUSED_FILES = """
 async def list_unused_files(tx: Tx, account_id: int, used: list[str], before: datetime) -> list[str]:
     """The account's files that no attachment has and that are not among `used`, stored before a time."""
     return [row[0] for row in await tx.fetch(LIST_UNUSED_FILES, account_id, used, before)]
+
+
+UPDATE_WITHDRAWN = """UPDATE files SET withdrawn = $2 WHERE name = ANY($1) AND withdrawn <> $2"""
+
+
+async def update_withdrawn(tx: Tx, names: list[str], *, withdrawn: bool) -> None:
+    """Take files out of the public because their post went, or bring them back with a new post."""
+    await tx.execute(UPDATE_WITHDRAWN, names, withdrawn)
