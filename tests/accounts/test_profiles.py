@@ -147,6 +147,8 @@ async def test_a_held_profile_is_seen_by_its_owner_alone(world: World) -> None:
     assert own["source"]["note"] == "the shooter is a hero"
     assert own["moderation"]["state"] == "held"
     assert own["moderation"]["sentence"]
+    assert own["moderation"]["clause"]
+    assert own["moderation"]["decision_expected"]
     for viewer in (None, "bob"):
         seen = await account(world, "alice", viewer=viewer)
         assert "tea" in seen["note"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from parley.api.entities.moderation import Moderation, moderation_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
 from parley.social.accounts.profiles import member_uri, page_url
@@ -131,7 +132,7 @@ class CredentialAccount(Account, frozen=True, kw_only=True):
 
     source: Source
     role: Role
-    moderation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    moderation: Moderation | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProfileEntity(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +157,7 @@ class ProfileEntity(msgspec.Struct, frozen=True, kw_only=True):
     show_media_replies: bool
     show_featured: bool
     attribution_domains: Sequence[str]
-    moderation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    moderation: Moderation | msgspec.UnsetType = msgspec.UNSET
 
 
 def file_url(settings: Settings, name: str) -> str:
@@ -256,10 +257,10 @@ def role_entity(role: str) -> Role:
     return Role(number, name, colour, str(permissions), role != "member")
 
 
-def _moderation(view: AccountView) -> dict[str, Any] | msgspec.UnsetType:
+def _moderation(view: AccountView) -> Moderation | msgspec.UnsetType:
     if not view.held:
         return msgspec.UNSET
-    return {"state": "held", "sentence": view.held_sentence}
+    return moderation_entity("held", view.held_clause, view.held_sentence, since=view.held_since or view.created_at)
 
 
 def credential_account_entity(

@@ -22,9 +22,8 @@ from parley.social.statuses.text import LINK_LENGTH
 MIB = 2**20
 MASTODON = "4.5.0"
 """The version of Mastodon's API that is answered here; clients read it from the front of `version`."""
-API_VERSION = 1
-"""Mastodon's number for features that clients ask for by it. It rises to 2 with grouped notifications, and
-to 7 when everything of Mastodon 4.5 is there."""
+API_VERSION = 7
+"""Mastodon's number of 4.5, by which clients ask for features: 2 has grouped notifications, 7 has quotes."""
 VERSION = f"{MASTODON} (compatible; Parley {parley.__version__})"
 FRAME_RATE = 120
 FEATURED_TAGS = 0

@@ -10,19 +10,18 @@ second holds counts and the reader's own marks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from parley.api.entities.accounts import CustomEmoji, account_entity, emoji_entity
 from parley.api.entities.media import MediaAttachment, media_entity
+from parley.api.entities.moderation import Moderation, moderation_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
 from parley.social.accounts.profiles import member_uri, member_url, page_url, tag_url
 from parley.social.statuses.views import (
     ContextView,
-    HeldView,
     MentionView,
     PollView,
     QuoteView,
@@ -36,7 +35,6 @@ from parley.social.statuses.visibility import can_quote
 UNSET = msgspec.UNSET
 MOST_KEPT = 8192
 """How many first halves one process keeps: about 1 KiB each."""
-DECISION_WITHIN = timedelta(hours=24)
 
 _kept: dict[tuple[int, int, int, str], bytes] = {}
 _encode = msgspec.json.Encoder().encode
@@ -63,16 +61,6 @@ class Application(msgspec.Struct, frozen=True):
 
     name: str
     website: str | None
-
-
-class Moderation(msgspec.Struct, frozen=True):
-    """Ours, told to the author alone: why this is not public, by when to expect a decision, how to object."""
-
-    state: str
-    clause: str | None
-    sentence: str
-    decision_expected: str | None
-    appeal: str | None
 
 
 class QuoteApproval(msgspec.Struct, frozen=True):
@@ -229,7 +217,11 @@ def _moving_half(view: StatusView, settings: Settings, with_text: bool) -> bytes
             bookmarked=view.bookmarked if marked else UNSET,
             pinned=view.pinned if own else UNSET,
             filtered=() if marked else UNSET,
-            moderation=_moderation(view, view.held) if view.held else UNSET,
+            moderation=moderation_entity(
+                view.held.state, view.held.clause, view.held.sentence, since=view.edited_at or view.created_at
+            )
+            if view.held
+            else UNSET,
             text=view.text if with_text else UNSET,
         )
     )
@@ -276,20 +268,6 @@ def _quote(view: QuoteView, settings: Settings) -> Quote | ShallowQuote:
     if view.status is None and view.status_id is not None:
         return ShallowQuote(view.state, str(view.status_id))
     return Quote(view.state, status_entity(view.status, settings) if view.status else None)
-
-
-def _moderation(view: StatusView, held: HeldView) -> Moderation:
-    waiting = held.state in ("held", "hidden_interim")
-    since = view.edited_at or view.created_at
-    return Moderation(
-        state=held.state,
-        clause=held.clause,
-        sentence=held.sentence,
-        decision_expected=iso(since + DECISION_WITHIN) if waiting else None,
-        appeal="You can object within six months of the decision; another person than the first will look at it."
-        if waiting
-        else "You can object within six months; another person than the first will look at it.",
-    )
 
 
 def poll_entity(view: PollView, settings: Settings) -> Poll:

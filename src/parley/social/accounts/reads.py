@@ -24,6 +24,7 @@ from parley.social.accounts.profiles import Profile
 from parley.social.accounts.store import AccountHead, AccountRow
 from parley.social.accounts.views import AccountView, EmojiView, FieldView, Viewer
 from parley.social.accounts.visibility import may_see_account
+from parley.social.verdicts.reads import get_results
 
 MOST_KEPT = 5_000
 """How many accounts one process keeps: about 3 KiB each."""
@@ -121,6 +122,7 @@ async def _with_held(tx: Tx, view: AccountView, revision: int) -> AccountView:
         return view
     profile = msgspec.convert(row.profile, Profile)
     emojis = await load_emojis(tx, profile.emojis)
+    result = (await get_results(tx, [row.screening_id])).get(row.screening_id)
     return msgspec.structs.replace(
         view,
         display_name=profile.display_name,
@@ -136,6 +138,8 @@ async def _with_held(tx: Tx, view: AccountView, revision: int) -> AccountView:
         header_description=profile.header_description,
         held=True,
         held_sentence=row.sentence,
+        held_clause=result.clause if result else None,
+        held_since=row.created_at,
     )
 
 

@@ -246,10 +246,11 @@ class RevisionRow(msgspec.Struct, frozen=True):
     screening_id: int
     held: bool
     sentence: str
+    created_at: datetime
 
 
 GET_REVISION = """
-    SELECT profile, screening_id, held, sentence FROM profile_revisions
+    SELECT profile, screening_id, held, sentence, created_at FROM profile_revisions
     WHERE account_id = $1 AND revision = $2
 """
 

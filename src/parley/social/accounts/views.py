@@ -80,7 +80,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     """The owner alone learns that a newer profile waits for a decision."""
     held_sentence: str = ""
-    """Why it waits, for the owner; set together with `held`."""
+    """Why it waits, for the owner; set together with `held`, like the clause that holds it and since when it waits."""
+    held_clause: str | None = None
+    held_since: datetime | None = None
 
     @property
     def acct(self) -> str:
