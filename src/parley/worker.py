@@ -20,6 +20,7 @@ from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import keep_evidence_files
 from parley.social.accounts.activity import count_weekly_activity
+from parley.social.accounts.rescreening import apply_profile_rescreening
 from parley.social.discovery.jobs import index_status, unindex_status
 from parley.social.events import facts
 from parley.social.events.actions import DISPATCH, make_event_partitions
@@ -61,6 +62,7 @@ from parley.social.statuses.jobs import (
     delete_status_traces,
     publish_scheduled,
 )
+from parley.social.statuses.rescreening import apply_status_rescreening
 from parley.social.timelines.jobs import (
     announce_edit,
     clean_homes_of_status,
@@ -71,6 +73,7 @@ from parley.social.timelines.jobs import (
     trim_homes,
     withdraw_status,
 )
+from parley.social.verdicts.jobs import rescreen_degraded
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status),
     facts.StatusHeld: (notify_of_hold,),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status),
+    facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening),
     facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
@@ -103,6 +107,7 @@ SCHEDULES: dict[Job, str] = {
     delete_job_log: "23 3 * * *",
     delete_orphans: "41 * * * *",
     publish_scheduled: "* * * * *",
+    rescreen_degraded: "* * * * *",
     close_polls: "* * * * *",
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",

@@ -117,6 +117,16 @@ class StatusRejected(Fact, frozen=True):
     screening_id: int
 
 
+class RevisionRescreened(Fact, frozen=True):
+    """A revision that could not be judged completely was judged again; `screening_id` is the new result."""
+
+    subject_type: str
+    subject_id: int
+    revision: int
+    screening_id: int
+    outcome: str
+
+
 class StatusEdited(Fact, frozen=True):
     """A new revision is shown."""
 

@@ -269,6 +269,27 @@ async def update_deleted(tx: Tx, status_id: int, moment: datetime) -> None:
     await tx.execute(UPDATE_DELETED, status_id, moment)
 
 
+UPDATE_STATE = """UPDATE statuses SET state = $2 WHERE id = $1"""
+
+
+async def update_state(tx: Tx, status_id: int, state: str) -> None:
+    """Put a status into another state."""
+    await tx.execute(UPDATE_STATE, status_id, state)
+
+
+UPDATE_SCREENING = """
+    WITH revised AS (
+        UPDATE status_revisions SET screening_id = $3 WHERE status_id = $1 AND revision = $2
+    )
+    UPDATE statuses SET screening_id = $3 WHERE id = $1 AND revision = $2
+"""
+
+
+async def update_screening(tx: Tx, status_id: int, revision: int, screening_id: int) -> None:
+    """A newer result of screening for one revision."""
+    await tx.execute(UPDATE_SCREENING, status_id, revision, screening_id)
+
+
 UPDATE_QUOTE_STATE = """UPDATE statuses SET quote_state = $2 WHERE id = $1"""
 
 

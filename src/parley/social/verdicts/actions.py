@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from parley import screening
+from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import RejectedByPolicy
-from parley.kit.jobs import enqueue
 from parley.screening import Content, Facts, Outcome, Verdict
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusRejected
+from parley.social.events.facts import RevisionRescreened, StatusRejected
 from parley.social.verdicts import store
+from parley.social.verdicts.store import ResultRow
 
 log = logging.getLogger(__name__)
 
-RESCREEN_DELAY = timedelta(minutes=1)
+MOST_ATTEMPTS = 60
+"""How often a revision is judged again while signals fail; after that its fail mode stands, for people to look at."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -79,9 +80,9 @@ async def screen(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Sc
     verdict = judge_safely(content, facts)
     if verdict.outcome is Outcome.REJECT:
         raise Rejection(subject, content, verdict)
-    result_id = await _insert(tx, subject, verdict, {})
-    if verdict.degraded:
-        await enqueue(tx, "rescreen_degraded", {}, after=RESCREEN_DELAY, dedupe_key="rescreen_degraded")
+    # What could not be judged completely is kept until it has been judged again.
+    again = {"again": {"content": content, "facts": facts}} if verdict.degraded else {}
+    result_id = await _insert(tx, subject, verdict, again)
     return Screened(result_id, verdict)
 
 
@@ -91,6 +92,38 @@ async def keep_rejection(db: Database, rejection: Rejection) -> int:
         result_id = await _insert(tx, rejection.subject, rejection.verdict, {"texts": rejection.content.texts})
         await record(tx, StatusRejected(account_id=rejection.subject.account_id, screening_id=result_id))
     return result_id
+
+
+async def screen_again(tx: Tx, result: ResultRow) -> bool:
+    """Judge what a degraded result is about once more; False when the judge still cannot do it completely.
+
+    Stores a second result for the same revision and records RevisionRescreened, by which the room that holds the
+    revision publishes or hides it.
+    """
+    kept = result.detail.get("again")
+    if kept is None:
+        await store.update_rescreened(tx, result.id)
+        return True
+    content = msgspec.convert(kept["content"], Content)
+    facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    verdict = judge_safely(content, facts)
+    if verdict.degraded:
+        await store.update_attempted(tx, result.id)
+        if result.detail.get("attempts", 0) < MOST_ATTEMPTS:
+            return False
+    subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
+    result_id = await _insert(tx, subject, verdict, {"screened_again": result.id})
+    await store.update_rescreened(tx, result.id)
+    fact = RevisionRescreened(
+        account_id=result.account_id,
+        subject_type=result.subject_type,
+        subject_id=result.subject_id,
+        revision=result.revision,
+        screening_id=result_id,
+        outcome=verdict.outcome.value,
+    )
+    await record(tx, fact)
+    return True
 
 
 async def _insert(tx: Tx, subject: Subject, verdict: Verdict, extra: dict[str, Any]) -> int:

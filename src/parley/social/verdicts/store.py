@@ -61,19 +61,34 @@ async def get_results(tx: Tx, ids: list[int]) -> dict[int, ResultRow]:
 LIST_DEGRADED = """
     SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded,
            detail
-    FROM screening_results WHERE degraded AND rescreened_at IS NULL ORDER BY id LIMIT $1
+    FROM screening_results WHERE degraded AND rescreened_at IS NULL
+    ORDER BY coalesce((detail ->> 'attempts')::integer, 0), id LIMIT $1
     FOR UPDATE SKIP LOCKED
 """
 
 
 async def list_degraded(tx: Tx, limit: int) -> list[ResultRow]:
-    """The oldest results that a failed signal left incomplete and that were not screened again; locked."""
+    """Results that a failed signal left incomplete and that were not screened again, the least tried first; locked."""
     return [ResultRow(*row) for row in await tx.fetch(LIST_DEGRADED, limit)]
 
 
-UPDATE_RESCREENED = """UPDATE screening_results SET rescreened_at = now() WHERE id = $1"""
+UPDATE_RESCREENED = """
+    UPDATE screening_results SET rescreened_at = now(), detail = detail - 'again' WHERE id = $1
+"""
 
 
 async def update_rescreened(tx: Tx, result_id: int) -> None:
     """Note that this degraded result has been screened again."""
     await tx.execute(UPDATE_RESCREENED, result_id)
+
+
+UPDATE_ATTEMPTED = """
+    UPDATE screening_results
+    SET detail = jsonb_set(detail, '{attempts}', to_jsonb(coalesce((detail ->> 'attempts')::integer, 0) + 1))
+    WHERE id = $1
+"""
+
+
+async def update_attempted(tx: Tx, result_id: int) -> None:
+    """Note that the judge failed on it once more."""
+    await tx.execute(UPDATE_ATTEMPTED, result_id)
