@@ -35,7 +35,7 @@ CREATE TABLE users (
     role user_role NOT NULL DEFAULT 'member',
     approved_at timestamptz,                              -- NULL: waits for a moderator
     sign_up_reason text NOT NULL DEFAULT '',
-    sign_up_address inet,
+    sign_up_address inet,                                 -- forgotten after a year
     invite_id bigint REFERENCES invites (id) ON DELETE SET NULL,
     app_id bigint REFERENCES apps (id) ON DELETE SET NULL,
     locale text NOT NULL DEFAULT 'en',
@@ -56,6 +56,7 @@ CREATE TABLE users (
 );
 CREATE UNIQUE INDEX users_email ON users (lower(email));
 CREATE INDEX users_pending ON users (account_id) WHERE approved_at IS NULL;
+CREATE INDEX users_sign_up_address ON users (created_at) WHERE sign_up_address IS NOT NULL;
 CREATE INDEX users_unconfirmed ON users (created_at) WHERE email_confirmed_at IS NULL;
 
 -- A member with both halves: what proving who one is needs to know, in one look.

@@ -302,6 +302,56 @@ def account_role(
     show({"username": name, "role": role}, as_json, f"@{name} is now {role}.")
 
 
+@account_app.command("pending")
+def account_pending(as_json: AsJson = False) -> None:
+    """List who waits for approval, newest first, with the reason they gave (at most 100)."""
+    import msgspec
+
+    from parley.kit.paging import Page
+    from parley.social.sessions.reads import list_pending
+    from parley.social.sessions.views import PendingView
+
+    async def read(tx: Any) -> list[PendingView]:
+        return await list_pending(tx, None, Page(100))
+
+    waiting = with_transaction(settings_or_exit(), read)
+    lines = [
+        f"@{one.username} <{one.email}>{'' if one.confirmed else ' (address not confirmed)'}: {one.reason}"
+        for one in waiting
+    ]
+    show({"pending": msgspec.to_builtins(waiting)}, as_json, "\n".join(lines) or "Nobody waits.")
+
+
+@account_app.command("approve")
+def account_approve(
+    name: Annotated[str, typer.Argument(help="Username of somebody who waits.")], as_json: AsJson = False
+) -> None:
+    """Let somebody in who waits for approval; a mail tells them."""
+    from parley.social.sessions.actions import approve_account
+    from parley.social.sessions.names import get_member_id
+
+    async def approve(tx: Any) -> None:
+        await approve_account(tx, None, await get_member_id(tx, name))
+
+    with_transaction(settings_or_exit(), approve)
+    show({"username": name, "approved": True}, as_json, f"@{name} is approved.")
+
+
+@account_app.command("reject")
+def account_reject(
+    name: Annotated[str, typer.Argument(help="Username of somebody who waits.")], as_json: AsJson = False
+) -> None:
+    """Turn somebody away who waits for approval: the account and its data are deleted."""
+    from parley.social.sessions.actions import reject_account
+    from parley.social.sessions.names import get_member_id
+
+    async def reject(tx: Any) -> None:
+        await reject_account(tx, None, await get_member_id(tx, name))
+
+    with_transaction(settings_or_exit(), reject)
+    show({"username": name, "approved": False}, as_json, f"@{name} was turned away and is deleted.")
+
+
 @token_app.command("create")
 def token_create(
     name: Annotated[str, typer.Argument(help="Username whose token it is.")],

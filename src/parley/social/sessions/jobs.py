@@ -23,6 +23,7 @@ RESET_LIFE = timedelta(hours=2)
 UNCONFIRMED_LIFE = timedelta(days=7)
 """How long an account may wait for its address to be confirmed before it is deleted, and its name free again."""
 
+ADDRESS_LIFE = timedelta(days=365)
 KEEP_USED_CODES = timedelta(days=1)
 
 
@@ -86,13 +87,15 @@ async def mail_approval(instance: Instance, payload: dict[str, Any]) -> None:
 
 
 async def delete_stale_credentials(instance: Instance, payload: dict[str, Any]) -> None:
-    """Hourly: forget one-time tokens, sessions, codes and counted tries that have run out."""
+    """Hourly: forget one-time tokens, sessions, codes, counted tries and network addresses past
+    their time."""
     moment = now()
     async with instance.db.write() as tx:
         await store.delete_expired_proofs(tx, moment)
         await store.delete_expired_sessions(tx, moment)
         await delete_old_codes(tx, moment - KEEP_USED_CODES)
         await delete_old_tries(tx, moment - timedelta(days=1))
+        await store.update_old_addresses(tx, moment - ADDRESS_LIFE)
 
 
 async def delete_unconfirmed_accounts(instance: Instance, payload: dict[str, Any]) -> None:

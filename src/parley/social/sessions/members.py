@@ -161,9 +161,9 @@ async def reject_account(tx: Tx, actor: Viewer | None, account_id: int) -> None:
     await record(tx, SecurityChanged(account_id=by, what="newcomer_rejected"))
 
 
-async def list_pending(tx: Tx, viewer: Viewer, page: Page) -> list[PendingView]:
-    """Who waits for approval, newest first, for staff."""
-    if not viewer.is_staff:
+async def list_pending(tx: Tx, viewer: Viewer | None, page: Page) -> list[PendingView]:
+    """Who waits for approval, newest first, for staff (None: the operator). Raises Forbidden."""
+    if viewer is not None and not viewer.is_staff:
         raise Forbidden
     rows = await store.list_pending_rows(tx, page.below, page.above, page.limit)
     return [

@@ -149,8 +149,3 @@ def describe_scopes(scopes: Iterable[str]) -> list[str]:
     wanted = list(dict.fromkeys(scopes))
     held = frozenset(wanted)
     return [_describe(scope) for scope in wanted if not has_scope(held - {scope}, scope)]
-
-
-def may_change(scopes: Iterable[str]) -> bool:
-    """Whether any of `scopes` lets the app do more than look (the consent page says so)."""
-    return any(scope.startswith(("write", "follow", "admin:write")) for scope in scopes)

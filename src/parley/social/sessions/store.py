@@ -237,6 +237,16 @@ async def list_unconfirmed(tx: Tx, before: datetime) -> list[int]:
     return [row["account_id"] for row in await tx.fetch(LIST_UNCONFIRMED, before)]
 
 
+UPDATE_OLD_ADDRESSES = (
+    """UPDATE users SET sign_up_address = NULL WHERE sign_up_address IS NOT NULL AND created_at < $1"""
+)
+
+
+async def update_old_addresses(tx: Tx, before: datetime) -> None:
+    """Forget from where members signed up who did so before `before`."""
+    await tx.execute(UPDATE_OLD_ADDRESSES, before)
+
+
 class PreferencesRow(msgspec.Struct, frozen=True):
     """A member's defaults."""
 
