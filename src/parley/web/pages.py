@@ -35,6 +35,8 @@ HTMX_CONFIG = msgspec.json.encode(
         "allowEval": False,
         "allowScriptTags": False,
         "selfRequestsOnly": True,
+        # An element does only what it says itself: a picture inside the composer must not post the composer.
+        "disableInheritance": True,
         "historyEnabled": False,
         "historyCacheSize": 0,
         # A refusal comes as a line for the corner of the page, or for the form it is about: it is shown too.

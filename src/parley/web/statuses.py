@@ -117,6 +117,15 @@ async def show_history(request: AnyRequest, status_id: FromPath[str]) -> Respons
     return await render(visit, "history.html", title="Versions", status=status, revisions=revisions)
 
 
+@get("/statuses/{status_id:str}/gallery")
+async def show_gallery(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
+    """The media of a post, asked for again while a file is being prepared."""
+    visit = await visit_of(request)
+    async with visit.instance.db.read() as tx:
+        status = await get_status(tx, visit.viewer, parse_id(status_id))
+    return await render_fragment(visit, "status_gallery.html", status=status)
+
+
 @get("/statuses/{status_id:str}/boosts")
 async def show_boosters(request: AnyRequest, status_id: FromPath[str]) -> Response[str]:
     """Who boosted a post."""
@@ -245,6 +254,7 @@ routes = [
     act_on_status,
     vote,
     show_history,
+    show_gallery,
     show_boosters,
     show_favouriters,
     show_edit,
