@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from parley.kit.clock import time_travel
 from parley.kit.errors import Invalid
 from parley.kit.live import Message
+from parley.kit.settings import Settings
 from parley.social.media import actions, jobs, reads
 from parley.social.media.actions import MediaAttributes
-from tests.conftest import World
+from tests.conftest import World, open_world
 from tests.media import samples
 from tests.media.helpers import fetched, files_stored, processed, upload, uploads_left
 
@@ -168,11 +170,12 @@ async def test_a_description_and_focus_can_be_changed_by_form_json_or_multipart(
     assert [revision for revision, _ in await screenings(world, media["id"])] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("focus", ["1", "a,b", "2,0", "nan,0", "inf,0", "1,2,3"])
-async def test_a_wrong_focus_is_refused(world: World, focus: str) -> None:
-    answer = await upload(await world.client("alice"), samples.jpeg(), focus=focus)
-    assert answer.status_code == 422
-    assert "focus" in answer.json()["error"]
+async def test_a_wrong_focus_is_refused(world: World) -> None:
+    client = await world.client("alice")
+    for focus in ("1", "a,b", "2,0", "nan,0", "inf,0", "1,2,3"):
+        answer = await upload(client, samples.jpeg(), focus=focus)
+        assert answer.status_code == 422, focus
+        assert "focus" in answer.json()["error"]
     assert uploads_left(world) == []
 
 
@@ -382,3 +385,28 @@ async def test_the_views_of_many_attachments_take_one_query(world: World) -> Non
         async with world.instance.db.read() as tx:
             assert set(await reads.get_media_views(tx, ids)) == set(ids)
     assert len(seen) == 1
+
+
+async def test_temporary_files_lie_beside_the_data_and_none_is_left(world: World) -> None:
+    await processed(world, samples.jpeg())
+    client = await world.client("alice")
+    assert (await upload(client, samples.HTML)).status_code == 422
+    scratch = world.settings.path("tmp")
+    assert list(scratch.iterdir()) == []
+    (scratch / "left").mkdir()
+    (scratch / "left" / "part-0").write_bytes(b"by a crash")
+    await jobs.delete_orphans(world.instance, {})
+    assert (scratch / "left").exists()
+    with time_travel(timedelta(days=2)):
+        await jobs.delete_orphans(world.instance, {})
+    assert list(scratch.iterdir()) == []
+
+
+async def test_uploads_are_rate_limited(settings: Settings, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "MAX_UPLOADS", 2)
+    async with open_world(msgspec.structs.replace(settings, rate_limits="on"), dsn) as world:
+        client = await world.client("alice")
+        answers = [await upload(client, samples.jpeg()) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202, 202, 429]
+        assert int(answers[2].headers["retry-after"]) > 0
+        assert len(uploads_left(world)) == 2

@@ -60,11 +60,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-async def test_what_is_no_accepted_file_is_refused_at_once(world: World, kind: str) -> None:
-    answer = await upload(await world.client("alice"), REFUSED[kind], "photo.jpg")
-    assert answer.status_code == 422
-    assert "JPEG" in answer.json()["error"]
+async def test_what_is_no_accepted_file_is_refused_at_once(world: World) -> None:
+    client = await world.client("alice")
+    for kind, data in REFUSED.items():
+        answer = await upload(client, data, "photo.jpg")
+        assert answer.status_code == 422, kind
+        assert "JPEG" in answer.json()["error"]
     assert uploads_left(world) == []
 
 
@@ -89,14 +90,13 @@ async def test_an_empty_file_or_none_is_refused(world: World) -> None:
         assert "'file'" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("data", [b"--x\r\n", b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\nabc", b""])
-async def test_a_malformed_form_is_refused(world: World, data: bytes) -> None:
+async def test_a_malformed_form_is_refused(world: World) -> None:
     client = await world.client("alice")
-    answer = await client.post(
-        "/api/v2/media", content=data, headers={"content-type": "multipart/form-data; boundary=x"}
-    )
-    assert answer.status_code in (400, 422)
-    assert "error" in answer.json()
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    for data in (b"--x\r\n", b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\nabc", b""):
+        answer = await client.post("/api/v2/media", content=data, headers=headers)
+        assert answer.status_code in (400, 422), data
+        assert "error" in answer.json()
 
 
 async def test_a_file_over_its_kinds_limit_is_refused_while_it_arrives(world: World, tmp_path: Path) -> None:
@@ -187,26 +187,26 @@ def truncated(kind: str, folder: Path) -> bytes:
     return whole[: len(whole) * 2 // 5]
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "avif", "heic", "mp4", "webm", "flac"])
-async def test_a_truncated_file_fails_with_a_sentence(world: World, tmp_path: Path, kind: str) -> None:
-    assert "broken or incomplete" in await failure(world, truncated(kind, tmp_path))
+async def test_a_truncated_file_fails_with_a_sentence(world: World, tmp_path: Path) -> None:
+    for kind in ("jpeg", "png", "webp", "avif", "heic", "mp4", "webm", "flac"):
+        assert "broken or incomplete" in await failure(world, truncated(kind, tmp_path)), kind
 
 
-@pytest.mark.parametrize("head", [samples.jpeg()[:30], samples.png()[:40], b"GIF89a" + b"\1" * 300])
-async def test_a_header_followed_by_rubbish_fails_with_a_sentence(world: World, head: bytes) -> None:
-    sentence = await failure(world, head + os.urandom(3000))
-    assert "broken" in sentence or "megapixels" in sentence
+async def test_a_header_followed_by_rubbish_fails_with_a_sentence(world: World) -> None:
+    for head in (samples.jpeg()[:30], samples.png()[:40], b"GIF89a" + b"\1" * 300):
+        sentence = await failure(world, head + os.urandom(3000))
+        assert "broken" in sentence or "megapixels" in sentence
 
 
-@pytest.mark.parametrize("kind", ["ID3", "fLaC", "OggS", "\x1a\x45\xdf\xa3 webm", "ftypisom"])
-async def test_html_behind_a_recordings_first_bytes_is_never_stored(world: World, kind: str) -> None:
-    head = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" if kind == "ftypisom" else kind.encode("latin-1")
-    await failure(world, head + b"\0" * 16 + samples.HTML * 200)
+async def test_html_behind_a_recordings_first_bytes_is_never_stored(world: World) -> None:
+    mp4 = b"\0\0\0\x18ftypisom\0\0\0\0isommp42"
+    for head in (b"ID3", b"fLaC", b"OggS", b"\x1a\x45\xdf\xa3 webm", mp4):
+        await failure(world, head + b"\0" * 16 + samples.HTML * 200)
 
 
-@pytest.mark.parametrize("make", [samples.webm_of_many_days, samples.flac_of_many_days])
-async def test_a_recording_that_claims_days_is_refused(world: World, tmp_path: Path, make: object) -> None:
-    assert "too long" in await failure(world, make(tmp_path / "r"))  # type: ignore[operator]
+async def test_a_recording_that_claims_days_is_refused(world: World, tmp_path: Path) -> None:
+    for make in (samples.webm_of_many_days, samples.flac_of_many_days):
+        assert "too long" in await failure(world, make(tmp_path / "r"))
 
 
 async def test_a_thumbnail_must_be_a_picture(world: World, tmp_path: Path) -> None:

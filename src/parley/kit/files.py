@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -156,6 +157,23 @@ class FileStore:
 async def _chunks(result: Any) -> AsyncIterator[bytes]:
     async for chunk in result.stream(min_chunk_size=CHUNK):
         yield bytes(chunk)
+
+
+def scratch_folder(settings: Settings) -> Path:
+    """Where temporary files are made: beside the data, because /tmp is memory on many systems."""
+    folder = settings.path("tmp")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def sweep_scratch(settings: Settings, before: datetime) -> None:
+    """Delete temporary files that a crash left behind: those last changed before `before`."""
+    for path in scratch_folder(settings).iterdir():
+        try:
+            if path.stat().st_mtime < before.timestamp():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except FileNotFoundError:
+            continue
 
 
 def open_file_store(settings: Settings) -> FileStore:

@@ -22,6 +22,8 @@ from multipart import (  # type: ignore[import-untyped]
 )
 
 from parley.kit.errors import BadRequest, Invalid, ParleyError, TooLarge
+from parley.kit.files import scratch_folder
+from parley.kit.http import instance_of
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -142,9 +144,7 @@ class _Receiver:
     @staticmethod
     def _check(part: _Part) -> None:
         if 0 <= part.limit < part.size:
-            raise TooLarge(
-                f"This file is too large: at most {part.limit // 2**20} MiB of its kind are accepted."
-            )
+            raise TooLarge(f"This file is too large: at most {part.limit // 2**20} MiB of its kind are accepted.")
 
     def close(self) -> None:
         """Close a file that did not arrive whole."""
@@ -153,14 +153,11 @@ class _Receiver:
 
 
 @asynccontextmanager
-async def receive_form(
-    request: Request[Any, Any, Any], inspect: Inspector, *, most: int, folder: Path | None = None
-) -> AsyncIterator[UploadForm]:
+async def receive_form(request: Request[Any, Any, Any], inspect: Inspector, *, most: int) -> AsyncIterator[UploadForm]:
     """Receive a multipart form of at most `most` bytes; its files live as long as the block.
 
-    `folder` is where temporary files are made (default: the system's). The route needs
-    `request_max_body_size=None`, because the limit is `most`. Raises BadRequest for a malformed form,
-    TooLarge (413), or what `inspect` raises.
+    The route needs `request_max_body_size=None`, because the limit is `most`. Raises BadRequest for a malformed
+    form, TooLarge (413), or what `inspect` raises.
     """
     kind, options = request.content_type
     boundary = options.get("boundary", "")
@@ -168,7 +165,8 @@ async def receive_form(
         raise Invalid("Validation failed: send the file as multipart/form-data, in the field 'file'.")
     if (request.content_length or 0) > most:
         raise TooLarge(f"This request is too large: at most {most // 2**20} MiB are accepted.")
-    with tempfile.TemporaryDirectory(prefix="parley-upload-", dir=folder) as name:
+    scratch = scratch_folder(instance_of(request).settings)
+    with tempfile.TemporaryDirectory(prefix="upload-", dir=scratch) as name:
         receiver = _Receiver(Path(name), inspect)
         try:
             await _receive(request, boundary, receiver, most)

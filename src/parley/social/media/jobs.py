@@ -10,6 +10,7 @@ from typing import Any
 
 from parley.kit.clock import now
 from parley.kit.errors import Invalid, NotFound
+from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
 from parley.kit.live import Message, publish
 from parley.social.media import store, store_files
@@ -46,7 +47,7 @@ async def process_media(instance: Instance, payload: dict[str, Any]) -> None:
 
 
 async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+    with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as name:
         folder = Path(name)
         result = await _decode(instance, upload, "attachment", folder)
         if result.error is not None or result.file is None:
@@ -77,7 +78,7 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
 
 
 async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+    with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as name:
         folder = Path(name)
         result = await _decode(instance, upload, "thumbnail", folder)
         made = await store_made(instance, result.file, folder) if result.file else None
@@ -138,13 +139,14 @@ async def _delete_bytes(instance: Instance, names: list[str]) -> None:
 
 
 async def delete_orphans(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job, hourly: delete attachments that no post took within a day, and raw uploads that nobody waits for."""
+    """Job, hourly: delete attachments that no post took within a day, and what else was left behind."""
     while True:
         async with instance.db.write() as tx:
             ids = await store.list_orphans(tx, now() - ORPHAN_AGE, BATCH)
             await remove_media(tx, list((await store.list_media(tx, ids)).values()))
         if len(ids) < BATCH:
             break
+    sweep_scratch(instance.settings, now() - ORPHAN_AGE)
     names = await instance.files.uploads.list_older(now() - LOST_UPLOAD_AGE)
     async with instance.db.read() as tx:
         known = await store.list_known_uploads(tx, names)

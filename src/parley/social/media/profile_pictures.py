@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from parley.kit.errors import Invalid
+from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.uploads import Upload
@@ -50,7 +51,7 @@ async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_i
         raise Invalid("Validation failed: the file is empty.")
     if upload.size > picture_inspector(instance.settings)(purpose, upload.head):
         raise Invalid("Validation failed: this picture is too large.")
-    with tempfile.TemporaryDirectory(prefix="parley-media-") as name:
+    with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as name:
         folder = Path(name)
         result = await decode(upload.path, sniff(upload.head), purpose, folder)
         if result.error is not None or result.file is None or result.preview is None:
