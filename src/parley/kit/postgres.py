@@ -70,6 +70,9 @@ class EmbeddedPostgres:
         self._binaries = embedded_binaries()
         self._started = False
         self._identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = _system_user()
+            self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     @property
     def socket_dir(self) -> Path:
@@ -114,8 +117,10 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server if this object started it; waits until its data is safely on disk."""
         if self._started:
-            self._run("pg_ctl", "-w", "-t", "60", "-m", "fast", "-D", str(self._data), "stop")
             self._started = False
+            result = self._run("pg_ctl", "-w", "-t", "60", "-m", "fast", "-D", str(self._data), "stop")
+            if result.returncode:
+                log.error("the embedded PostgreSQL did not stop: %s", result.stderr.strip() or result.stdout.strip())
 
     def adopt(self) -> None:
         """Make `stop` stop a server that this object did not start."""
@@ -180,11 +185,9 @@ class EmbeddedPostgres:
 
     def _prepare_folders(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            user = _system_user()
-            self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        if self._identity:
             for place in (self._home, self._binaries):
-                _let_enter(place, user.pw_uid)
+                _let_enter(place, self._identity["user"])
             self._give(self._home)
         self._home.chmod(0o700)
         self.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
