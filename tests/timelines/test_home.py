@@ -303,9 +303,7 @@ async def _scripted_homes(world: World) -> dict[str, list[str]]:
     return seen
 
 
-async def test_an_author_beyond_the_limit_is_merged_and_not_fanned_out(
-    merged_settings: Settings, dsn: str
-) -> None:
+async def test_an_author_beyond_the_limit_is_merged_and_not_fanned_out(merged_settings: Settings, dsn: str) -> None:
     async with open_world(merged_settings, dsn) as world:
         await world.follow("bob", "alice")
         first = await world.post("alice", "Sent")
