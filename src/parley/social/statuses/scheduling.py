@@ -43,7 +43,9 @@ async def schedule_status(
         raise Invalid(f"Validation failed: You have exceeded the limit of {rules.MOST_SCHEDULED} scheduled posts.")
     scheduled_id = await get_new_id(tx)
     # What the preferences say now counts, not what they will say then.
-    decided = msgspec.structs.replace(new, visibility=draft.visibility, sensitive=draft.sensitive)
+    decided = msgspec.structs.replace(
+        new, visibility=draft.visibility, sensitive=draft.sensitive, quote_policy=draft.quote_policy
+    )
     params = msgspec.to_builtins(decided)
     await store_schedule.insert_scheduled(
         tx, scheduled_id, viewer.account_id, scheduled_at, params, viewer.app_id, draft.media_ids

@@ -52,12 +52,12 @@ async def get_context(tx: Tx, viewer: Viewer | None, status_id: int) -> ContextV
 def list_ancestors(rows: list[ThreadRow], status_id: int, most: int) -> list[int]:
     """Ids of what a status answers, oldest first: the `most` nearest ones."""
     parents = {row.id: row.in_reply_to_id for row in rows}
-    chain: list[int] = []
+    chain: dict[int, None] = {}
     current = parents.get(status_id)
-    while current is not None and current in parents and len(chain) < most:
-        chain.append(current)
-        current = parents[current] if parents[current] != current else None
-    return chain[::-1]
+    while current in parents and current not in chain and current != status_id and len(chain) < most:
+        chain[current] = None
+        current = parents[current]
+    return list(chain)[::-1]
 
 
 def list_descendants(rows: list[ThreadRow], status_id: int, most: int, most_depth: int | None) -> list[int]:
@@ -65,7 +65,7 @@ def list_descendants(rows: list[ThreadRow], status_id: int, most: int, most_dept
     authors = {row.id: row.account_id for row in rows}
     children: dict[int, list[int]] = {}
     for row in rows:  # by id, so that every list of children is in order of time
-        if row.in_reply_to_id is not None:
+        if row.in_reply_to_id is not None and row.id != status_id:
             children.setdefault(row.in_reply_to_id, []).append(row.id)
     found: list[int] = []
     stack = [(child, 1) for child in _branches(children, authors, status_id)]
