@@ -49,6 +49,12 @@ def list_operations() -> dict[str, tuple[dict[str, Any], str, str]]:
     return _operations()
 
 
+def describe_source() -> str:
+    """Name and version of the description."""
+    about = _description()["info"]
+    return f"the OpenAPI description of {about['title']} {about['version']}"
+
+
 def _find(method: str, path: str) -> dict[str, Any]:
     """The operation for a real path; one without parameters wins over one with."""
     found = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import World
+from tests.coverage_page import PAGE, coverage_page
 from tests.openapi_calls import CALLS, ELSEWHERE, EMPTY, LATE, Call, Stage, prepare, show
 from tests.openapi_routes import list_implemented
 from tests.oracle import assert_matches
@@ -41,3 +42,7 @@ async def test_every_operation_answers_as_the_description_says(world: World) -> 
 async def test_nothing_is_prepared_for_operations_that_do_not_exist(world: World) -> None:
     known = set(list_implemented(world.app))
     assert {*CALLS, *LATE, *ELSEWHERE} - known == set()
+
+
+def test_the_page_of_coverage_is_what_would_be_written() -> None:
+    assert PAGE.read_text() == coverage_page(), "run `python -m tests.coverage_page`"

@@ -383,7 +383,7 @@ def scheduled_entity(view: ScheduledView, settings: Settings) -> ScheduledStatus
             "media_ids": [str(media_id) for media_id in new.media_ids] or None,
             "poll": _scheduled_poll(view),
             "quoted_status_id": _text(new.quoted_status_id),
-            "quote_approval_policy": new.quote_policy,
+            **({"quote_approval_policy": new.quote_policy} if new.quote_policy else {}),
             "scheduled_at": None,
             "idempotency": None,
             "application_id": view.app_id or 0,

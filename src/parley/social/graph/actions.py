@@ -30,7 +30,7 @@ from parley.social.events.facts import (
     Unfollowed,
     Unmuted,
 )
-from parley.social.graph import store, store_blocks, store_lists
+from parley.social.graph import store, store_blocks, store_lists, store_people
 from parley.social.graph.list_actions import add_to_list as add_to_list
 from parley.social.graph.list_actions import create_list as create_list
 from parley.social.graph.list_actions import delete_list as delete_list
@@ -51,7 +51,7 @@ async def _lock_target(tx: Tx, viewer: Viewer, target_id: int, verb: str) -> Non
     """Refuse to act on oneself, then take the pair's lock."""
     if target_id == viewer.account_id:
         raise Forbidden(f"You cannot {verb} yourself.")
-    await store.get_pair_lock(tx, viewer.account_id, target_id)
+    await store.lock_pair(tx, viewer.account_id, target_id)
 
 
 async def _known_account(tx: Tx, account_id: int) -> AccountView:
@@ -195,7 +195,7 @@ async def block_account(tx: Tx, viewer: Viewer, target_id: int) -> RelationshipV
         for one, other in ((viewer.account_id, target_id), (target_id, viewer.account_id)):
             await _end_follow(tx, one, other)
             await _end_request(tx, one, other)
-            await store.delete_endorsement(tx, one, other)
+            await store_people.delete_endorsement(tx, one, other)
         await record(tx, Blocked(account_id=viewer.account_id, target_id=target_id))
     return await get_relationship(tx, viewer, target_id)
 
@@ -275,11 +275,11 @@ def _check_domain(domain: str) -> str:
 async def end_follows_with(tx: Tx, account_id: int, other_ids: Sequence[int]) -> None:
     """End follows and requests between `account_id` and each of `other_ids`, both ways. Called by a job."""
     for other_id in other_ids:
-        await store.get_pair_lock(tx, account_id, other_id)
+        await store.lock_pair(tx, account_id, other_id)
         for one, other in ((account_id, other_id), (other_id, account_id)):
             await _end_follow(tx, one, other)
             await _end_request(tx, one, other)
-            await store.delete_endorsement(tx, one, other)
+            await store_people.delete_endorsement(tx, one, other)
 
 
 # ---- notes, endorsements, suggestions ------------------------------------------------------------
@@ -292,9 +292,9 @@ async def set_account_note(tx: Tx, viewer: Viewer, target_id: int, comment: str)
     if len(text) > MOST_NOTE_CHARACTERS:
         raise Invalid(f"Validation failed: the note is longer than {MOST_NOTE_CHARACTERS} characters.")
     if text.strip():
-        await store.upsert_note(tx, viewer.account_id, target_id, text)
+        await store_people.upsert_note(tx, viewer.account_id, target_id, text)
     else:
-        await store.delete_note(tx, viewer.account_id, target_id)
+        await store_people.delete_note(tx, viewer.account_id, target_id)
     return await get_relationship(tx, viewer, target_id)
 
 
@@ -304,18 +304,18 @@ async def endorse(tx: Tx, viewer: Viewer, target_id: int) -> RelationshipView:
     await get_account(tx, viewer, target_id)
     if not await store.has_follow(tx, viewer.account_id, target_id):
         raise Invalid("Validation failed: you must be following the account that you want to feature.")
-    await store.insert_endorsement(tx, viewer.account_id, target_id)
+    await store_people.insert_endorsement(tx, viewer.account_id, target_id)
     return await get_relationship(tx, viewer, target_id)
 
 
 async def unendorse(tx: Tx, viewer: Viewer, target_id: int) -> RelationshipView:
     """Feature the account no longer."""
     await _known_account(tx, target_id)
-    await store.delete_endorsement(tx, viewer.account_id, target_id)
+    await store_people.delete_endorsement(tx, viewer.account_id, target_id)
     return await get_relationship(tx, viewer, target_id)
 
 
 async def dismiss_suggestion(tx: Tx, viewer: Viewer, target_id: int) -> None:
     """Never suggest `target_id` to the viewer again; unknown accounts are ignored."""
     if target_id in await get_account_views(tx, [target_id]):
-        await store.insert_dismissal(tx, viewer.account_id, target_id)
+        await store_people.insert_dismissal(tx, viewer.account_id, target_id)

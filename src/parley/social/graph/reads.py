@@ -14,7 +14,7 @@ from parley.kit.errors import NotFound
 from parley.kit.paging import Page
 from parley.social.accounts.reads import get_account, get_account_views, list_accounts, list_directory
 from parley.social.accounts.views import AccountView, Viewer
-from parley.social.graph import store, store_blocks, store_lists
+from parley.social.graph import store, store_blocks, store_lists, store_people
 from parley.social.graph.views import (
     AccountsPage,
     DomainsPage,
@@ -179,7 +179,7 @@ async def list_endorsements(tx: Tx, viewer: Viewer | None, account_id: int, page
     account = await get_account(tx, viewer, account_id)
     if await _is_blocking(tx, viewer, account):
         return AccountsPage([])
-    rows = await store.list_endorsements(tx, account_id, page, viewer.account_id if viewer else 0)
+    rows = await store_people.list_endorsements(tx, account_id, page, viewer.account_id if viewer else 0)
     return await _hydrate(tx, viewer, rows)
 
 
@@ -232,7 +232,7 @@ async def familiar_followers(tx: Tx, viewer: Viewer, account_ids: Sequence[int])
     wanted = list(dict.fromkeys(account_ids))[:MOST_FAMILIAR_TARGETS]
     targets = {account.id: account for account in await list_accounts(tx, viewer, wanted)}
     open_targets = [key for key, account in targets.items() if not _hides_collections(account, viewer)]
-    rows = await store.list_familiar(tx, viewer.account_id, open_targets, MOST_FAMILIAR_EACH)
+    rows = await store_people.list_familiar(tx, viewer.account_id, open_targets, MOST_FAMILIAR_EACH)
     people = await list_accounts(tx, viewer, list(dict.fromkeys(row.follower_id for row in rows)))
     shown = {person.id: person for person in people if not _hides_collections(person, viewer)}
     result = []
@@ -260,18 +260,18 @@ async def suggest_accounts(tx: Tx, viewer: Viewer, *, limit: int = 40) -> list[S
 
 
 async def _friends_of_friends(tx: Tx, viewer: Viewer, limit: int) -> list[AccountView]:
-    recent = await store.list_recently_followed_ids(tx, viewer.account_id, FRIENDS_ASKED)
+    recent = await store_people.list_recently_followed_ids(tx, viewer.account_id, FRIENDS_ASKED)
     friends = await get_account_views(tx, recent)
     asked = [friend.id for friend in friends.values() if friend.state in SHOWN_STATES and not friend.hide_collections]
     if not asked:
         return []
-    found = await store.list_friends_of_friends(tx, viewer.account_id, asked, FOLLOWS_OF_EACH_FRIEND, limit * 2)
+    found = await store_people.list_friends_of_friends(tx, viewer.account_id, asked, FOLLOWS_OF_EACH_FRIEND, limit * 2)
     return await _suggestable(tx, viewer, await list_accounts(tx, viewer, found))
 
 
 async def _most_followed(tx: Tx, viewer: Viewer) -> list[AccountView]:
     active = await list_directory(tx, viewer, local=True, limit=ACTIVE_LOOKED_AT)
-    unwanted = await store.list_unwanted_among(tx, viewer.account_id, [account.id for account in active])
+    unwanted = await store_people.list_unwanted_among(tx, viewer.account_id, [account.id for account in active])
     left_out = {*unwanted, viewer.account_id}
     fit = await _suggestable(tx, viewer, [account for account in active if account.id not in left_out])
     return sorted(fit, key=lambda account: account.followers_count, reverse=True)
