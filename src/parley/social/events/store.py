@@ -19,13 +19,26 @@ async def insert_event(tx: Tx, kind: str, account_id: int, payload: dict[str, An
 
 
 MAKE_EVENT_PARTITION = """
-    SELECT format('CREATE TABLE IF NOT EXISTS %I PARTITION OF events FOR VALUES FROM (%s) TO (%s)',
-                  $1::text, $2::bigint, $3::bigint)
+    SELECT format(
+        'DO $do$ BEGIN
+            PERFORM pg_advisory_xact_lock(hashtext(%1$L));
+            IF to_regclass(%1$L) IS NULL THEN
+                CREATE TABLE %1$I (LIKE events INCLUDING ALL);
+                WITH moved AS (DELETE FROM events_default WHERE id >= %2$s AND id < %3$s RETURNING *)
+                INSERT INTO %1$I SELECT * FROM moved;
+                ALTER TABLE events ATTACH PARTITION %1$I FOR VALUES FROM (%2$s) TO (%3$s);
+            END IF;
+        END $do$',
+        $1::text, $2::bigint, $3::bigint)
 """
 
 
 async def insert_event_partition(tx: Tx, first: datetime, until: datetime) -> None:
-    """Make the partition that holds events from `first` (inclusive) to `until` (exclusive), if it is missing."""
+    """Make the partition that holds events from `first` (inclusive) to `until` (exclusive), if it is missing.
+
+    Events of that time which the default partition caught move into it: PostgreSQL refuses it while they lie
+    there.
+    """
     name = f"events_{first:%Y_%m}"
     await tx.execute(await tx.fetchval(MAKE_EVENT_PARTITION, name, id_at(first), id_at(until)))
 
