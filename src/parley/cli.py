@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -112,6 +113,22 @@ def with_transaction(settings: Settings, action: Callable[[Any], Awaitable[T]]) 
             await db.close()
 
     screening.use_policy(settings.policy_dir or None)
+    with database(settings) as dsn:
+        try:
+            return asyncio.run(run(dsn))
+        except ParleyError as error:
+            raise fail(error.text) from error
+
+
+def with_instance(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
+    """Run `action(instance)` with files and database open; known errors end the command with their text."""
+    from parley.kit.instance import open_instance
+
+    async def run(dsn: str) -> T:
+        await prepare_database(dsn)
+        async with open_instance(settings, dsn) as instance:
+            return await action(instance)
+
     with database(settings) as dsn:
         try:
             return asyncio.run(run(dsn))
@@ -319,7 +336,8 @@ def account_pending(as_json: AsJson = False) -> None:
         f"@{one.username} <{one.email}>{'' if one.confirmed else ' (address not confirmed)'}: {one.reason}"
         for one in waiting
     ]
-    show({"pending": msgspec.to_builtins(waiting)}, as_json, "\n".join(lines) or "Nobody waits.")
+    rows = [{**msgspec.to_builtins(one), "account_id": str(one.account_id)} for one in waiting]
+    show({"pending": rows}, as_json, "\n".join(lines) or "Nobody waits.")
 
 
 @account_app.command("approve")
@@ -391,6 +409,34 @@ def invite_create(
     code = with_transaction(settings, create)
     link = f"{settings.base_url}/invite/{code}"
     show({"code": code, "url": link}, as_json, link)
+
+
+@emoji_app.command("add")
+def emoji_add(
+    shortcode: Annotated[str, typer.Argument(help="The word between the colons: blob_cat.")],
+    file: Annotated[Path, typer.Argument(help="A picture of at most 512 KiB: PNG, GIF, WebP, JPEG or AVIF.")],
+    category: Annotated[str, typer.Option(help="Under which heading people find it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add a custom emoji, or give one another picture."""
+    from parley.social.media.emoji_files import add_emoji_file
+
+    settings = settings_or_exit()
+    view = with_instance(settings, lambda instance: add_emoji_file(instance, shortcode, file, category=category))
+    url = f"{settings.base_url}/media/{view.file}"
+    show({"shortcode": view.shortcode, "url": url}, as_json, f":{view.shortcode}: is {url}")
+
+
+@emoji_app.command("remove")
+def emoji_remove(
+    shortcode: Annotated[str, typer.Argument(help="The word between the colons.")],
+    as_json: AsJson = False,
+) -> None:
+    """Remove a custom emoji; texts then show its shortcode."""
+    from parley.social.media.emoji_files import remove_emoji_files
+
+    view = with_instance(settings_or_exit(), lambda instance: remove_emoji_files(instance, shortcode))
+    show({"shortcode": view.shortcode}, as_json, f":{view.shortcode}: is removed.")
 
 
 @policy_app.command("check")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -293,3 +295,28 @@ async def test_an_operators_member_signs_in_at_once(world: World) -> None:
     await world.account("admin", role="owner")
     browser = await sign_in(world, "admin", PASSWORD)
     assert (await browser.get("/settings/account")).status_code == 200
+
+
+@with_mode(registrations="approval")
+async def test_the_operator_decides_from_the_shell(world: World, mode: dict[str, Any], dsn: str) -> None:
+    async def parley(*arguments: str) -> dict[str, Any]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PARLEY_DATABASE_URL": dsn,
+            "PARLEY_DATA_DIR": str(world.settings.data_dir),
+            "PARLEY_DOMAIN": "localhost:3000",
+        }
+        command = [sys.executable, "-m", "parley.cli", "account", *arguments, "--json"]
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        return msgspec.json.decode(out)
+
+    good = await join(world, reason="Friend of @alice")
+    await join(world, username="spammer", email="s@example.org", reason="BUY")
+    waiting = (await parley("pending"))["pending"]
+    assert [(one["username"], one["reason"]) for one in waiting] == [("spammer", "BUY"), ("newbie", "Friend of @alice")]
+    await parley("reject", "spammer")
+    await parley("approve", "@newbie")
+    assert (await parley("pending"))["pending"] == []
+    assert (await me(world, good)).status_code == 200

@@ -35,12 +35,11 @@ def new_webauthn_id() -> bytes:
 
 async def let_in(tx: Tx, account_id: int) -> bool:
     """Make a pending account active once its address is confirmed and it is approved; True when that happened."""
+    await publish_account_changed(tx, account_id)
     member = await store.get_member(tx, account_id)
     if member is None or member.email_confirmed_at is None or member.approved_at is None:
         return False
-    changed = member.account_state == "pending" and await set_account_state(tx, None, account_id, "active")
-    await publish_account_changed(tx, account_id)
-    return changed
+    return member.account_state == "pending" and await set_account_state(tx, None, account_id, "active")
 
 
 async def make_proof(tx: Tx, purpose: str, account_id: int | None, payload: dict[str, object], until: datetime) -> str:

@@ -43,7 +43,10 @@ def _role(role: str) -> Role:
 async def create_member(
     tx: Tx, settings: Settings, *, username: str, email: str, password: str, role: str = "member"
 ) -> int:
-    """An operator's command: an account that can sign in at once. Reserved names are allowed. Returns its id."""
+    """An operator's command: an account that can sign in at once. Reserved names are allowed. Returns its id.
+
+    The one place that hashes a password inside a transaction: nobody else waits for the operator's.
+    """
     wanted = _role(role)
     problems = {
         field: found

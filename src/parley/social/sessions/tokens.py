@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -24,7 +25,7 @@ from parley.social.sessions.oauth import store
 from parley.social.sessions.standing import REFUSALS, blocked_by
 
 KEEP_SECONDS = 30.0
-_MOST_KEPT = 50_000
+_MOST_KEPT = 20_000
 _USED_EVERY_SECONDS = 3600
 
 
@@ -163,8 +164,14 @@ async def viewer_of_token(instance: Instance, bearer: str) -> TokenGrant:
     return grant
 
 
+@lru_cache(maxsize=1024)
+def _scope_set(scopes: tuple[str, ...]) -> frozenset[str]:
+    # Apps ask for the same few sets: kept once, not once for each token.
+    return frozenset(scopes)
+
+
 def _grant_of(row: store.TokenMember) -> TokenGrant:
-    scopes = frozenset(row.scopes)
+    scopes = _scope_set(tuple(row.scopes))
     if row.account_id is None:
         return TokenGrant(row.token_id, row.app_id, scopes, None)
     reason = blocked_by(row)
