@@ -4,6 +4,8 @@ Every command prints for people, or one JSON object with --json, and ends with a
 when it could not do what was asked.
 """
 
+# Long because every command stands here with its help; none holds more than one call of an action.
+
 from __future__ import annotations
 
 import asyncio

@@ -55,6 +55,9 @@ async def test_the_other_pages_of_the_instance_answer(world: World) -> None:
     assert assert_matches("getInstanceTranslationLanguages", await get("/api/v1/instance/translation_languages")) == {}
     policy = assert_matches("getInstancePrivacyPolicy", await get("/api/v1/instance/privacy_policy"))
     assert "argon2id" in policy["content"]
+    page = await get("/privacy")
+    assert page.status_code == 200
+    assert "argon2id" in page.text
     about = assert_matches("getInstanceExtendedDescription", await get("/api/v1/instance/extended_description"))
     assert about["content"] == ""
     for path in ("", "/2026-01-01"):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
+import msgspec
 import pytest
 
+from parley.kit.clock import now, time_travel
+from parley.kit.settings import Settings
 from tests.accounts.people import account, change, png
-from tests.conftest import World
+from tests.conftest import World, open_world
 from tests.oracle import assert_matches
 
 
@@ -211,6 +217,29 @@ async def test_every_revision_has_its_own_screening_result(world: World) -> None
         (3, 3, "allow", True),
         (4, 4, "hold", True),
     ]
+
+
+async def test_changes_at_the_same_moment_all_arrive(world: World) -> None:
+    await world.client("alice")
+    answers = await asyncio.gather(*(change(world, "alice", note=f"Note {number}") for number in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    async with world.instance.db.read() as tx:
+        revisions = await tx.fetch("SELECT revision FROM profile_revisions WHERE account_id = $1", world.ids["alice"])
+    assert sorted(row[0] for row in revisions) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_storm_of_new_profiles_is_slowed_down(settings: Settings, dsn: str) -> None:
+    from parley.social.accounts import actions
+
+    limited = msgspec.structs.replace(settings, rate_limits="on")
+    to_half_past = timedelta(minutes=30 - now().minute)  # so that no new hour begins meanwhile
+    async with open_world(limited, dsn) as world:
+        await world.client("alice")
+        with time_travel(to_half_past):
+            answers = [await change(world, "alice", note=f"Note {n}") for n in range(actions.MOST_REVISIONS + 1)]
+    assert {answer.status_code for answer in answers[:-1]} == {200}
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) > 0
 
 
 async def test_pictures_come_with_the_form_and_go_again(world: World) -> None:

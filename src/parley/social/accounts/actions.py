@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx, UniqueViolation, get_new_id
 from parley.kit.errors import Forbidden, Invalid, NotFound
+from parley.kit.limits import bucket_of, check_rate
 from parley.kit.live import Message, publish
 from parley.kit.settings import Settings
 from parley.screening import Facts
@@ -21,6 +22,9 @@ from parley.social.accounts.views import AccountView, Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import AccountUnlocked, ProfileUpdated
 from parley.social.verdicts.actions import Screened, Subject, screen
+
+MOST_REVISIONS = 60
+"""New profiles in an hour."""
 
 State = Literal["pending", "active", "limited", "suspended", "deleted"]
 
@@ -114,6 +118,8 @@ async def update_profile(tx: Tx, settings: Settings, viewer: Viewer, change: Pro
     if change.locked is False:
         await record(tx, AccountUnlocked(account_id=viewer.account_id))
     if _words(typed) != _words(before):
+        bucket = bucket_of("profile", viewer.account_id)
+        await check_rate(tx, settings, bucket, MOST_REVISIONS, timedelta(hours=1))
         profile = await _render(tx, settings, typed)
         revision = row.newest_revision + 1
         facts = msgspec.structs.replace(await get_screening_facts(tx, viewer.account_id), is_edit=True)

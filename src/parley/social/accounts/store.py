@@ -216,12 +216,14 @@ GET_PROFILE = """
     JOIN profile_revisions p ON p.account_id = a.id AND p.revision = a.revision
     LEFT JOIN profile_revisions h ON h.account_id = a.id AND h.revision = a.held_revision
     WHERE a.id = $1
-    FOR UPDATE OF a
 """
+# Locked first, in a statement of its own: one that waited for the lock would go on with the revisions of before.
+LOCK_ACCOUNT = """SELECT id FROM accounts WHERE id = $1 FOR UPDATE"""
 
 
 async def get_profile_for_update(tx: Tx, account_id: int) -> ProfileRow | None:
     """The profile as it is shown and the newer one that waits, with the account locked."""
+    await tx.execute(LOCK_ACCOUNT, account_id)
     row = await tx.fetchrow(GET_PROFILE, account_id)
     return ProfileRow(*row) if row else None
 
