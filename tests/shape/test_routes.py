@@ -16,7 +16,7 @@ PUBLIC_WRITES = {
 def handlers():
     for router in api_routes:
         for route in router.routes:
-            for handler in route.route_handlers:
+            for handler in getattr(route, "route_handlers", None) or [route.route_handler]:
                 if getattr(handler, "http_methods", None) != {"OPTIONS"}:  # the framework's own, for CORS
                     yield route.path, handler
 

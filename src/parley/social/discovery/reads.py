@@ -79,7 +79,7 @@ async def search(
         since = id_at(now() - TREND_WINDOW)
         name = fold_tag(text.removeprefix("#"))[:100]
         if name:
-            tags = await store.search_tags(tx, name, since_id=since, limit=limit, offset=offset)
+            tags = await store.list_found_tags(tx, name, since_id=since, limit=limit, offset=offset)
     return SearchView(accounts, statuses, tags)
 
 
@@ -107,7 +107,7 @@ async def search_statuses(
             return []
         if account_id not in (None, author_id):
             return []
-    ids = await store.search_statuses(
+    ids = await store.list_found_statuses(
         tx,
         viewer.account_id if viewer else 0,
         query,

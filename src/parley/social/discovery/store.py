@@ -36,7 +36,7 @@ async def delete_words(tx: Tx, status_id: int) -> None:
 
 # Plan: status_search_words (or status_search_account for from:), then each status and author by primary key.
 # Who finds what: one's own posts, those one was addressed in or kept, and public ones whose author agreed to be found.
-SEARCH_STATUSES = """
+LIST_FOUND_STATUSES = """
     WITH hidden AS MATERIALIZED (
         SELECT target_id AS id FROM blocks WHERE account_id = $1
         UNION ALL SELECT account_id FROM blocks WHERE target_id = $1
@@ -81,7 +81,7 @@ SEARCH_STATUSES = """
 """
 
 
-async def search_statuses(
+async def list_found_statuses(
     tx: Tx,
     reader_id: int,
     query: SearchQuery,
@@ -95,7 +95,7 @@ async def search_statuses(
     """Ids of matching statuses, newest first. `reader_id` is 0 when signed out."""
     marks = [(mark, True) for mark in sorted(query.wanted)] + [(mark, False) for mark in sorted(query.refused)]
     rows = await tx.fetch(
-        SEARCH_STATUSES,
+        LIST_FOUND_STATUSES,
         reader_id,
         query.words,
         below if query.below is None else min(below, query.below),
@@ -113,7 +113,7 @@ async def search_statuses(
 
 
 # Plan: tags_prefix gives at most 200 names; the use of each since $3 is counted in the primary key of status_tags.
-SEARCH_TAGS = """
+LIST_FOUND_TAGS = """
     SELECT found.id, found.display_name AS name
     FROM (
         SELECT t.id, t.name, t.display_name FROM tags t
@@ -126,9 +126,9 @@ SEARCH_TAGS = """
 """
 
 
-async def search_tags(tx: Tx, folded: str, *, since_id: int, limit: int, offset: int) -> list[FoundTag]:
+async def list_found_tags(tx: Tx, folded: str, *, since_id: int, limit: int, offset: int) -> list[FoundTag]:
     """Tags that begin with `folded`: the very one first, then the most used since `since_id`."""
-    return [FoundTag(*row) for row in await tx.fetch(SEARCH_TAGS, folded, since_id, limit, offset)]
+    return [FoundTag(*row) for row in await tx.fetch(LIST_FOUND_TAGS, folded, since_id, limit, offset)]
 
 
 GET_STATUS_ID_BY_URI = """
