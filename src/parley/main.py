@@ -16,6 +16,7 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.exceptions import ValidationException as LitestarValidation
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley import screening
 from parley.api.access import add_limit_headers
@@ -137,7 +138,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
             app.state.instance = instance
             yield
 
-    return Litestar(
+    made = Litestar(
         route_handlers=[health, *api_routes, *web_routes],
         lifespan=[lifespan],
         before_send=[add_limit_headers],
@@ -147,6 +148,29 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
+    made.asgi_handler = answer_head(made.asgi_handler)
+    return made
+
+
+def answer_head(inner: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET without the body (RFC 9110, 9.3.2), wherever no handler answers it itself.
+
+    Files answer HEAD themselves, because reading one only to throw it away would be waste.
+    """
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "HEAD" or scope["path"].startswith("/media/"):
+            await inner(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await inner({**scope, "method": "GET"}, receive, send_head)  # type: ignore[arg-type]
+
+    return outer
 
 
 def app() -> Litestar:

@@ -223,7 +223,7 @@ def _respond(visit: Visit, html: str, status: int, *, form_action: str = "", kee
     return Response(
         content=html,
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={
             "Content-Security-Policy": content_security_policy(form_action),
             "X-Content-Type-Options": "nosniff",

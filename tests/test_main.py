@@ -1,0 +1,57 @@
+"""What the application does for every door: health, errors, HEAD, CORS."""
+
+from __future__ import annotations
+
+from tests.conftest import World
+
+
+async def test_health_says_whether_writes_are_taken(world: World) -> None:
+    answer = await world.anonymous.get("/health")
+    assert (answer.status_code, answer.text) == (200, "OK")
+
+
+async def test_head_is_get_without_a_body(world: World) -> None:
+    for path in ("/", "/api/v2/instance", "/.well-known/nodeinfo", "/static/avatar.png"):
+        got = await world.anonymous.get(path)
+        head = await world.anonymous.head(path)
+        assert got.status_code == head.status_code == 200, path
+        assert head.content == b""
+        assert head.headers["content-type"] == got.headers["content-type"]
+
+
+async def test_what_is_not_there_is_json_for_apps_and_a_page_for_people(world: World) -> None:
+    api = await world.anonymous.get("/api/v1/no/such/thing")
+    assert api.status_code == 404
+    assert set(api.json()) == {"error"}
+    page = await world.anonymous.get("/no-such-page", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "<html" in page.text
+
+
+async def test_a_wrong_method_is_405(world: World) -> None:
+    assert (await world.anonymous.delete("/api/v2/instance")).status_code == 405
+
+
+async def test_apps_on_other_origins_may_call_the_api_but_never_with_cookies(world: World) -> None:
+    origin = {"Origin": "https://app.example"}
+    for path in ("/api/v1/instance", "/.well-known/oauth-authorization-server"):
+        answer = await world.anonymous.get(path, headers=origin)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "Link" in answer.headers["access-control-expose-headers"]
+    asked = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    answer = await world.anonymous.options("/api/v1/statuses", headers=asked)
+    assert answer.status_code in (200, 204)
+    assert answer.headers["access-control-allow-origin"] in ("*", origin["Origin"])
+
+
+async def test_a_body_that_is_not_json_is_a_clear_400(world: World) -> None:
+    client = await world.client("alice")
+    answer = await client.post("/api/v1/statuses", content=b"{nope", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert "JSON" in answer.json()["error"]
+
+
+async def test_ids_that_are_no_ids_are_not_found(world: World) -> None:
+    for text in ("x", "-1", "0", "99999999999999999999", "１２３", "1%00"):
+        assert (await world.anonymous.get(f"/api/v1/statuses/{text}")).status_code == 404, text
