@@ -31,6 +31,7 @@ _KEPT_BODIES = 8192
 _bodies: dict[int, Body] = {}
 _media: dict[tuple[int, int], tuple[MediaView, ...]] = {}
 
+_NO_MARKS = (False,) * 5
 _QUOTE_WORDS = {"accepted": "accepted", "revoked": "revoked", "denied": "rejected", "pending": "pending"}
 
 
@@ -68,6 +69,18 @@ async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusVie
     if not views:
         raise NotFound
     return views[0]
+
+
+async def present_new(tx: Tx, viewer: Viewer, body: Body) -> StatusView:
+    """The view of a status that the viewer has inserted in this very transaction, without reading it back."""
+    bodies = {body.id: body}
+    if body.quote_of_id is not None:
+        bodies |= await _load_bodies(tx, [body.quote_of_id])
+    marks = {body.id: Marks(body.id, body.version, 0, 0, 0, 0, *_NO_MARKS)}
+    found = await _gather_people(tx, viewer, bodies, marks)
+    view = _present(found, body.id)
+    assert view is not None
+    return view
 
 
 async def get_visible_body(tx: Tx, viewer: Viewer | None, status_id: int, *, original: bool = True) -> tuple[Body, Tie]:
@@ -110,8 +123,17 @@ def _is_visible(body: Body, account: AccountView | None, viewer: Viewer | None, 
 
 
 async def _gather(tx: Tx, viewer: Viewer | None, ids: Collection[int]) -> _Gathered:
-    bodies = await _load_bodies(tx, ids)
-    marks = await store.list_marks(tx, list(bodies), viewer.account_id if viewer else None)
+    return await _gather_people(tx, viewer, await _load_bodies(tx, ids), {})
+
+
+async def _gather_people(
+    tx: Tx, viewer: Viewer | None, bodies: dict[int, Body], known_marks: dict[int, Marks]
+) -> _Gathered:
+    """Complete bodies with everything that changes; `known_marks` need not be asked for."""
+    marked_ids = [status_id for status_id in bodies if status_id not in known_marks]
+    marks = dict(known_marks)
+    if marked_ids:
+        marks |= await store.list_marks(tx, marked_ids, viewer.account_id if viewer else None)
     stale = [
         status_id
         for status_id, body in bodies.items()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.clock import now
+from parley.kit.db import LostConnection
 from parley.kit.errors import ParleyError
 from parley.kit.instance import Instance
 from parley.social.accounts.actions import change_statuses_count
@@ -48,19 +49,24 @@ async def publish_scheduled(instance: Instance, payload: dict[str, Any]) -> None
                 new = msgspec.convert(row.params, NewStatus)
                 await post_status(tx, instance.settings, viewer, new, scheduled_id=row.id)
                 await store_schedule.delete_scheduled(tx, row.account_id, row.id)
-        except ParleyError as error:
+        except LostConnection:
+            raise
+        except Exception as error:
             if row is None:
                 raise
+            # One that cannot be posted must not keep the others from being posted.
             failed.append(row.id)
             await _note_failure(instance, row, error)
 
 
-async def _note_failure(instance: Instance, row: ScheduledRow, error: ParleyError) -> None:
+async def _note_failure(instance: Instance, row: ScheduledRow, error: Exception) -> None:
     if isinstance(error, Rejection):
         await keep_rejection(instance.db, error)
+    if not isinstance(error, ParleyError):
+        log.error("scheduled status %s could not be posted", row.id, exc_info=error)
+    text = error.text if isinstance(error, ParleyError) else ParleyError.default_text
     async with instance.db.write() as tx:
-        await store_schedule.update_failed(tx, row.id, now(), error.text)
-    log.info("scheduled status %s could not be posted: %s", row.id, error.detail or error.text)
+        await store_schedule.update_failed(tx, row.id, now(), text)
 
 
 async def close_polls(instance: Instance, payload: dict[str, Any]) -> None:

@@ -28,10 +28,10 @@ from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
 from parley.social.sessions.preferences import get_preferences
 from parley.social.statuses import rules, store_polls, store_schedule, store_writes, text
-from parley.social.statuses.hydrate import get_status, get_visible_body
+from parley.social.statuses.hydrate import get_status, get_visible_body, present_new
 from parley.social.statuses.publishing import announce, make_tags
 from parley.social.statuses.store import Body
-from parley.social.statuses.store_writes import Ground, StatusRow
+from parley.social.statuses.store_writes import Ground, StatusRow, body_of
 from parley.social.statuses.text import Composed
 from parley.social.statuses.views import NewPoll, NewStatus, StatusView
 from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES, can_quote
@@ -62,10 +62,10 @@ async def post_status(
             if earlier.status_id is None:
                 raise Invalid("This Idempotency-Key was used for something else; use a new one.")
             return await get_status(tx, viewer, earlier.status_id)
-    status_id = await _insert(tx, settings, viewer, draft, scheduled_id)
+    body = await _insert(tx, settings, viewer, draft, scheduled_id)
     if key is not None:
-        await store_schedule.update_key(tx, viewer.account_id, key, status_id, None)
-    return await get_status(tx, viewer, status_id)
+        await store_schedule.update_key(tx, viewer.account_id, key, body.id, None)
+    return await present_new(tx, viewer, body)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,7 +230,7 @@ async def load_own_media(tx: Tx, viewer: Viewer, media_ids: Sequence[int]) -> li
     return media
 
 
-async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, scheduled_id: int | None) -> int:
+async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, scheduled_id: int | None) -> Body:
     media = await load_own_media(tx, viewer, draft.media_ids)
     found = draft.words.found
     people = await find_people(tx, settings, found)
@@ -286,7 +286,7 @@ async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, sche
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=1))
     else:
         await announce(tx, viewer.account_id, status_id, row.in_reply_to_id, row.quote_of_id, moment)
-    return status_id
+    return body_of(row)
 
 
 def _shortcodes(draft: Draft) -> list[str]:

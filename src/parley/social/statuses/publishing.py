@@ -21,7 +21,7 @@ from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
 
 _MOST_KNOWN_TAGS = 20_000
-_SETTLED = timedelta(minutes=10)
+_SETTLED = timedelta(minutes=1)
 _known_tags: dict[str, int] = {}
 
 

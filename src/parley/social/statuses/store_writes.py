@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
+from parley.social.statuses.store import Body, read_mentions
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,46 @@ INSERT_STATUS = """
 async def insert_status(tx: Tx, row: StatusRow) -> None:
     """A status, its first revision, its counters, its tags and whom it addresses."""
     await tx.execute(INSERT_STATUS, *msgspec.structs.astuple(row))
+
+
+def body_of(row: StatusRow) -> Body:
+    """What reading `row` back would give, right after it was inserted."""
+    return Body(
+        id=row.id,
+        version=1,
+        account_id=row.account_id,
+        conversation_id=row.conversation_id,
+        in_reply_to_id=row.in_reply_to_id,
+        in_reply_to_account_id=row.in_reply_to_account_id,
+        reblog_of_id=None,
+        quote_of_id=row.quote_of_id,
+        quote_state=row.quote_state,
+        quote_policy=row.quote_policy,
+        visibility=row.visibility,
+        local_only=row.local_only,
+        state=row.state,
+        text=row.text,
+        content_type=row.content_type,
+        html=row.html,
+        spoiler_text=row.spoiler_text,
+        sensitive=row.sensitive,
+        language=row.language,
+        mentions=read_mentions(row.mentions),
+        mentioned_ids=frozenset(row.mentioned_ids),
+        tags=tuple(row.tags),
+        emojis=tuple(row.emojis),
+        media_ids=tuple(row.media_ids),
+        media_descriptions=tuple(row.media_descriptions),
+        poll_id=row.poll_id,
+        app_id=row.app_id,
+        revision=1,
+        held_revision=None,
+        screening_id=row.screening_id,
+        uri=None,
+        url=None,
+        created_at=row.created_at,
+        edited_at=None,
+    )
 
 
 class Ground(msgspec.Struct, frozen=True):

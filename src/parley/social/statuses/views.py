@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from parley.social.accounts.views import AccountView, EmojiView
+from parley.social.filters.views import MatchView
 from parley.social.media.actions import MediaAttributes
 from parley.social.media.views import MediaView
 
@@ -116,6 +117,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """For whom this view was made; None: signed out, and the marks mean nothing."""
     following_author: bool = False
     """Whether the viewer follows the author: it decides whether the viewer may quote."""
+    filtered: tuple[MatchView, ...] = ()
+    """What the viewer's filters found; set by `filtered.mark_filtered`."""
 
 
 class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
