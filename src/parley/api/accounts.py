@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get, patch, post
 
-from parley.api.access import grant_of, need_viewer, viewer_of
+from parley.api.access import grant_of, need_viewer, viewer_for, viewer_of
 from parley.api.entities.accounts import CredentialAccount, account_entity, credential_account_entity
 from parley.api.entities.statuses import status_entity
 from parley.api.profile_forms import change_of, preferences_of, receive_profile
@@ -152,7 +152,7 @@ class StatusesQuery(msgspec.Struct):
 async def list_statuses(request: Asked, id: str) -> Response[list[Any]]:
     """An account's statuses as far as the viewer may see them."""
     instance = instance_of(request)
-    viewer = viewer_of(request)
+    viewer = viewer_for(request, "read:statuses")
     query = await parse(request, StatusesQuery)
     page = page_of(request, default=20, most=40)
     async with instance.db.read() as tx:

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from parley.api.access import need_viewer, viewer_of
+from parley.api.access import need_viewer, viewer_for
 from parley.api.entities.accounts import account_entity
 from parley.api.entities.graph import (
     List,
@@ -208,7 +208,7 @@ async def list_endorsements(request: Asked, id: FromPath[str]) -> Response[list[
     """Whom the account features."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
-        found = await reads.list_endorsements(tx, viewer_of(request), parse_id(id), page)
+        found = await reads.list_endorsements(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
     return accounts_response(request, found)
 
 
@@ -217,7 +217,7 @@ async def list_followers(request: Asked, id: FromPath[str]) -> Response[list[Any
     """Who follows the account, unless it hides that."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
-        found = await reads.list_followers(tx, viewer_of(request), parse_id(id), page)
+        found = await reads.list_followers(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
     return accounts_response(request, found)
 
 
@@ -226,7 +226,7 @@ async def list_following(request: Asked, id: FromPath[str]) -> Response[list[Any
     """Whom the account follows, unless it hides that."""
     page = page_of(request, default=40, most=80)
     async with instance_of(request).db.read() as tx:
-        found = await reads.list_following(tx, viewer_of(request), parse_id(id), page)
+        found = await reads.list_following(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
     return accounts_response(request, found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, get
 
-from parley.api.access import need_viewer, viewer_of
+from parley.api.access import need_viewer, viewer_for
 from parley.api.entities.accounts import account_entity
 from parley.api.entities.statuses import status_entity
 from parley.api.entities.timelines import Search, tag_entity
@@ -42,7 +42,7 @@ class SearchForm(msgspec.Struct):
 @get("/api/v2/search", scope=None)
 async def search(request: Asked) -> Response[bytes]:
     """People, posts and hashtags. Without a token neither `resolve` nor `offset` is open."""
-    instance, viewer = instance_of(request), viewer_of(request)
+    instance, viewer = instance_of(request), viewer_for(request, "read:search")
     form = await _form_of(request)
     async with instance.db.read() as tx:
         found = await _search(tx, request, form)
@@ -76,7 +76,7 @@ async def _form_of(request: Asked) -> SearchForm:
         raise Invalid("Validation failed: q must say what to search for.")
     if form.type and form.type not in KINDS:
         raise Invalid(f"Validation failed: type must be one of {', '.join(KINDS)}.")
-    if viewer_of(request) is None and (form.resolve or form.offset):
+    if viewer_for(request, "read:search") is None and (form.resolve or form.offset):
         raise Unauthorized("This method requires an authenticated user")
     return form
 
@@ -84,7 +84,7 @@ async def _form_of(request: Asked) -> SearchForm:
 async def _search(tx: Tx, request: Asked, form: SearchForm) -> SearchView:
     return await reads.search(
         tx,
-        viewer_of(request),
+        viewer_for(request, "read:search"),
         instance_of(request).settings,
         form.q,
         type=form.type or None,

@@ -9,7 +9,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.params import FromPath
 
-from parley.api.access import need_viewer, viewer_of
+from parley.api.access import need_viewer, viewer_for
 from parley.api.entities.statuses import status_entity
 from parley.kit.errors import NotFound
 from parley.kit.http import instance_of, link_header, listify, page_of, read_params, to_struct
@@ -68,7 +68,7 @@ async def public(request: Asked) -> Response[bytes]:
     async with instance_of(request).db.read() as tx:
         views = await reads.list_public(
             tx,
-            viewer_of(request),
+            viewer_for(request, "read:statuses"),
             page_of(request),
             local=query.local,
             remote=query.remote,
@@ -84,7 +84,7 @@ async def tag(request: Asked, hashtag: FromPath[str]) -> Response[bytes]:
     async with instance_of(request).db.read() as tx:
         views = await reads.list_tag(
             tx,
-            viewer_of(request),
+            viewer_for(request, "read:statuses"),
             hashtag,
             page_of(request),
             any_of=query.any,
