@@ -191,8 +191,8 @@ async def search_accounts(
 ) -> list[AccountView]:
     """Accounts whose address begins with `text` or whose name holds its words, best first.
 
-    `friends` come first, and may be found by name though they are not discoverable; with `friends_only` nobody
-    else is looked at. Who may be shown beyond `may_see_account` is the caller's matter (blocks).
+    With `friends_only`, only `friends` are looked at, discoverable or not. Who may be shown beyond
+    `may_see_account` (blocks) is the caller's matter.
     """
     username, _, domain = text.strip().removeprefix("@").partition("@")
     if domain and domain.lower() != settings.local_domain:
@@ -200,7 +200,7 @@ async def search_accounts(
         found = [row.id for row in rows if not friends_only or row.id in friends]
         return await list_accounts(tx, viewer, found[offset:limit])
     prefix = re.sub(r"([\\%_])", r"\\\1", username.lower())
-    words = " & ".join(f"'{word}':*" for word in re.findall(r"\w+", text.lower())[:10])
+    words = " & ".join(f"'{word}':*" for word in re.findall(r"\w\w+", text.lower())[:10])
     if not prefix or offset > MOST_SKIPPED:
         return []
     ids = await store.list_search_ids(

@@ -124,22 +124,23 @@ async def list_by_address(tx: Tx, addresses: Sequence[tuple[str, str | None]]) -
     return [AddressRow(*row) for row in await tx.fetch(LIST_BY_ADDRESS, names, domains)]
 
 
+# USING ~<~ is the order of the index on prefixes: the first 500 are read, not all that begin so.
 SEARCH_IDS = """
     WITH found AS (
         (SELECT a.id, a.username FROM accounts a
          WHERE lower(a.username) LIKE $1 || '%' AND a.state IN ('active', 'limited')
-         ORDER BY lower(a.username) LIMIT 500)
+           AND (NOT $4 OR a.id = ANY($3::bigint[]))
+         ORDER BY lower(a.username) USING ~<~ LIMIT 500)
         UNION
         (SELECT a.id, a.username FROM accounts a
          WHERE $2 <> ''
            AND to_tsvector('simple', a.username || ' ' || a.display_name) @@ to_tsquery('simple', $2)
-           AND a.state IN ('active', 'limited') AND (a.discoverable OR a.id = ANY($3::bigint[]))
+           AND a.state IN ('active', 'limited')
+           AND CASE WHEN $4 THEN a.id = ANY($3::bigint[]) ELSE a.discoverable END
          LIMIT 500)
     )
     SELECT f.id FROM found f LEFT JOIN account_stats s ON s.account_id = f.id
-    WHERE NOT $4 OR f.id = ANY($3::bigint[])
-    ORDER BY lower(f.username) = $5 DESC, f.id = ANY($3::bigint[]) DESC,
-             coalesce(s.followers_count, 0) DESC, f.id
+    ORDER BY lower(f.username) = $5 DESC, coalesce(s.followers_count, 0) DESC, f.id
     LIMIT $6 OFFSET $7
 """
 
