@@ -192,10 +192,7 @@ async def block_account(tx: Tx, viewer: Viewer, target_id: int) -> RelationshipV
     await _lock_target(tx, viewer, target_id, "block")
     await _known_account(tx, target_id)
     if await store_blocks.insert_block(tx, viewer.account_id, target_id):
-        for one, other in ((viewer.account_id, target_id), (target_id, viewer.account_id)):
-            await _end_follow(tx, one, other)
-            await _end_request(tx, one, other)
-            await store_people.delete_endorsement(tx, one, other)
+        await end_follows_between(tx, viewer.account_id, target_id)
         await record(tx, Blocked(account_id=viewer.account_id, target_id=target_id))
     return await get_relationship(tx, viewer, target_id)
 
@@ -272,14 +269,13 @@ def _check_domain(domain: str) -> str:
     return name
 
 
-async def end_follows_with(tx: Tx, account_id: int, other_ids: Sequence[int]) -> None:
-    """End follows and requests between `account_id` and each of `other_ids`, both ways. Called by a job."""
-    for other_id in other_ids:
-        await store.lock_pair(tx, account_id, other_id)
-        for one, other in ((account_id, other_id), (other_id, account_id)):
-            await _end_follow(tx, one, other)
-            await _end_request(tx, one, other)
-            await store_people.delete_endorsement(tx, one, other)
+async def end_follows_between(tx: Tx, one_id: int, other_id: int) -> None:
+    """End follows, requests and endorsements between two accounts, both ways. Called by a job."""
+    await store.lock_pair(tx, one_id, other_id)
+    for source, target in ((one_id, other_id), (other_id, one_id)):
+        await _end_follow(tx, source, target)
+        await _end_request(tx, source, target)
+        await store_people.delete_endorsement(tx, source, target)
 
 
 # ---- notes, endorsements, suggestions ------------------------------------------------------------

@@ -10,7 +10,7 @@ from parley.kit.instance import Instance
 from parley.social.accounts.actions import set_merge_on_read
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import AccountView, Viewer
-from parley.social.graph.actions import authorize_follow, end_follows_with, expire_due_mutes
+from parley.social.graph.actions import authorize_follow, end_follows_between, expire_due_mutes
 from parley.social.graph.reads import (
     list_asked_ids,
     list_followed_ids,
@@ -80,11 +80,14 @@ async def leave_blocked_domain(instance: Instance, payload: dict[str, Any]) -> N
     for list_ids in (list_follower_ids, list_followed_ids, list_waiting_ids, list_asked_ids):
         after = 0
         while True:
-            async with instance.db.write() as tx:
+            async with instance.db.read() as tx:
                 others = await list_ids(tx, account_id, after, SLICE)
                 views = await get_account_views(tx, others)
-                there = [other for other in others if other in views and views[other].domain == domain]
-                await end_follows_with(tx, account_id, there)
+            for other_id in others:
+                if other_id in views and views[other_id].domain == domain:
+                    # A transaction for each, so that it never holds one pair's counters while it waits for another's.
+                    async with instance.db.write() as tx:
+                        await end_follows_between(tx, account_id, other_id)
             if len(others) < SLICE:
                 break
             after = others[-1]
