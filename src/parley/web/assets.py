@@ -5,6 +5,7 @@ Files under /static/build/assets carry a hash of their content in their name and
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
+from parley.kit.errors import NotFound
+from parley.web.visits import AnyRequest
+
 STATIC = Path(__file__).parent / "static"
 BUILT = STATIC / "build"
 ENTRY = "src/main.ts"
+_PLAIN_PATH = re.compile(r"/static/[\w./-]{1,150}", re.ASCII)
 
 
 class AssetsMissing(RuntimeError):
@@ -56,10 +61,23 @@ def show_favicon() -> Redirect:
     return Redirect("/static/icon-192.png", status_code=302)
 
 
+async def refuse_odd_names(request: AnyRequest) -> None:
+    """No file of ours has such a name; the file system would fail over some of them."""
+    if not _PLAIN_PATH.fullmatch(request.url.path):
+        raise NotFound
+
+
 def _static_router(path: str, folder: Path, name: str, cache_control: CacheControlHeader) -> Router:
     opt: dict[str, Any] = {"scope": None}
     folder.mkdir(parents=True, exist_ok=True)
-    return create_static_files_router(path=path, directories=[folder], name=name, cache_control=cache_control, opt=opt)
+    return create_static_files_router(
+        path=path,
+        directories=[folder],
+        name=name,
+        cache_control=cache_control,
+        opt=opt,
+        before_request=refuse_odd_names,
+    )
 
 
 def static_routes() -> list[Any]:

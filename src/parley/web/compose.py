@@ -149,10 +149,12 @@ async def send_post(request: AnyRequest) -> Response[str]:
             return await _show_again(visit, viewer, fields, error)
     if visit.is_fragment:
         return await render_fragment(visit, "status_row.html", status=status)
+    if status.held:
+        return redirect(visit, f"/@{status.account.acct}/{status.id}", "held")
     there = safe_path(fields.get("back")).partition("#")[0]
     if there.startswith("/compose"):
         there = "/"
-    return redirect(visit, f"{there}#status-{status.id}", "held" if status.held else "posted")
+    return redirect(visit, f"{there}#status-{status.id}", "posted")
 
 
 def _new_status(fields: Mapping[str, str]) -> NewStatus:
