@@ -1,54 +1,37 @@
-"""From ids to statuses as one viewer may see them, in a fixed number of queries: every timeline stands on this.
+"""From ids to statuses as one viewer may see them: every timeline stands on `list_statuses`.
 
-Bodies are kept in the process by (id, version); only counts, the current version and the viewer's marks are asked
-for each time. The version rises with every update of a row, so what is kept is never stale. Nothing is kept from
-inside a transaction, which may yet be rolled back.
+What is fetched, and what the process keeps, is gathering.py's; here it is decided what the viewer may see of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.social.accounts.reads import get_account_views, load_emojis
+from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import AccountView, EmojiView, Viewer
 from parley.social.graph.ties import STRANGER, Tie, get_ties
-from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
-from parley.social.sessions.oauth.names import AppName, get_app_names
-from parley.social.statuses import store, store_polls
+from parley.social.statuses import store
+from parley.social.statuses.gathering import (
+    Gathered,
+    complete_bodies,
+    gather,
+    is_kept,
+    keep_media,
+    load_bodies,
+)
 from parley.social.statuses.store import Body, Marks, RevisionRow, read_mentions
 from parley.social.statuses.store_polls import PollRow
 from parley.social.statuses.views import HeldView, PollOptionView, PollView, QuoteView, StatusView
 from parley.social.statuses.visibility import can_see
-from parley.social.verdicts.reads import get_results
-
-_KEPT_BODIES = 8192
-_bodies: dict[int, Body] = {}
-_media: dict[tuple[int, int], tuple[MediaView, ...]] = {}
 
 _NO_MARKS = (False,) * 5
 _QUOTE_WORDS = {"accepted": "accepted", "revoked": "revoked", "denied": "rejected", "pending": "pending"}
-
-
-class _Gathered(msgspec.Struct):
-    """Everything that the statuses of one page need, fetched."""
-
-    viewer: Viewer | None
-    bodies: dict[int, Body]
-    marks: dict[int, Marks]
-    accounts: dict[int, AccountView]
-    ties: dict[int, Tie]
-    media: dict[int, MediaView]
-    polls: dict[int, PollRow]
-    apps: dict[int, AppName]
-    emojis: dict[str, EmojiView]
-    held: dict[int, tuple[RevisionRow | None, HeldView]]
-    attached: dict[int, tuple[MediaView, ...]]
 
 
 async def list_statuses(tx: Tx, viewer: Viewer | None, ids: Sequence[int]) -> list[StatusView]:
@@ -58,7 +41,7 @@ async def list_statuses(tx: Tx, viewer: Viewer | None, ids: Sequence[int]) -> li
     """
     if not ids:
         return []
-    found = await _gather(tx, viewer, ids)
+    found = await gather(tx, viewer, ids)
     views = (_present(found, status_id) for status_id in ids)
     return [view for view in views if view is not None]
 
@@ -75,9 +58,9 @@ async def present_new(tx: Tx, viewer: Viewer, body: Body) -> StatusView:
     """The view of a status that the viewer has inserted in this very transaction, without reading it back."""
     bodies = {body.id: body}
     if body.quote_of_id is not None:
-        bodies |= await _load_bodies(tx, [body.quote_of_id])
+        bodies |= await load_bodies(tx, [body.quote_of_id])
     marks = {body.id: Marks(body.id, body.version, 0, 0, 0, 0, *_NO_MARKS)}
-    found = await _gather_people(tx, viewer, bodies, marks)
+    found = await complete_bodies(tx, viewer, bodies, marks)
     view = _present(found, body.id)
     assert view is not None
     return view
@@ -122,152 +105,7 @@ def _is_visible(body: Body, account: AccountView | None, viewer: Viewer | None, 
     )
 
 
-async def _gather(tx: Tx, viewer: Viewer | None, ids: Collection[int]) -> _Gathered:
-    return await _gather_people(tx, viewer, await _load_bodies(tx, ids), {})
-
-
-async def _gather_people(
-    tx: Tx, viewer: Viewer | None, bodies: dict[int, Body], known_marks: dict[int, Marks]
-) -> _Gathered:
-    """Complete bodies with everything that changes; `known_marks` need not be asked for."""
-    marked_ids = [status_id for status_id in bodies if status_id not in known_marks]
-    marks = dict(known_marks)
-    if marked_ids:
-        marks |= await store.list_marks(tx, marked_ids, viewer.account_id if viewer else None)
-    stale = [
-        status_id
-        for status_id, body in bodies.items()
-        if status_id in marks and marks[status_id].version != body.version
-    ]
-    if stale:
-        fresh = await store.list_bodies(tx, stale)
-        bodies.update((body.id, body) for body in fresh)
-        _keep(tx, fresh)
-    # A status that has just been deleted for good is in `bodies` but not in `marks`.
-    bodies = {status_id: body for status_id, body in bodies.items() if status_id in marks}
-    author_ids = {body.account_id for body in bodies.values()}
-    accounts = await get_account_views(tx, list(author_ids))
-    ties = await get_ties(tx, viewer, author_ids)
-    found = _Gathered(viewer, bodies, marks, accounts, ties, {}, {}, {}, {}, {}, {})
-    await _gather_parts(tx, found)
-    return found
-
-
-async def _gather_parts(tx: Tx, found: _Gathered) -> None:
-    """Media, polls, emoji, apps and held revisions: each is asked for only when some status has it."""
-    viewer = found.viewer
-    own = [body for body in found.bodies.values() if viewer and body.account_id == viewer.account_id]
-    marked = [body for body in own if body.state != "published" or body.held_revision is not None]
-    if marked:
-        found.held = await _load_held(tx, marked)
-    media_ids: set[int] = set()
-    poll_ids: set[int] = set()
-    app_ids: set[int] = set()
-    emojis: set[str] = set()
-    for body in found.bodies.values():
-        if body.media_ids:
-            kept = _media.get((body.id, body.version))
-            if kept is None:
-                media_ids.update(body.media_ids)
-            else:
-                found.attached[body.id] = kept
-        if body.poll_id is not None:
-            poll_ids.add(body.poll_id)
-        if body.app_id is not None:
-            app_ids.add(body.app_id)
-        emojis.update(body.emojis)
-    for revision, _ in found.held.values():
-        if revision is not None:
-            media_ids.update(revision.media_ids)
-            emojis.update(revision.emojis)
-            if revision.poll_id is not None:
-                poll_ids.add(revision.poll_id)
-    if media_ids:
-        found.media = await get_media_views(tx, list(media_ids))
-    if poll_ids:
-        viewer_id = viewer.account_id if viewer else 0
-        found.polls = await store_polls.list_polls(tx, list(poll_ids), viewer_id)
-    if app_ids:
-        found.apps = await get_app_names(tx, app_ids)
-    if emojis:
-        found.emojis = await load_emojis(tx, emojis)
-
-
-async def _load_bodies(tx: Tx, ids: Collection[int]) -> dict[int, Body]:
-    """Bodies of `ids` and of all that they boost and quote, from memory where they are known there."""
-    loaded: dict[int, Body] = {}
-    unknown = _follow_links(loaded, ids)
-    if unknown:
-        fresh = await store.list_bodies_with_originals(tx, unknown)
-        _keep(tx, fresh)
-        loaded.update((body.id, body) for body in fresh)
-        # What a known boost leads to may have been forgotten; its own quote then comes with it.
-        _follow_links(loaded, ids)
-    return loaded
-
-
-def _follow_links(loaded: dict[int, Body], ids: Collection[int]) -> list[int]:
-    """Put every body that is reached from `ids` into `loaded`; returns the ids that are not known here."""
-    unknown: list[int] = []
-    for status_id in ids:
-        body = _known(loaded, status_id)
-        if body is None:
-            unknown.append(status_id)
-            continue
-        if body.reblog_of_id is not None:
-            original = _known(loaded, body.reblog_of_id)
-            if original is None:
-                unknown.append(body.reblog_of_id)
-                continue
-            body = original
-        if body.quote_of_id is not None and _known(loaded, body.quote_of_id) is None:
-            unknown.append(body.quote_of_id)
-    return unknown
-
-
-def _known(loaded: dict[int, Body], status_id: int) -> Body | None:
-    body = loaded.get(status_id) or _bodies.get(status_id)
-    if body is not None:
-        loaded[status_id] = body
-    return body
-
-
-def _keep(tx: Tx, fresh: Sequence[Body]) -> None:
-    if tx.is_in_transaction():
-        return
-    for body in fresh:
-        _bodies[body.id] = body
-    while len(_bodies) > _KEPT_BODIES:
-        del _bodies[next(iter(_bodies))]
-
-
-async def _load_held(tx: Tx, marked: list[Body]) -> dict[int, tuple[RevisionRow | None, HeldView]]:
-    """For the author alone: why each of these is not (or not wholly) public, and the revision that waits."""
-    waiting = [(body.id, body.held_revision) for body in marked if body.held_revision is not None]
-    revisions = await store.list_named_revisions(tx, waiting) if waiting else {}
-    screenings = {
-        body.id: revisions[body.id].screening_id if body.id in revisions else body.screening_id for body in marked
-    }
-    results = await get_results(tx, [number for number in screenings.values() if number is not None])
-    held: dict[int, tuple[RevisionRow | None, HeldView]] = {}
-    for body in marked:
-        revision = revisions.get(body.id)
-        result = results.get(screenings[body.id] or 0)
-        # A state that people decided on is not explained by the words of the machine that let the post through.
-        told = result is not None and result.outcome not in ("allow", "allow_flag")
-        held[body.id] = (
-            revision,
-            HeldView(
-                state="held" if revision else body.state,
-                clause=result.clause if result and told else None,
-                sentence=result.sentence if result and told else "",
-                revision=revision.revision if revision else body.revision,
-            ),
-        )
-    return held
-
-
-def _present(found: _Gathered, status_id: int, *, nested: bool = False) -> StatusView | None:
+def _present(found: Gathered, status_id: int, *, nested: bool = False) -> StatusView | None:
     """The view of one status, or None when the viewer may not see it (or what it boosts)."""
     body = found.bodies.get(status_id)
     if body is None:
@@ -286,7 +124,7 @@ def _present(found: _Gathered, status_id: int, *, nested: bool = False) -> Statu
     return _view(found, body, account, reblog, quote, revision, held)
 
 
-def _present_quote(found: _Gathered, body: Body, *, nested: bool) -> QuoteView:
+def _present_quote(found: Gathered, body: Body, *, nested: bool) -> QuoteView:
     quoted_id = body.quote_of_id
     assert quoted_id is not None
     state = _QUOTE_WORDS[body.quote_state or "pending"]
@@ -304,7 +142,7 @@ def _present_quote(found: _Gathered, body: Body, *, nested: bool) -> QuoteView:
 
 
 def _view(
-    found: _Gathered,
+    found: Gathered,
     body: Body,
     account: AccountView,
     reblog: StatusView | None,
@@ -357,13 +195,13 @@ def _view(
         revision=revision.revision if revision else body.revision,
         version=body.version,
         held=held,
-        is_committed=_bodies.get(body.id) is body,
+        is_committed=is_kept(body),
         viewer_id=found.viewer.account_id if found.viewer else None,
         following_author=found.ties.get(body.account_id, STRANGER).following,
     )
 
 
-def _media_of(found: _Gathered, body: Body, revision: RevisionRow | None) -> tuple[MediaView, ...]:
+def _media_of(found: Gathered, body: Body, revision: RevisionRow | None) -> tuple[MediaView, ...]:
     if revision is not None:
         return describe_media(found.media, revision.media_ids, revision.media_descriptions)
     if not body.media_ids:
@@ -372,12 +210,7 @@ def _media_of(found: _Gathered, body: Body, revision: RevisionRow | None) -> tup
     if kept is not None:
         return kept
     media = describe_media(found.media, body.media_ids, body.media_descriptions)
-    # Files that are ready change no more, except by an edit, which makes a new version.
-    complete = len(media) == len(body.media_ids) and all(view.state == "ready" for view in media)
-    if complete and _bodies.get(body.id) is body:
-        _media[body.id, body.version] = media
-        while len(_media) > _KEPT_BODIES:
-            del _media[next(iter(_media))]
+    keep_media(body, media)
     return media
 
 
@@ -395,11 +228,11 @@ def describe_media(
     )
 
 
-def _emojis_of(found: _Gathered, names: Sequence[str]) -> tuple[EmojiView, ...]:
+def _emojis_of(found: Gathered, names: Sequence[str]) -> tuple[EmojiView, ...]:
     return tuple(found.emojis[name] for name in names if name in found.emojis) if names else ()
 
 
-def _poll_of(found: _Gathered, poll_id: int | None, emojis: tuple[EmojiView, ...]) -> PollView | None:
+def _poll_of(found: Gathered, poll_id: int | None, emojis: tuple[EmojiView, ...]) -> PollView | None:
     row = found.polls.get(poll_id) if poll_id is not None else None
     return _view_of_poll(row, found.viewer, emojis) if row else None
 
