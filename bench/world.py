@@ -24,12 +24,64 @@ import asyncpg
 SEED = 20_260_101
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 60
-WORDS = (
-    "morning coffee river bridge garden winter light paper music train window letter harbour bread mountain "
-    "question answer friend evening story picture market summer bicycle library engine cloud silver quiet "
-    "thunder meadow lantern compass orchard velvet pebble whisper journey copper anchor ribbon harvest"
-).split()
-TAGS = "photography caturday books python gardening music cycling astronomy cooking fediverse history maps".split()
+WORDS = [
+    "morning",
+    "coffee",
+    "river",
+    "bridge",
+    "garden",
+    "winter",
+    "light",
+    "paper",
+    "music",
+    "train",
+    "window",
+    "letter",
+    "harbour",
+    "bread",
+    "mountain",
+    "question",
+    "answer",
+    "friend",
+    "evening",
+    "story",
+    "picture",
+    "market",
+    "summer",
+    "bicycle",
+    "library",
+    "engine",
+    "cloud",
+    "silver",
+    "quiet",
+    "thunder",
+    "meadow",
+    "lantern",
+    "compass",
+    "orchard",
+    "velvet",
+    "pebble",
+    "whisper",
+    "journey",
+    "copper",
+    "anchor",
+    "ribbon",
+    "harvest",
+]
+TAGS = [
+    "photography",
+    "caturday",
+    "books",
+    "python",
+    "gardening",
+    "music",
+    "cycling",
+    "astronomy",
+    "cooking",
+    "fediverse",
+    "history",
+    "maps",
+]
 
 Rows = list[tuple[Any, ...]]
 
@@ -52,11 +104,13 @@ def screening(ids: Ids, kind: str, subject: int, account: int, moment: datetime)
     return (ids.at(moment), kind, subject, 1, account, "allow", "bench", detail, 90, moment)
 
 
-async def seed_world(connection: Any, *, accounts: int, follows: int, posts: int, fan_out: bool = True) -> dict[str, Any]:
+async def seed_world(
+    connection: Any, *, accounts: int, follows: int, posts: int, fan_out: bool = True
+) -> dict[str, Any]:
     """Fill an empty database; returns the members' ids and the ids of the posts."""
     if await connection.fetchval("SELECT EXISTS (SELECT FROM accounts)"):
         raise SystemExit("This database has accounts; the bench world needs an empty one.")
-    dice = random.Random(SEED)  # noqa: S311 (a repeatable world, not a secret)
+    dice = random.Random(SEED)
     ids = Ids()
     async with connection.transaction():
         members = await _add_members(connection, ids, accounts)
@@ -88,9 +142,7 @@ async def _add_members(connection: Any, ids: Ids, count: int) -> list[int]:
     app = await connection.fetchval(INSERT_APP)
     for number, (member, result) in enumerate(zip(members, screened, strict=True), start=1):
         note = f"I write about {WORDS[number % len(WORDS)]}."
-        rows.append(
-            (member, f"member{number}", f"Member {number}", note, f"<p>{note}</p>", result[0], START, START)
-        )
+        rows.append((member, f"member{number}", f"Member {number}", note, f"<p>{note}</p>", result[0], START, START))
         webauthn = hashlib.sha256(str(number).encode()).digest()
         users.append((member, f"member{number}@bench.invalid", START, "!", START, webauthn, START))
         token = hashlib.sha256(f"bench-token-{number}".encode()).digest()
@@ -124,9 +176,7 @@ async def _add_follows(
     return friends
 
 
-async def _add_statuses(
-    connection: Any, ids: Ids, dice: random.Random, members: list[int], count: int
-) -> list[int]:
+async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members: list[int], count: int) -> list[int]:
     """Of 100 posts 15 are boosts, 15 replies, 15 carry a tag, 8 a picture, 4 a content warning, 10 are unlisted."""
     made: list[tuple[int, int, int]] = []  # id, author, conversation
     screened: Rows = []
@@ -144,7 +194,25 @@ async def _add_statuses(
         if number > 100 and dice.random() < 0.15:
             original = dice.choice(made[-400:])
             statuses.append(
-                (status, author, status, None, None, original[0], "public", "", "", "", None, [], [], None, url, url, moment)
+                (
+                    status,
+                    author,
+                    status,
+                    None,
+                    None,
+                    original[0],
+                    "public",
+                    "",
+                    "",
+                    "",
+                    None,
+                    [],
+                    [],
+                    None,
+                    url,
+                    url,
+                    moment,
+                )
             )
             continue
         parent = dice.choice(made[-200:]) if number > 100 and dice.random() < 0.18 else None
@@ -165,14 +233,20 @@ async def _add_statuses(
         check = screening(ids, "status", status, author, moment)
         screened.append(check)
         shown = text + (f" #{tags[0]}" if tags else "")
-        link = f' <a href="http://localhost:3000/tags/{tags[0]}" class="mention hashtag" rel="tag">#<span>{tags[0]}</span></a>' if tags else ""
+        link = (
+            f' <a href="http://localhost:3000/tags/{tags[0]}" class="mention hashtag" rel="tag">#<span>{tags[0]}</span></a>'
+            if tags
+            else ""
+        )
         html = f"<p>{text}{link}</p>"
         conversation = parent[2] if parent else status
         statuses.append(
             (status, author, conversation, parent and parent[0], parent and parent[1], None, visibility, shown, html,
              spoiler, "en", tags, pictures, check[0], url, url, moment)
         )  # fmt: skip
-        revisions.append((status, 1, shown, html, spoiler, bool(spoiler), "en", tags, pictures, check[0], "published", moment))
+        revisions.append(
+            (status, 1, shown, html, spoiler, bool(spoiler), "en", tags, pictures, check[0], "published", moment)
+        )
         tagged += [(tag_ids[name], status) for name in tags]
         made.append((status, author, conversation))
     await _copy(connection, "screening_results", SCREENING_COLUMNS, screened)
@@ -292,9 +366,7 @@ async def main() -> None:
     options = parser.parse_args()
     connection = await asyncpg.connect(options.dsn)
     began = time.perf_counter()
-    world = await seed_world(
-        connection, accounts=1_000 * options.times, follows=50, posts=20_000 * options.times
-    )
+    world = await seed_world(connection, accounts=1_000 * options.times, follows=50, posts=20_000 * options.times)
     await connection.close()
     seconds = time.perf_counter() - began
     print(f"{len(world['members'])} members, {len(world['statuses'])} posts in {seconds:.1f} s", file=sys.stderr)

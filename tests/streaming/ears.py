@@ -92,9 +92,9 @@ async def events(world: World, who: str, path: str, **params: Any) -> AsyncItera
 async def next_event(ear: Ear) -> tuple[str, Any]:
     """The name and data of the next server-sent event."""
     body = (await ear.take())["body"].decode()
-    lines = dict(line.split(": ", 1) for line in body.strip().splitlines())
-    data = lines["data"]
-    return lines["event"], json.loads(data) if data.startswith("{") else data
+    lines = dict(line.split(":", 1) for line in body.strip().splitlines())
+    data = lines["data"].strip()
+    return lines["event"].strip(), json.loads(data) if data.startswith("{") else data
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from parley.social.sessions.reads import get_preferences
 from parley.social.sessions.scopes import has_scope
 from parley.social.sessions.sign_up import sign_up as join
 from parley.social.sessions.views import IssuedToken, NewUser
+from parley.social.statuses.filtered import mark_filtered
 from parley.social.statuses.reads import list_account_statuses
 
 Asked = Request[Any, Any, Any]
@@ -167,9 +168,10 @@ async def list_statuses(request: Asked, id: str) -> Response[list[Any]]:
             pinned=query.pinned,
             tagged=query.tagged,
         )
+    statuses = await mark_filtered(instance, viewer, found.statuses)
     bounds = (None, None) if query.pinned else (found.newest, found.oldest)
     return Response(
-        [status_entity(view, instance.settings) for view in found.statuses],
+        [status_entity(view, instance.settings) for view in statuses],
         headers=link_header(request, instance.settings, *bounds),
     )
 

@@ -14,6 +14,8 @@ from parley.api.notifications import query_of
 from parley.kit.http import instance_of, link_header, page_of
 from parley.social.notifications import actions, reads
 from parley.social.notifications.reads import GROUPED_TYPES
+from parley.social.notifications.views import GroupsView
+from parley.social.statuses.filtered import mark_filtered
 from parley.social.timelines.reads import get_markers
 
 Asked = Request[Any, Any, Any]
@@ -33,6 +35,7 @@ async def list_groups(request: Asked) -> Response[GroupedNotifications]:
             grouped_types=query.grouped_types or GROUPED_TYPES,
             **query.choice(),
         )
+    view = GroupsView(view.groups, view.accounts, await mark_filtered(instance, viewer, view.statuses))
     newest, oldest = (view.groups[0].newest_id, view.groups[-1].newest_id) if view.groups else (None, None)
     return Response(
         groups_entity(view, instance.settings), headers=link_header(request, instance.settings, newest, oldest)

@@ -20,7 +20,11 @@ from parley.api.entities.notifications import (
 from parley.kit.errors import Invalid
 from parley.kit.http import instance_of, link_header, listify, page_of, parse, read_params, to_struct
 from parley.kit.ids import parse_id
+from parley.kit.instance import Instance
+from parley.social.accounts.views import Viewer
 from parley.social.notifications import actions, reads
+from parley.social.notifications.views import NotificationView
+from parley.social.statuses.filtered import mark_filtered
 
 Asked = Request[Any, Any, Any]
 
@@ -49,6 +53,17 @@ async def query_of(request: Asked) -> NotificationsQuery:
     return to_struct(listify(await read_params(request), NotificationsQuery), NotificationsQuery)
 
 
+async def _with_filters(instance: Instance, viewer: Viewer, views: list[NotificationView]) -> list[NotificationView]:
+    statuses = await mark_filtered(instance, viewer, [view.status for view in views if view.status])
+    marked = {status.id: status for status in statuses if status.filtered}
+    return [
+        msgspec.structs.replace(view, status=marked[view.status.id])
+        if view.status and view.status.id in marked
+        else view
+        for view in views
+    ]
+
+
 @get("/api/v1/notifications", scope="read:notifications")
 async def list_notifications(request: Asked) -> Response[list[Notification]]:
     """The viewer's notifications."""
@@ -58,6 +73,7 @@ async def list_notifications(request: Asked) -> Response[list[Notification]]:
         views = await reads.list_notifications(
             tx, viewer, page, include_filtered=query.include_filtered, **query.choice()
         )
+    views = await _with_filters(instance, viewer, views)
     newest, oldest = (views[0].id, views[-1].id) if views else (None, None)
     return Response(
         [notification_entity(view, instance.settings) for view in views],

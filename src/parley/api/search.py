@@ -17,6 +17,7 @@ from parley.kit.http import instance_of, read_params, to_struct
 from parley.kit.ids import parse_id
 from parley.social.discovery import reads
 from parley.social.discovery.views import SearchView
+from parley.social.statuses.filtered import mark_filtered
 from parley.social.timelines.reads import list_tags
 
 Asked = Request[Any, Any, Any]
@@ -47,9 +48,10 @@ async def search(request: Asked) -> Response[bytes]:
     async with instance.db.read() as tx:
         found = await _search(tx, request, form)
         tags = await list_tags(tx, viewer, [tag.id for tag in found.tags])
+    statuses = await mark_filtered(instance, viewer, found.statuses)
     answer = Search(
         [account_entity(account, instance.settings) for account in found.accounts],
-        [status_entity(status, instance.settings) for status in found.statuses],
+        [status_entity(status, instance.settings) for status in statuses],
         [tag_entity(tag, instance.settings) for tag in tags],
     )
     return Response(msgspec.json.encode(answer), media_type=MediaType.JSON)

@@ -38,7 +38,8 @@ from parley.kit.ids import parse_id
 from parley.social.accounts.views import Viewer
 from parley.social.media.actions import MediaAttributes, parse_focus
 from parley.social.statuses import actions, reads
-from parley.social.statuses.views import NewPoll, NewStatus, StatusChange, StatusesPage, StatusView
+from parley.social.statuses.filtered import mark_filtered
+from parley.social.statuses.views import ContextView, NewPoll, NewStatus, StatusChange, StatusesPage, StatusView
 
 Asked = Request[Any, Any, Any]
 Id = str | int | None
@@ -148,6 +149,7 @@ async def get_status(request: Asked, id: str) -> msgspec.Raw:
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
         view = await reads.get_status(tx, viewer, parse_id(id))
+    (view,) = await mark_filtered(instance, viewer, [view])
     return status_entity(view, instance.settings)
 
 
@@ -160,6 +162,7 @@ async def list_statuses(request: Asked) -> list[msgspec.Raw]:
         raise Invalid(f"At most {MOST_AT_ONCE} statuses can be asked for at once.")
     async with instance.db.read() as tx:
         views = await reads.list_statuses(tx, viewer, list(dict.fromkeys(ids)))
+    views = await mark_filtered(instance, viewer, views)
     return [status_entity(view, instance.settings) for view in views]
 
 
@@ -206,7 +209,11 @@ async def get_context(request: Asked, id: str) -> Context:
     """What comes before and after a status in its thread."""
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
-        view = await reads.get_context(tx, viewer, parse_id(id))
+        found = await reads.get_context(tx, viewer, parse_id(id))
+    view = ContextView(
+        await mark_filtered(instance, viewer, found.ancestors),
+        await mark_filtered(instance, viewer, found.descendants),
+    )
     return context_entity(view, instance.settings)
 
 

@@ -33,6 +33,7 @@ from parley.social.graph.reads import get_list
 from parley.social.notifications.reads import get_notification
 from parley.social.sessions.scopes import has_scope
 from parley.social.sessions.tokens import TokenGrant, viewer_of_token
+from parley.social.statuses.filtered import mark_filtered
 from parley.social.timelines.live import Listener, LiveEvent, Stream, listening
 from parley.social.timelines.reads import get_conversation
 
@@ -110,7 +111,8 @@ async def _payload(instance: Instance, viewer: Viewer, grant: TokenGrant, event:
     """What the client reads, or None when the viewer may not see it (any more)."""
     settings = instance.settings
     if event.status is not None:
-        return _encode(status_entity(event.status, settings)).decode()
+        (status,) = await mark_filtered(instance, viewer, [event.status])
+        return _encode(status_entity(status, settings)).decode()
     if event.kind == "delete":
         return str(event.id)
     if event.kind == "filters_changed":

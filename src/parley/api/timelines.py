@@ -9,11 +9,12 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.params import FromPath
 
-from parley.api.access import need_viewer, viewer_for
+from parley.api.access import need_viewer, viewer_for, viewer_of
 from parley.api.entities.statuses import status_entity
 from parley.kit.errors import NotFound
 from parley.kit.http import instance_of, link_header, listify, page_of, read_params, to_struct
 from parley.kit.ids import parse_id
+from parley.social.statuses.filtered import mark_filtered
 from parley.social.statuses.views import StatusView
 from parley.social.timelines import reads
 
@@ -22,12 +23,14 @@ Asked = Request[Any, Any, Any]
 _encode = msgspec.json.Encoder().encode
 
 
-def statuses_response(request: Asked, views: Sequence[StatusView]) -> Response[bytes]:
-    """A page of statuses, newest first, with Link headers that go by their own ids."""
-    settings = instance_of(request).settings
+async def statuses_response(request: Asked, views: Sequence[StatusView]) -> Response[bytes]:
+    """A page of statuses, newest first, with the viewer's filters and Link headers that go by their own ids."""
+    instance = instance_of(request)
+    settings = instance.settings
     newest, oldest = (views[0].id, views[-1].id) if views else (None, None)
+    marked = await mark_filtered(instance, viewer_of(request), views)
     return Response(
-        _encode([status_entity(view, settings) for view in views]),
+        _encode([status_entity(view, settings) for view in marked]),
         media_type=MediaType.JSON,
         headers=link_header(request, settings, newest, oldest),
     )
@@ -58,7 +61,7 @@ async def home(request: Asked) -> Response[bytes]:
     viewer, page = need_viewer(request), page_of(request)
     async with instance_of(request).db.read() as tx:
         views = await reads.list_home(tx, viewer, page)
-    return statuses_response(request, views)
+    return await statuses_response(request, views)
 
 
 @get("/api/v1/timelines/public", scope=None)
@@ -74,7 +77,7 @@ async def public(request: Asked) -> Response[bytes]:
             remote=query.remote,
             only_media=query.only_media,
         )
-    return statuses_response(request, views)
+    return await statuses_response(request, views)
 
 
 @get("/api/v1/timelines/tag/{hashtag:str}", scope=None)
@@ -94,7 +97,7 @@ async def tag(request: Asked, hashtag: FromPath[str]) -> Response[bytes]:
             remote=query.remote,
             only_media=query.only_media,
         )
-    return statuses_response(request, views)
+    return await statuses_response(request, views)
 
 
 @get("/api/v1/timelines/list/{id:str}", scope="read:lists")
@@ -103,7 +106,7 @@ async def list_timeline(request: Asked, id: FromPath[str]) -> Response[bytes]:
     viewer, page = need_viewer(request), page_of(request)
     async with instance_of(request).db.read() as tx:
         views = await reads.list_list_timeline(tx, viewer, parse_id(id), page)
-    return statuses_response(request, views)
+    return await statuses_response(request, views)
 
 
 @get("/api/v1/timelines/direct", scope="read:statuses")
@@ -112,7 +115,7 @@ async def direct(request: Asked) -> Response[bytes]:
     viewer, page = need_viewer(request), page_of(request)
     async with instance_of(request).db.read() as tx:
         views = await reads.list_direct(tx, viewer, page)
-    return statuses_response(request, views)
+    return await statuses_response(request, views)
 
 
 @get("/api/v1/timelines/link", scope=None)

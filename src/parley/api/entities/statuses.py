@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from parley.api.entities.accounts import CustomEmoji, account_entity, emoji_entity
+from parley.api.entities.filters import match_entity
 from parley.api.entities.media import MediaAttachment, media_entity
 from parley.api.entities.moderation import Moderation, moderation_entity
 from parley.kit.clock import iso
@@ -216,7 +217,7 @@ def _moving_half(view: StatusView, settings: Settings, with_text: bool) -> bytes
             muted=view.muted if marked else UNSET,
             bookmarked=view.bookmarked if marked else UNSET,
             pinned=view.pinned if own else UNSET,
-            filtered=() if marked else UNSET,
+            filtered=[match_entity(match) for match in view.filtered] if marked else UNSET,
             moderation=moderation_entity(
                 view.held.state, view.held.clause, view.held.sentence, since=view.edited_at or view.created_at
             )
