@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, get
 
-from parley.api.access import viewer_of
+from parley.api.access import viewer_for, viewer_of
 from parley.api.entities.statuses import status_entity
 from parley.api.entities.timelines import Tag, tag_entity
 from parley.kit.http import instance_of, read_params, to_struct
@@ -49,7 +49,7 @@ async def list_trending_statuses(request: Asked) -> Response[bytes]:
     instance = instance_of(request)
     query = to_struct(await read_params(request), TrendsQuery)
     async with instance.db.read() as tx:
-        views = await reads.list_trending_statuses(tx, viewer_of(request), **query.span(20, 40))
+        views = await reads.list_trending_statuses(tx, viewer_for(request, "read:statuses"), **query.span(20, 40))
     body = msgspec.json.encode([status_entity(view, instance.settings) for view in views])
     return Response(body, media_type=MediaType.JSON)
 

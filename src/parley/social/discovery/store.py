@@ -36,7 +36,7 @@ async def delete_words(tx: Tx, status_id: int) -> None:
 
 # Plan: status_search_words (or status_search_account for from:), then each status and author by primary key.
 # Who finds what: one's own posts, those one was addressed in or kept, and public ones whose author agreed to be found.
-LIST_FOUND_STATUSES = """
+_FOUND = """
     WITH hidden AS MATERIALIZED (
         SELECT target_id AS id FROM blocks WHERE account_id = $1
         UNION ALL SELECT account_id FROM blocks WHERE target_id = $1
@@ -46,7 +46,7 @@ LIST_FOUND_STATUSES = """
     FROM status_search ss
     JOIN statuses s ON s.id = ss.status_id
     JOIN accounts a ON a.id = s.account_id
-    WHERE ($2 = '' OR ss.words @@ websearch_to_tsquery('simple', $2))
+    WHERE /*words*/
       AND s.id < $3 AND s.id > $4
       AND ($5::bigint IS NULL OR ss.account_id = $5)
       AND ($6::text IS NULL OR s.language = $6 OR s.language LIKE $6 || '-%')
@@ -79,6 +79,8 @@ LIST_FOUND_STATUSES = """
     ORDER BY s.id DESC
     LIMIT $11 OFFSET $12
 """
+LIST_FOUND_STATUSES = _FOUND.replace("/*words*/", "ss.words @@ websearch_to_tsquery('simple', $2)")
+LIST_FOUND_STATUSES_WITHOUT_WORDS = _FOUND.replace("/*words*/", "$2::text = ''")
 
 
 async def list_found_statuses(
@@ -95,7 +97,7 @@ async def list_found_statuses(
     """Ids of matching statuses, newest first. `reader_id` is 0 when signed out."""
     marks = [(mark, True) for mark in sorted(query.wanted)] + [(mark, False) for mark in sorted(query.refused)]
     rows = await tx.fetch(
-        LIST_FOUND_STATUSES,
+        LIST_FOUND_STATUSES if query.words else LIST_FOUND_STATUSES_WITHOUT_WORDS,
         reader_id,
         query.words,
         below if query.below is None else min(below, query.below),

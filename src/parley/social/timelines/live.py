@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from parley.kit.db import LostConnection
+from parley.kit.errors import RateLimited, Unavailable
 from parley.kit.instance import Instance
 from parley.kit.live import Live, Message
 from parley.social.accounts.views import Viewer
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a listener hears a heartbeat, so that proxies keep the connection."""
+
+MOST_LISTENERS = 5000
+"""Open connections of one process."""
+
+MOST_OF_ONE_VIEWER = 50
 
 MOST_WAITING = 200
 """Events that wait for one slow listener; later ones are dropped, and the client reads the page again."""
@@ -121,6 +127,9 @@ class Hub:
             return
         if message.topic in _END_TOPICS:
             self._end_distrusted(message)
+        elif message.topic == "resync":
+            for listener in tuple(self._listeners):
+                listener.end()  # something may have been missed: let clients come back and read the page
         elif message.topic in _OWN_TOPICS:
             self._offer_own(message)
         elif message.topic in _STATUS_TOPICS:
@@ -183,6 +192,14 @@ class Hub:
             if streams:
                 listener.offer(LiveEvent(_KINDS.get(topic, topic), status_id, streams=streams))
 
+    def check_room(self, listener: Listener) -> None:
+        """Raise when this process, or this viewer, has as many connections as it may."""
+        if len(self._listeners) >= MOST_LISTENERS:
+            raise Unavailable("Too many people listen right now. Please try again in a minute.", retry_after=60)
+        own = sum(1 for other in self._listeners if other.viewer and other.reader_id == listener.reader_id)
+        if own >= MOST_OF_ONE_VIEWER:
+            raise RateLimited("You have too many open connections; close some and try again.")
+
     @contextlib.contextmanager
     def joined(self, listener: Listener) -> Iterator[None]:
         """Let `listener` hear what concerns it inside the block."""
@@ -239,11 +256,15 @@ _hubs: WeakKeyDictionary[Live, Hub] = WeakKeyDictionary()
 
 @contextlib.contextmanager
 def listening(instance: Instance, viewer: Viewer | None, streams: set[Stream]) -> Iterator[Listener]:
-    """A listener that hears `streams` inside the block. Whether the viewer may listen to a list, the caller asks."""
+    """A listener that hears `streams` inside the block. Whether the viewer may listen to a list, the caller asks.
+
+    Raises RateLimited or Unavailable when too many listen already.
+    """
     hub = _hubs.get(instance.live)
     if hub is None:
         hub = _hubs[instance.live] = Hub(instance)
     listener = Listener(instance, viewer, streams)
+    hub.check_room(listener)
     with hub.joined(listener):
         yield listener
 
