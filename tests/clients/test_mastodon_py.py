@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from mastodon import Mastodon, MastodonAPIError, MastodonUnauthorizedError, StreamListener
+from mastodon import Mastodon, MastodonAPIError, MastodonNetworkError, MastodonUnauthorizedError, StreamListener
 
 from tests.clients.browser import let_app_in
 from tests.clients.pictures import draw_png
@@ -290,18 +292,59 @@ class _Listener(StreamListener):
         self.deleted.append(str(status_id))
 
 
-def test_posts_arrive_live(people: Callable[..., list[Mastodon]]) -> None:
+def test_posts_arrive_live_by_server_sent_events(people: Callable[..., list[Mastodon]]) -> None:
     alice, bob = people("alice", "bob")
     bob.account_follow(alice.me())
     assert bob.stream_healthy() is True
     listener = _Listener()
     handle = bob.stream_user(listener, run_async=True)
+    eventually(handle.is_receiving)
+    status = alice.status_post(f"@{bob.me().acct} live!")
+    eventually(lambda: status.id in listener.updates)
+    eventually(lambda: "mention" in listener.notifications)
+    alice.status_delete(status)
+    eventually(lambda: status.id in listener.deleted)
+    # The library can close only between two lines of the stream: give it one.
+    closing = threading.Thread(target=handle.close)
+    closing.start()
+    alice.status_post("Good bye")
+    closing.join(30)
+    assert not closing.is_alive()
+
+
+def test_posts_arrive_live_by_one_socket_with_many_streams(people: Callable[..., list[Mastodon]]) -> None:
+    alice, bob = people("alice", "bob")
+    bob.account_follow(alice.me())
+    word = f"kiwi{secrets.token_hex(4)}"
+    home, tagged, local = _Listener(), _Listener(), _Listener()
+    handle = bob.stream_open_websocket()
     try:
+        bob.stream_user(home, websocket_handle=handle)
+        bob.stream_hashtag(word, tagged, websocket_handle=handle)
+        everybody = bob.stream_local(local, websocket_handle=handle)
         eventually(handle.is_receiving)
-        status = alice.status_post(f"@{bob.me().acct} live!")
-        eventually(lambda: status.id in listener.updates)
-        eventually(lambda: "mention" in listener.notifications)
-        alice.status_delete(status)
-        eventually(lambda: status.id in listener.deleted)
+        eventually(lambda: _posted_and_seen(alice, home))
+        public = alice.status_post(f"A #{word}")
+        private = alice.status_post("For followers", visibility="private")
+        eventually(lambda: {public.id, private.id} <= set(home.updates))
+        eventually(lambda: public.id in tagged.updates and public.id in local.updates)
+        assert private.id not in local.updates
+        everybody.close()
+        last = alice.status_post(f"Another #{word}")
+        eventually(lambda: last.id in tagged.updates)
+        assert last.id not in local.updates
     finally:
         handle.close()
+
+
+def _posted_and_seen(author: Mastodon, listener: _Listener) -> bool:
+    """Whether something that `author` posts now reaches the listener: the server has taken the subscription."""
+    status = author.status_post("Is this on?")
+    time.sleep(0.5)
+    return status.id in listener.updates
+
+
+def test_a_stranger_gets_no_stream_of_a_member(live_server: LiveServer) -> None:
+    stranger = Mastodon(api_base_url=live_server.base_url, access_token="guess")
+    with pytest.raises(MastodonNetworkError):
+        stranger.stream_open_websocket()
