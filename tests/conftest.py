@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from parley.kit.db import connect
-from parley.kit.instance import Instance
+from parley.kit.instance import Instance, open_instance
 from parley.kit.migrate import migrate
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
@@ -25,22 +25,36 @@ from tests.live import LiveServer
 PASSWORD = "correct horse battery staple"
 
 
+THROWN_AWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "'20GB'",
+    "checkpoint_timeout": "'1h'",
+}
+"""Settings of a server whose data nobody will miss: copying a database takes half the time."""
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The address of an embedded PostgreSQL of this test run's own; durable writes are off, it is thrown away."""
+    """The address of an embedded PostgreSQL of this test run's own."""
     folder = Path(tempfile.mkdtemp(prefix="parley-test-"))
     server = EmbeddedPostgres(Settings(data_dir=folder))
     server.start()
-    dsn = server.dsn
 
     async def relax() -> None:
-        connection = await connect(dsn)
-        await connection.execute("ALTER SYSTEM SET fsync = off")
-        await connection.execute("SELECT pg_reload_conf()")
+        connection = await connect(server.dsn)
+        for name, value in THROWN_AWAY.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
         await connection.close()
 
     asyncio.run(relax())
-    yield dsn
+    server.stop()
+    server.start()
+    yield server.dsn
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -69,7 +83,7 @@ async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
     """A copy of the template for one test; dropped afterwards."""
     name = f"test_{secrets.token_hex(6)}"
     admin = await connect(postgres)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
     try:
         yield _database(postgres, name)
     finally:
@@ -201,39 +215,33 @@ class World:
             await client.aclose()
 
 
+_idle_apps: list[Any] = []
+"""Applications that no world uses now. Building one takes longer than most tests, and it holds nothing but routes."""
+
+
 @asynccontextmanager
 async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
-    """A world with its application started; a test that needs other settings opens its own."""
+    """A world with its own instance; a test that needs other settings, or two processes, opens more."""
+    from parley import screening
     from parley.main import create_app
 
-    app = create_app(settings, dsn)
-    async with app.lifespan():
+    screening.use_policy(settings.policy_dir or None)
+    app = _idle_apps.pop() if _idle_apps else create_app(settings, dsn)
+    async with open_instance(settings, dsn) as instance:
+        app.state.instance = instance
         world = World(app, settings)
-        yield world
-        await world.close()
+        try:
+            yield world
+        finally:
+            await world.close()
+            _idle_apps.append(app)
 
 
 @pytest.fixture
 async def world(settings: Settings, dsn: str) -> AsyncIterator[World]:
     """The world of most tests."""
-    # A fixture is entered and left by different tasks, but the application must be stopped by the one that started it.
-    started: asyncio.Future[World] = asyncio.get_running_loop().create_future()
-    ended = asyncio.Event()
-
-    async def hold() -> None:
-        try:
-            async with open_world(settings, dsn) as made:
-                started.set_result(made)
-                await ended.wait()
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    holder = asyncio.create_task(hold())
-    yield await started
-    ended.set()
-    await holder
+    async with open_world(settings, dsn) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", autouse=True)

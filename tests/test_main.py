@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import httpx
+
+from parley.kit.settings import Settings
+from parley.main import create_app
 from tests.conftest import World
+
+
+async def test_the_application_opens_and_closes_its_instance_by_itself(settings: Settings, dsn: str) -> None:
+    app = create_app(settings, dsn)
+    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t") as client:
+        assert (await client.get("/health")).status_code == 200
 
 
 async def test_health_says_whether_writes_are_taken(world: World) -> None:
