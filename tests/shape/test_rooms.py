@@ -45,7 +45,7 @@ def test_a_store_is_imported_only_inside_its_own_room() -> None:
     offenders = []
     for path in modules():
         parts = name_of(path).split(".")
-        room = ".".join(parts[:3] if parts[1] == "social" else parts[:2])
+        room = ".".join(parts[:3] if parts[1:2] == ["social"] else parts[:2])
         for name in imports_of(path):
             if name in STORES and not name.startswith((f"{room}.", "parley.kit.")):
                 offenders.append(f"{name_of(path)} imports {name}")

@@ -1,5 +1,7 @@
 """Statuses and what one does with them: https://docs.joinmastodon.org/methods/statuses/"""
 
+# Long because the page of Mastodon's documentation that it follows is.
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

@@ -22,6 +22,7 @@ from parley.screening import Facts
 from parley.social.accounts import profiles, store, store_emojis, store_instance
 from parley.social.accounts.profiles import Profile
 from parley.social.accounts.store import AccountHead, AccountRow
+from parley.social.accounts.store import AddressRow as AddressRow
 from parley.social.accounts.views import AccountView, EmojiView, FieldView, Viewer
 from parley.social.accounts.visibility import may_see_account
 from parley.social.verdicts.reads import get_results

@@ -18,8 +18,7 @@ from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.screening import Content, Kind, Outcome
 from parley.social.accounts.profiles import address_key
-from parley.social.accounts.reads import find_addresses, get_screening_facts, load_emojis
-from parley.social.accounts.store import AddressRow
+from parley.social.accounts.reads import AddressRow, find_addresses, get_screening_facts, load_emojis
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld

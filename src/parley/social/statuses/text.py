@@ -17,7 +17,7 @@ from parley.kit import html
 from parley.kit.html import Entities, Mention
 from parley.kit.settings import Settings
 from parley.social.accounts.profiles import address_key, page_url, tag_url
-from parley.social.accounts.store import AddressRow
+from parley.social.accounts.reads import AddressRow
 
 LINK_LENGTH = 23
 """Every link counts as this many characters, however long it is (Mastodon's configuration.statuses)."""
