@@ -34,22 +34,26 @@ async def delete_words(tx: Tx, status_id: int) -> None:
     await tx.execute(DELETE_WORDS, status_id)
 
 
-# Plan: status_search_words (or status_search_account for from:), then each status and author by primary key.
-# Who finds what: one's own posts, those one was addressed in or kept, and public ones whose author agreed to be found.
+# Plan: status_search_words (or status_search_account for from:) gives the newest 2,000 matches, so that a word which is
+# everywhere costs no more than a rare one; of these, in order and until the page is full, each status and author by
+# primary key. Who finds what: one's own posts, those one was addressed in or kept, and public ones whose author agreed.
 _FOUND = """
     WITH hidden AS MATERIALIZED (
         SELECT target_id AS id FROM blocks WHERE account_id = $1
         UNION ALL SELECT account_id FROM blocks WHERE target_id = $1
         UNION ALL SELECT target_id FROM mutes WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > now())
+    ), matches AS MATERIALIZED (
+        SELECT ss.status_id
+        FROM status_search ss
+        WHERE /*words*/ AND ($5::bigint IS NULL OR ss.account_id = $5)
+        ORDER BY ss.status_id DESC
+        LIMIT 2000
     )
-    SELECT s.id
-    FROM status_search ss
-    JOIN statuses s ON s.id = ss.status_id
-    JOIN accounts a ON a.id = s.account_id
-    WHERE /*words*/
-      AND s.id < $3 AND s.id > $4
-      AND ($5::bigint IS NULL OR ss.account_id = $5)
-      AND ($6::text IS NULL OR s.language = $6 OR s.language LIKE $6 || '-%')
+    SELECT matches.status_id AS id
+    FROM matches
+    CROSS JOIN LATERAL (SELECT * FROM statuses s WHERE s.id = matches.status_id OFFSET 0) s
+    CROSS JOIN LATERAL (SELECT * FROM accounts a WHERE a.id = s.account_id OFFSET 0) a
+    WHERE ($6::text IS NULL OR s.language = $6 OR s.language LIKE $6 || '-%')
       AND s.state IN ('published', 'limited') AND s.deleted_at IS NULL AND s.reblog_of_id IS NULL
       AND a.state IN ('active', 'limited')
       AND s.account_id NOT IN (SELECT id FROM hidden)
@@ -76,11 +80,17 @@ _FOUND = """
               WHEN 'reply' THEN s.in_reply_to_id IS NOT NULL
               WHEN 'sensitive' THEN s.sensitive
           END)
-    ORDER BY s.id DESC
+    ORDER BY matches.status_id DESC
     LIMIT $11 OFFSET $12
 """
-LIST_FOUND_STATUSES = _FOUND.replace("/*words*/", "ss.words @@ websearch_to_tsquery('simple', $2)")
-LIST_FOUND_STATUSES_WITHOUT_WORDS = _FOUND.replace("/*words*/", "$2::text = ''")
+# "+ 0" keeps the range out of the index scan: of the words' few matches it is a filter, over all statuses a long walk.
+LIST_FOUND_STATUSES = _FOUND.replace(
+    "/*words*/",
+    "ss.words @@ websearch_to_tsquery('simple', $2) AND ss.status_id + 0 < $3 AND ss.status_id + 0 > $4",
+)
+LIST_FOUND_STATUSES_WITHOUT_WORDS = _FOUND.replace(
+    "/*words*/", "$2::text = '' AND ss.status_id < $3 AND ss.status_id > $4"
+)
 
 
 async def list_found_statuses(
