@@ -82,6 +82,7 @@ class Composer {
     const key = this.form.querySelector<HTMLInputElement>("input[name=idempotency_key]");
     if (key) key.defaultValue = key.value = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
     this.count();
+    document.querySelector("#timeline > .empty")?.remove();
     say("Posted.", true);
   }
 

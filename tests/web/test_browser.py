@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from parley.web.build import FRONTEND
@@ -49,7 +50,8 @@ class Watched:
 
     def _hear(self, message: Any) -> None:
         # A refused form is an answer, which Chromium's console counts as a resource that failed to load.
-        if message.type in ("error", "warning") and "status of 422" not in message.text:
+        refused = "status of 422" in message.text or "Error Code 422" in message.text
+        if message.type in ("error", "warning") and not refused:
             self.problems.append(f"{self.page.url}: {message.text}")
 
 
@@ -156,6 +158,52 @@ async def test_a_deleted_post_leaves_open_pages(chromium: Any, live_server: Live
     await author.page.get_by_role("button", name="Delete").click()
     await shown.wait_for(state="detached")
     assert author.problems + reader.problems == []
+
+
+async def test_new_posts_wait_behind_a_button_while_somebody_reads_further_down(
+    chromium: Any, live_server: LiveServer
+) -> None:
+    live_server.account("busy_bea")
+    with httpx.Client(
+        base_url=live_server.base_url, headers={"authorization": f"Bearer {live_server.token('busy_bea')}"}
+    ) as api:
+        for n in range(12):
+            api.post("/api/v1/statuses", json={"status": f"Filling the page {n}"}).raise_for_status()
+        reader = await open_page(chromium, live_server, viewport=PHONE)
+        page = reader.page
+        await page.goto("/local")
+        await page.locator("#timeline .status").nth(11).scroll_into_view_if_needed()
+        await page.wait_for_function("window.scrollY > 300")
+        before = await page.evaluate("window.scrollY")
+        api.post("/api/v1/statuses", json={"status": "Fresh off the press"}).raise_for_status()
+        button = page.get_by_role("button", name="1 new post")
+        await button.wait_for()
+        assert await page.get_by_text("Fresh off the press").count() == 0
+        assert await page.evaluate("window.scrollY") == before
+        await button.click()
+        first = page.locator("#timeline .status").first
+        assert "Fresh off the press" in await first.inner_text()
+        assert await page.evaluate("document.activeElement.id") == await first.get_attribute("id")
+        assert await button.is_hidden()
+    assert reader.problems == []
+
+
+async def test_a_held_post_says_so_at_once_and_a_refused_one_stays_in_the_composer(
+    chromium: Any, live_server: LiveServer
+) -> None:
+    watched = await open_page(chromium, live_server)
+    page = watched.page
+    await sign_up(page, "held_hal")
+    write = page.get_by_role("textbox", name="What is on your mind?")
+    await write.fill("Win a boat at https://boats.example/now")
+    await page.get_by_role("button", name="Post", exact=True).click()
+    await page.locator("#timeline").get_by_text("Only you can see this for now").wait_for()
+    assert await write.input_value() == ""
+    await write.fill("I am going to kill you")
+    await page.get_by_role("button", name="Post", exact=True).click()
+    await page.locator(".composer [role=alert]").wait_for()
+    assert await write.input_value() == "I am going to kill you"
+    assert watched.problems == []
 
 
 async def test_everything_works_with_javascript_off(chromium: Any, live_server: LiveServer) -> None:

@@ -183,6 +183,21 @@ async def test_this_server_only_means_members_only(world: World) -> None:
         assert "Between us members" not in (await world.anonymous.get(path)).text
 
 
+async def test_a_hashtag_in_any_script_is_read_and_followed(world: World) -> None:
+    await world.account("bob")
+    await world.post("alice", "Freshly baked #パン")
+    visitor = world.browser()
+    shown = await visitor.get("/tags/パン")
+    assert "Freshly baked" in shown.text
+    sent = await visitor.post("/tags/パン/follow", data={"csrf": "wrong"})
+    assert sent.status_code == 403
+    landed = await submit(visitor, "/sign-in?next=/tags/パン", "/sign-in", login="bob", password=PASSWORD)
+    assert "Freshly baked" in landed.text
+    action = next(form.action for form in read_forms(landed.text) if form.action.startswith("/tags/"))
+    followed = await submit(visitor, "/tags/パン", action)
+    assert "Unfollow #" in followed.text
+
+
 NASTY = ("%00", "%F0%9F%92%A9", "'%20OR%201=1--", "9" * 30, "-1", "%2e%2e%2f", "a" * 3000, "%ff%fe", "@", "{{7*7}}")
 
 

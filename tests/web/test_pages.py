@@ -151,6 +151,15 @@ async def test_a_form_without_its_token_is_refused(world: World) -> None:
     assert "forged" not in home.text
 
 
+async def test_every_page_carries_another_token_and_all_of_them_are_good(world: World) -> None:
+    browser = await signed_in(world, "alice")
+    tokens = {find_form((await browser.get("/menu")).text, "/sign-out").values["csrf"] for _ in range(3)}
+    assert len(tokens) == 3
+    for token in tokens:
+        assert (await browser.post("/look", data={"csrf": token, "theme": "dark"})).status_code == 303
+        assert (await browser.post("/look", data={"csrf": token[:-1] + "x"})).status_code == 403
+
+
 async def test_a_token_of_another_visitor_is_refused(world: World) -> None:
     alice, bob = await signed_in(world, "alice"), await signed_in(world, "bob")
     token = find_form((await bob.get("/menu")).text, "/sign-out").values["csrf"]
@@ -527,5 +536,9 @@ async def test_hashed_assets_are_kept_for_ever_and_pages_are_not(world: World) -
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
     assert "javascript" in answer.headers["content-type"]
+    assert answer.headers["content-encoding"] == "gzip"
+    plain = await world.anonymous.get(script[1], headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == answer.content
     for trick in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static/build/../../visits.py"):
         assert (await world.anonymous.get(trick)).status_code == 404

@@ -5,6 +5,8 @@ Files under /static/build/assets carry a hash of their content in their name and
 
 from __future__ import annotations
 
+import gzip
+import mimetypes
 import re
 from functools import cache
 from pathlib import Path
@@ -13,12 +15,13 @@ from typing import Any
 import msgspec
 from litestar import Router, get
 from litestar.datastructures import CacheControlHeader
-from litestar.response import Redirect
+from litestar.params import FromPath
+from litestar.response import Redirect, Response
 from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
 from parley.kit.errors import NotFound
-from parley.web.visits import AnyRequest
+from parley.web.visits import AnyRequest, accepts_gzip
 
 STATIC = Path(__file__).parent / "static"
 BUILT = STATIC / "build"
@@ -28,6 +31,14 @@ _PLAIN_PATH = re.compile(r"/static/[\w./-]{1,150}", re.ASCII)
 
 class AssetsMissing(RuntimeError):
     """The assets were never built; the text says how to build them."""
+
+
+class BuiltFile(msgspec.Struct, frozen=True):
+    """A built file as it is sent."""
+
+    kind: str
+    body: bytes
+    zipped: bytes
 
 
 class Assets(msgspec.Struct, frozen=True):
@@ -69,7 +80,6 @@ async def refuse_odd_names(request: AnyRequest) -> None:
 
 def _static_router(path: str, folder: Path, name: str, cache_control: CacheControlHeader) -> Router:
     opt: dict[str, Any] = {"scope": None}
-    folder.mkdir(parents=True, exist_ok=True)
     return create_static_files_router(
         path=path,
         directories=[folder],
@@ -80,15 +90,37 @@ def _static_router(path: str, folder: Path, name: str, cache_control: CacheContr
     )
 
 
+@cache
+def load_built() -> dict[str, BuiltFile]:
+    """Every built file by name: few and small, so they are kept in memory, zipped too."""
+    found: dict[str, BuiltFile] = {}
+    for path in (BUILT / "assets").glob("*"):
+        body = path.read_bytes()
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        found[path.name] = BuiltFile(kind, body, gzip.compress(body, 9, mtime=0))
+    return found
+
+
+@get("/static/build/assets/{name:str}", include_in_schema=False, opt={"scope": None})
+async def show_built_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """A built script or style sheet, to be kept for ever."""
+    file = load_built().get(name)
+    if file is None:
+        raise NotFound
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if accepts_gzip(request):
+        return Response(file.zipped, media_type=file.kind, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(file.body, media_type=file.kind, headers=headers)
+
+
 def static_routes() -> list[Any]:
-    """The routers of the static files, the one for ever first."""
+    """The route of the built files, and the router of those that ship as they are."""
     return [
         show_favicon,
-        _static_router(
-            "/static/build/assets",
-            BUILT / "assets",
-            "built_assets",
-            CacheControlHeader(public=True, max_age=31_536_000, immutable=True),
-        ),
+        show_built_file,
         _static_router("/static", STATIC, "static", CacheControlHeader(public=True, max_age=3600)),
     ]

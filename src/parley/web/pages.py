@@ -5,11 +5,12 @@ The Content-Security-Policy allows our own files and nothing inline. No rule of 
 
 from __future__ import annotations
 
+import gzip
 import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -23,7 +24,7 @@ from parley.social.accounts.views import AccountView
 from parley.social.notifications.reads import count_unread
 from parley.web.assets import load_assets
 from parley.web.filters import FILTERS
-from parley.web.visits import AnyRequest, Visit, safe_path
+from parley.web.visits import AnyRequest, Visit, accepts_gzip, safe_path
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -133,7 +134,8 @@ def redirect(visit: Visit, path: str, flash: str = "") -> Response[str]:
     if flash:
         visit.set_cookie("flash", flash, seconds=60)
     response = _respond(visit, "", 303, keep=False)
-    response.headers["Location"] = path
+    # A header holds ASCII alone; what is encoded already (%) stays as it is.
+    response.headers["Location"] = quote(path, safe="/?#&=%@:+,;~!$'()*[]")
     return response
 
 
@@ -219,9 +221,10 @@ def _take_flash(visit: Visit) -> str:
     return FLASHES.get(key, "")
 
 
-def _respond(visit: Visit, html: str, status: int, *, form_action: str = "", keep: bool = False) -> Response[str]:
+def _respond(visit: Visit, html: str, status: int, *, form_action: str = "", keep: bool = False) -> Response[Any]:
+    zipped = len(html) > WORTH_ZIPPING and accepts_gzip(visit.request)
     return Response(
-        content=html,
+        content=gzip.compress(html.encode(), ZIP_LEVEL) if zipped else html,
         status_code=status,
         media_type="text/html",
         headers={
@@ -230,11 +233,17 @@ def _respond(visit: Visit, html: str, status: int, *, form_action: str = "", kee
             "X-Frame-Options": "DENY",
             "Referrer-Policy": "same-origin",
             "Permissions-Policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
-            "Cache-Control": "no-cache" if keep else "private, no-store",
-            "Vary": "Cookie, HX-Request",
+            "Cache-Control": "private, no-cache" if keep else "private, no-store",
+            "Vary": "Cookie, HX-Request, Accept-Encoding",
+            **({"Content-Encoding": "gzip"} if zipped else {}),
         },
         cookies=visit.cookies,
     )
+
+
+WORTH_ZIPPING = 1500
+"""Bytes; a smaller answer fits one packet anyhow."""
+ZIP_LEVEL = 5
 
 
 def content_security_policy(form_action: str = "") -> str:
