@@ -35,7 +35,10 @@ request = function()
   return wrk.format(method, target[1], headers, body)
 end
 response = function(status, headers, body)
-  if status ~= 200 then wrk.thread:stop() end
+  if status ~= 200 then
+    io.write("REFUSED " .. status .. " " .. body .. "\\n")
+    wrk.thread:stop()
+  end
 end
 done = function(summary, latency, requests)
   local shape = '{{"requests": %d, "microseconds": %d, "errors": %d, "p50": %d, "p95": %d, "p99": %d, ' ..
