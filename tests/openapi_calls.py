@@ -139,6 +139,12 @@ async def _tie(stage: Stage) -> None:
     later = iso(now() + timedelta(days=1))
     scheduled = await stage.ask("alice", "POST", "/api/v1/statuses", json={"status": "later", "scheduled_at": later})
     ids["scheduled"] = str(scheduled["id"])
+    keyword = {"keyword": "unheard-of", "whole_word": True}
+    wanted = {"title": "Spoilers", "context": ["home"], "keywords_attributes": [keyword]}
+    ids["filter"] = str((made := await stage.ask("alice", "POST", "/api/v2/filters", json=wanted))["id"])
+    ids["keyword"] = str(made["keywords"][0]["id"])
+    path = f"/api/v2/filters/{ids['filter']}/statuses"
+    ids["filtered"] = str((await stage.ask("alice", "POST", path, json={"status_id": ids["question"]}))["id"])
     marker = {"home": {"last_read_id": ids["status"]}, "notifications": {"last_read_id": ids["status"]}}
     await stage.ask("alice", "POST", "/api/v1/markers", json=marker)
 
@@ -169,6 +175,10 @@ def _name_paths(ids: dict[str, str]) -> None:
         "/api/v1/scheduled_statuses/{id}": ids["scheduled"],
         "/api/v1/follow_requests/{account_id}": ids["dave"],
         "/api/v1/suggestions/{account_id}": ids["dave"],
+        "/api/v2/filters/{id}": ids["filter"],
+        "/api/v2/filters/{filter_id}": ids["filter"],
+        "/api/v2/filters/keywords/{id}": ids["keyword"],
+        "/api/v2/filters/statuses/{id}": ids["filtered"],
         "/api/v1/instance/terms_of_service/{date}": ids["date"],
     }
     ids.update(places)
@@ -311,6 +321,26 @@ async def _featured_tag(stage: Stage) -> Call:
     return Call(path={"id": str(made["id"])})
 
 
+async def _fresh_filter(stage: Stage) -> Call:
+    made = await stage.ask("alice", "POST", "/api/v2/filters", json={"title": "Gone", "context": ["home"]})
+    return Call(path={"id": str(made["id"])})
+
+
+async def _fresh_keyword(stage: Stage) -> Call:
+    path = f"/api/v2/filters/{stage.ids['filter']}/keywords"
+    return Call(path={"id": str((await stage.ask("alice", "POST", path, json={"keyword": "gone"}))["id"])})
+
+
+async def _fresh_filtered(stage: Stage) -> Call:
+    path = f"/api/v2/filters/{stage.ids['filter']}/statuses"
+    body = {"status_id": await stage.post("bob", "to be filtered")}
+    return Call(path={"id": str((await stage.ask("alice", "POST", path, json=body))["id"])})
+
+
+async def _filter_status(stage: Stage) -> Call:
+    return Call(json={"status_id": await stage.post("bob", "to be filtered too")})
+
+
 async def _quoted(stage: Stage) -> Call:
     quoting = await stage.post("bob", "See this too", quoted_status_id=stage.ids["status"])
     return Call(path={"id": stage.ids["status"], "quoting_status_id": quoting})
@@ -416,6 +446,14 @@ CALLS: dict[str, Callable[[Stage], Awaitable[Call]]] = {
     "postStatusTranslate": _always(expect=503),
     "getTimelineLink": _always(params={"url": "https://example.org/roses"}, expect=404),
     "getSearchV2": _search_all,
+    "createFilterV2": _always(json={"title": "Quiet", "context": ["home", "public"], "filter_action": "hide"}),
+    "updateFilterV2": _always(json={"title": "No spoilers", "context": ["home", "thread"]}),
+    "deleteFilterV2": _fresh_filter,
+    "postFilterKeywordsV2": _always(json={"keyword": "unheard"}),
+    "updateFiltersKeywordsByIdV2": _always(json={"keyword": "never-heard", "whole_word": False}),
+    "deleteFiltersKeywordsByIdV2": _fresh_keyword,
+    "postFilterStatusesV2": _filter_status,
+    "deleteFiltersStatusesByIdV2": _fresh_filtered,
     "getInstanceTermsOfService": _always(who="nobody", expect=404),
     "getInstanceTermsOfServiceByDate": _always(who="nobody", expect=404),
 }

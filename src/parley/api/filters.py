@@ -209,12 +209,14 @@ async def get_filtered_status(request: Asked, id: FromPath[str]) -> FilterStatus
 
 
 @delete("/api/v2/filters/statuses/{id:str}", scope="write:filters", status_code=200)
-async def delete_filtered_status(request: Asked, id: FromPath[str]) -> dict[str, Any]:
-    """Take a status out of a filter."""
+async def delete_filtered_status(request: Asked, id: FromPath[str]) -> FilterStatus:
+    """Take a status out of a filter; answers with what was taken out."""
+    viewer = need_viewer(request)
     async with instance_of(request).db.write() as tx:
-        await actions.delete_filtered_status(tx, need_viewer(request), parse_id(id))
+        view = await reads.get_filtered_status(tx, viewer, parse_id(id))
+        await actions.delete_filtered_status(tx, viewer, view.id)
     _forget(request)
-    return {}
+    return filtered_status_entity(view)
 
 
 routes = [
