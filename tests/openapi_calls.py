@@ -66,14 +66,18 @@ class Stage:
         one = (await self.ask("alice", "GET", "/api/v2/notifications?limit=1"))["notification_groups"][0]
         return str(one["most_recent_notification_id"]), str(one["group_key"])
 
-    async def send(self, method: str, template: str, call: Call) -> httpx.Response:
-        """Make the request; placeholders that `call.path` leaves out are filled with the ids of this world."""
+    def address(self, template: str, **chosen: str) -> str:
+        """A path with its placeholders filled: by `chosen`, else by the ids of this world, else by 1."""
 
         def fill(found: re.Match[str]) -> str:
             name = found.group(1)
-            return call.path.get(name) or self.ids[f"{template.split('{')[0]}{{{name}}}"]
+            return chosen.get(name) or self.ids.get(f"{template.split('{')[0]}{{{name}}}") or "1"
 
-        path = re.sub(r"\{(\w+)\}", fill, template)
+        return re.sub(r"\{(\w+)\}", fill, template)
+
+    async def send(self, method: str, template: str, call: Call) -> httpx.Response:
+        """Make the request."""
+        path = self.address(template, **call.path)
         client = self.world.anonymous if call.who == "nobody" else await self.world.client(call.who)
         headers = {"Authorization": f"Bearer {call.token}"} if call.token else {}
         rest: dict[str, Any] = {"json": call.json} if call.json is not None else {}
