@@ -309,6 +309,7 @@ PAGES = (
     ("axe_ada", "/compose"),
     ("axe_ada", "/menu"),
     ("axe_ada", "/notifications"),
+    ("axe_ada", "/messages"),
     ("axe_ada", "/lists"),
     ("axe_ada", "/follow-requests"),
     ("axe_ada", "/@axe_ada"),

@@ -277,3 +277,30 @@ async def test_a_longer_home_takes_no_more_queries(world: World) -> None:
         assert page.text.count("<article") == 1 + 10 * number + number
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 20
+
+
+async def test_an_error_page_needs_no_database(tmp_path: Path, dsn: str) -> None:
+    async with open_world(settings_with(tmp_path, email_confirmation=False), dsn) as world:
+        await world.account("alice")
+        browser = await sign_in(world.browser(), "alice", PASSWORD)
+        await world.instance.db.close()
+        answer = await browser.get("/")
+        assert answer.status_code in (500, 503)
+        assert "<h1>" in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "Traceback" not in answer.text
+
+
+async def test_too_many_tries_are_told_when_to_come_back(tmp_path: Path, dsn: str) -> None:
+    settings = Settings(domain="localhost:3000", data_dir=tmp_path / "data", email_confirmation=False)
+    async with open_world(settings, dsn) as world:
+        await world.account("alice")
+        browser = world.browser()
+        form = find_form((await browser.get("/sign-in")).text, "/sign-in")
+        for _ in range(40):
+            answer = await send(browser, form, "/sign-in", login="alice", password="wrong again")
+            if answer.status_code == 429:
+                break
+        assert answer.status_code == 429
+        assert "Slow down a little" in answer.text
+        assert int(answer.headers["retry-after"]) > 0

@@ -45,6 +45,7 @@ MEMBER_PAGES = (
     "/menu",
     "/notifications",
     "/notifications?kind=mentions",
+    "/messages",
     "/bookmarks",
     "/favourites",
     "/lists",
@@ -394,6 +395,36 @@ async def test_another_browser_is_signed_out_from_the_list(world: World) -> None
     await send(here, form, form.action)
     assert (await there.get("/bookmarks")).status_code == 303
     assert (await here.get("/bookmarks")).status_code == 200
+
+
+async def test_all_other_browsers_are_signed_out_at_once(world: World) -> None:
+    here, there = await signed_in(world, "alice"), await signed_in(world, "alice")
+    await submit(here, "/settings/security", "/settings/security/sessions/revoke-others")
+    assert (await there.get("/bookmarks")).status_code == 303
+    assert (await here.get("/bookmarks")).status_code == 200
+
+
+async def test_a_private_message_is_listed_opened_answered_and_seen_by_nobody_else(world: World) -> None:
+    alice, bob = await signed_in(world, "alice"), await signed_in(world, "bob")
+    stranger = await signed_in(world, "spam_sam")
+    await submit(alice, "/compose", "/compose", text="@bob meet me at the pier", visibility="direct")
+    await world.run_jobs()
+    listed = await bob.get("/messages")
+    assert "meet me at the pier" in listed.text
+    assert ">new<" in listed.text
+    form = next(form for form in read_forms(listed.text) if form.action.endswith("/open"))
+    opened = await send(bob, form, form.action)
+    assert find_form(opened.text, "/compose").values["visibility"] == "direct"
+    assert ">new<" not in (await bob.get("/messages")).text
+    for client in (stranger, world.anonymous):
+        for path in ("/messages", "/local", "/@alice", "/search?q=pier", str(opened.url.path)):
+            assert "meet me at the pier" not in (await client.get(path, follow_redirects=True)).text, path
+    token = find_form((await stranger.get("/menu")).text, "/sign-out").values["csrf"]
+    for verb in ("open", "delete"):
+        answer = await stranger.post(form.action.replace("open", verb), data={"csrf": token})
+        assert answer.status_code == 404
+    await send(bob, form, form.action.replace("open", "delete"))
+    assert "meet me at the pier" not in (await bob.get("/messages")).text
 
 
 async def test_an_app_is_let_in_in_plain_words_and_taken_off_again(world: World) -> None:

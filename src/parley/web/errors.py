@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from litestar.response import Response
 
 from parley.kit.errors import Invalid, NotFound, ParleyError
 from parley.social.verdicts.actions import Rejection, keep_rejection
-from parley.web.pages import redirect, render, render_fragment
-from parley.web.visits import AnyRequest, SignInNeeded, Visit, sign_in_path, visit_of
+from parley.web.pages import redirect, render, render_bare, render_fragment
+from parley.web.visits import AnyRequest, SignInNeeded, Visit, sign_in_path, stranger, visit_of
 
 TITLES = {
     400: "That could not be understood",
@@ -29,8 +31,21 @@ TITLES = {
 MISSING = "There is no such page, or it is not for you to see. It may have been moved or deleted."
 
 
+log = logging.getLogger(__name__)
+
+
 async def render_error(request: AnyRequest, error: ParleyError) -> Response[str]:
-    """The answer to a request whose handler raised `error`."""
+    """The answer to a request whose handler raised `error`; a plain one when the database cannot be asked."""
+    try:
+        return await _render_error(request, error)
+    except Exception:
+        log.exception("an error page could not be rendered whole")
+        title = TITLES.get(error.status, "Something went wrong")
+        visit = stranger(request)
+        return render_bare(visit, "error_bare.html", error.status, title=title, text=error.text)
+
+
+async def _render_error(request: AnyRequest, error: ParleyError) -> Response[str]:
     visit = await visit_of(request)
     if isinstance(error, SignInNeeded) and not visit.is_fragment:
         return redirect(visit, sign_in_path(visit))

@@ -119,6 +119,12 @@ async def render(
     return _respond(visit, html, code, form_action=form_action, keep=keep and visit.viewer is None)
 
 
+def render_bare(visit: Visit, template: str, code: int, **values: Any) -> Response[str]:
+    """A whole page without anything from the database."""
+    html = render_piece(visit, template, unread=0, theme="", flash="", assets=load_assets(), status_code=code, **values)
+    return _respond(visit, html, code)
+
+
 async def render_fragment(visit: Visit, template: str, *, code: int = 200, **values: Any) -> Response[str]:
     """A piece of a page, for htmx or a live update."""
     return _respond(visit, render_piece(visit, template, **values), code, keep=False)

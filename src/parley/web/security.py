@@ -13,7 +13,7 @@ from litestar.response import Response
 
 from parley.kit.errors import ParleyError
 from parley.kit.ids import parse_id
-from parley.social.sessions.browsers import list_sessions, revoke_session
+from parley.social.sessions.browsers import list_sessions, revoke_other_sessions, revoke_session
 from parley.social.sessions.factors.otp import begin_otp_setup, disable_otp, enable_otp, new_recovery_codes
 from parley.social.sessions.factors.passkeys import (
     begin_passkey_registration,
@@ -203,6 +203,16 @@ async def sign_browser_out(request: AnyRequest, session_id: FromPath[str]) -> Re
     return redirect(visit, "/settings/security", "revoked")
 
 
+@post("/settings/security/sessions/revoke-others")
+async def sign_others_out(request: AnyRequest) -> Response[str]:
+    """End every session but this one."""
+    visit = await visit_of(request)
+    viewer = visit.need_member()
+    async with visit.instance.db.write() as tx:
+        await revoke_other_sessions(tx, viewer)
+    return redirect(visit, "/settings/security", "revoked")
+
+
 routes = [
     show_security,
     begin_otp,
@@ -213,4 +223,5 @@ routes = [
     add_passkey,
     remove_passkey,
     sign_browser_out,
+    sign_others_out,
 ]

@@ -130,6 +130,11 @@ async def visit_of(request: AnyRequest) -> Visit:
     return visit
 
 
+def stranger(request: AnyRequest) -> Visit:
+    """A visit of nobody in particular, for a page that must not ask the database."""
+    return Visit(request, instance_of(request), None, None, "")
+
+
 def begin_session(visit: Visit, token: str) -> None:
     """Give the browser its session, with a fresh anti-forgery secret."""
     visit.set_cookie("session", token, seconds=SESSION_SECONDS)
