@@ -112,6 +112,8 @@ async def test_one_cannot_follow_oneself_nobody_or_the_suspended(world: World) -
     await set_state(world, "spam_sam", "suspended")
     assert (await try_to(world, "alice", "follow", "alice")).status_code == 403
     assert (await try_to(world, "alice", "follow", "spam_sam")).status_code == 404
+    await world.account("mod_mia", role="moderator")
+    assert (await try_to(world, "mod_mia", "follow", "spam_sam")).status_code == 404
     client = await world.client("alice")
     assert (await client.post("/api/v1/accounts/1/follow")).status_code == 404
     assert (await client.post("/api/v1/accounts/none/follow")).status_code == 404

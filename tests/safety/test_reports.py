@@ -37,7 +37,7 @@ async def test_a_report_is_stored_and_answered_in_its_shape(world: World) -> Non
     report = answer.json()
     assert_entity("Report", report)
     assert report["action_taken"] is False
-    assert (report["category"], report["comment"], report["forwarded"]) == ("spam", "spam", True)
+    assert (report["category"], report["comment"], report["forwarded"]) == ("spam", "spam", False)
     assert report["status_ids"] == [status["id"]]
     assert report["target_account"]["acct"] == "spam_sam"
     async with world.instance.db.read() as tx:

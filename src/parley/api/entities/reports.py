@@ -18,7 +18,8 @@ def report_entity(view: ReportView, settings: Settings) -> dict[str, Any]:
         "action_taken_at": iso(view.action_taken_at) if view.action_taken_at else None,
         "category": view.category,
         "comment": view.comment,
-        "forwarded": view.forward,
+        # The reporter's wish is stored with the report; this says whether it was done.
+        "forwarded": False,
         "created_at": iso(view.created_at),
         "status_ids": [str(status_id) for status_id in view.status_ids],
         "rule_ids": list(view.rule_ids),

@@ -36,7 +36,7 @@ from parley.social.graph.list_actions import create_list as create_list
 from parley.social.graph.list_actions import delete_list as delete_list
 from parley.social.graph.list_actions import remove_from_list as remove_from_list
 from parley.social.graph.list_actions import update_list as update_list
-from parley.social.graph.reads import get_relationship
+from parley.social.graph.reads import SHOWN_STATES, get_relationship
 from parley.social.graph.views import RelationshipView
 
 MOST_FOLLOWS = 7500
@@ -83,6 +83,8 @@ async def follow_account(
     wanted = _check_languages(languages)
     await _lock_target(tx, viewer, target_id, "follow")
     target = await get_account(tx, viewer, target_id)
+    if target.state not in SHOWN_STATES:  # staff may see it, but nobody may follow it
+        raise NotFound
     if await store.has_follow(tx, viewer.account_id, target_id):
         await store.upsert_follow(tx, viewer.account_id, target_id, reblogs, notify, wanted)
         return await get_relationship(tx, viewer, target_id)
