@@ -24,6 +24,8 @@ import asyncpg
 SEED = 20_260_101
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 60
+BASE = "http://localhost:3000"
+BLURHASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
 WORDS = [
     "morning",
     "coffee",
@@ -228,13 +230,13 @@ async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members:
             name = hashlib.sha256(str(pictures[0]).encode()).hexdigest()[:43]
             media.append(
                 (pictures[0], author, status, "image", "ready", f"{name}.webp", f"{name}-small.webp", "image/webp",
-                 90_000, PICTURE_META, "LEHV6nWB2yk8pyo0adR*.7kCMdnj", "A bridge in the evening light.", check[0], moment)
+                 90_000, PICTURE_META, BLURHASH, "A bridge in the evening light.", check[0], moment)
             )  # fmt: skip
         check = screening(ids, "status", status, author, moment)
         screened.append(check)
         shown = text + (f" #{tags[0]}" if tags else "")
         link = (
-            f' <a href="http://localhost:3000/tags/{tags[0]}" class="mention hashtag" rel="tag">#<span>{tags[0]}</span></a>'
+            f' <a href="{BASE}/tags/{tags[0]}" class="mention hashtag" rel="tag">#<span>{tags[0]}</span></a>'
             if tags
             else ""
         )
