@@ -64,7 +64,10 @@ class Visit:
         """The page that the visitor looks at: this one or, for a fragment, the one that asks for it."""
         if not self.is_fragment:
             return self.here
-        parts = urlsplit(self.request.headers.get("hx-current-url", ""))
+        try:
+            parts = urlsplit(self.request.headers.get("hx-current-url", ""))
+        except ValueError:
+            return "/"
         return safe_path(f"{parts.path}?{parts.query}" if parts.query else parts.path)
 
     @property
@@ -187,12 +190,12 @@ def accepts_gzip(request: AnyRequest) -> bool:
 
 def safe_path(path: str | None, default: str = "/") -> str:
     """`path` when it leads to a page of ours, else `default`: a redirect never leaves this site."""
-    if not path or not path.startswith("/") or "\\" in path or any(ord(sign) < 32 for sign in path):
+    if not path or not path.startswith("/") or path.startswith("//"):
+        return default
+    if "\\" in path or any(ord(sign) < 32 for sign in path):
         return default
     parts = urlsplit(path)
-    if parts.scheme or parts.netloc or path.startswith("//"):
-        return default
-    return path
+    return default if parts.scheme or parts.netloc else path
 
 
 def sign_in_path(visit: Visit) -> str:
@@ -218,5 +221,9 @@ def _check_origin(request: AnyRequest) -> None:
     if origin is None:
         return
     ours = {urlsplit(instance_of(request).settings.base_url).netloc, request.headers.get("host", "")}
-    if urlsplit(origin).netloc not in ours:
+    try:
+        theirs = urlsplit(origin).netloc
+    except ValueError:
+        raise Forbidden(FORGED) from None
+    if theirs not in ours:
         raise Forbidden(FORGED)
