@@ -12,11 +12,12 @@ from parley.kit.clock import now
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
+from parley.kit.jobs import enqueue
 from parley.kit.live import Message, publish
 from parley.social.media import store, store_files
 from parley.social.media.actions import remove_media
 from parley.social.media.formats import sniff
-from parley.social.media.process import decode, store_made
+from parley.social.media.process import decode, is_crowded, store_made
 from parley.social.media.results import Purpose, Result
 from parley.social.media.store import MediaRow
 
@@ -25,15 +26,21 @@ log = logging.getLogger(__name__)
 ORPHAN_AGE = timedelta(hours=24)
 LOST_UPLOAD_AGE = timedelta(days=3)
 BATCH = 200
+COME_BACK = timedelta(seconds=10)
 LOST = "The upload was lost on its way. Please send the file again."
 
 
 async def process_media(instance: Instance, payload: dict[str, Any]) -> None:
     """Job: clean an attachment's raw upload and its raw thumbnail, and publish `media` when it is done.
 
-    A file that cannot be used ends as `failed` with a sentence; only a fault of this machine raises.
+    A file that cannot be used ends as `failed` with a sentence; only a fault of this machine raises. While many
+    files wait, it comes back later: one member's videos must not take every place among the jobs.
     """
     media_id = int(payload["media_id"])
+    if is_crowded():
+        async with instance.db.write() as tx:
+            await enqueue(tx, process_media.__name__, payload, after=COME_BACK)
+        return
     async with instance.db.read() as tx:
         row = (await store.list_media(tx, [media_id])).get(media_id)
     if row is None:

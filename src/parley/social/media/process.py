@@ -1,6 +1,7 @@
 """Starts the decoding process and judges how it ended. The server itself never decodes a file.
 
-At most two run at once in one process of the server; a third waits its turn.
+At most two run at once in one process of the server, and one of them for a recording, which may take minutes: a
+picture never waits for two of those.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -26,6 +28,8 @@ from parley.social.media.store_files import FileRow
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
+MOST_IN_LINE = 8
+"""How many files may wait and be decoded here before a job should come back later."""
 PICTURE_MEMORY = 2 * 2**30
 PICTURE_SECONDS = 40
 RECORDING_MEMORY = 3 * 2**30
@@ -33,7 +37,29 @@ RECORDING_SECONDS = 900
 MAX_ANSWER = 256 * 1024
 TOO_SLOW = "This file takes too long to be opened. Make it smaller or shorter and try again."
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+class _Line:
+    """Who waits for a decoding process of this event loop, or has one."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(AT_ONCE)
+        self.recordings = asyncio.Semaphore(AT_ONCE - 1)
+        self.length = 0
+
+
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+
+
+def _line() -> _Line:
+    loop = asyncio.get_running_loop()
+    if loop not in _lines:
+        _lines[loop] = _Line()
+    return _lines[loop]
+
+
+def is_crowded() -> bool:
+    """Whether so many files wait already that one more would only hold a place that other work needs."""
+    return _line().length >= MOST_IN_LINE
 
 
 async def decode(path: Path, expected: Format, purpose: Purpose, folder: Path) -> Result:
@@ -50,9 +76,13 @@ async def decode(path: Path, expected: Format, purpose: Purpose, folder: Path) -
         memory=PICTURE_MEMORY if is_picture else RECORDING_MEMORY,
         seconds=PICTURE_SECONDS if is_picture else RECORDING_SECONDS,
     )
-    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
-    async with turn:
-        return await _run(task)
+    line = _line()
+    line.length += 1
+    try:
+        async with nullcontext() if is_picture else line.recordings, line.turns:
+            return await _run(task)
+    finally:
+        line.length -= 1
 
 
 async def _run(task: Task) -> Result:
