@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, patch, post
+from litestar.params import FromPath
 
 from parley.api.access import grant_of, need_viewer, viewer_for, viewer_of
 from parley.api.entities.accounts import CredentialAccount, account_entity, credential_account_entity
@@ -110,7 +111,7 @@ async def update_credentials(request: Asked) -> CredentialAccount:
 
 
 @get("/api/v1/accounts/{id:str}", scope=None)
-async def get_account(request: Asked, id: str) -> msgspec.Raw:
+async def get_account(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """One account."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -150,7 +151,7 @@ class StatusesQuery(msgspec.Struct):
 
 
 @get("/api/v1/accounts/{id:str}/statuses", scope=None)
-async def list_statuses(request: Asked, id: str) -> Response[list[Any]]:
+async def list_statuses(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """An account's statuses as far as the viewer may see them."""
     instance = instance_of(request)
     viewer = viewer_for(request, "read:statuses")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, delete, get, post, put
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.media import MediaAttachment, media_entity
@@ -40,7 +41,7 @@ async def upload_media_and_wait(request: Asked) -> MediaAttachment:
 
 
 @get("/api/v1/media/{id:str}", scope="write:media")
-async def get_media(request: Asked, id: str) -> Response[MediaAttachment]:
+async def get_media(request: Asked, id: FromPath[str]) -> Response[MediaAttachment]:
     """One of the viewer's attachments: 200 when it is ready, 206 while it is processed, 422 when it failed."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -51,7 +52,7 @@ async def get_media(request: Asked, id: str) -> Response[MediaAttachment]:
 
 
 @put("/api/v1/media/{id:str}", scope="write:media", request_max_body_size=None)
-async def update_media(request: Asked, id: str) -> MediaAttachment:
+async def update_media(request: Asked, id: FromPath[str]) -> MediaAttachment:
     """Change description, focus or thumbnail of a file that no post carries yet."""
     viewer, instance, media_id = need_viewer(request), instance_of(request), parse_id(id)
     async with instance.db.read() as tx:
@@ -88,7 +89,7 @@ async def update_media(request: Asked, id: str) -> MediaAttachment:
 
 
 @delete("/api/v1/media/{id:str}", scope="write:media", status_code=200)
-async def delete_media(request: Asked, id: str) -> dict[str, Any]:
+async def delete_media(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Delete a file that no post carries."""
     async with instance_of(request).db.write() as tx:
         await actions.delete_media(tx, need_viewer(request), parse_id(id))

@@ -10,6 +10,7 @@ import re
 from typing import Any, cast
 
 from litestar import Request, Response, get, head
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from parley.kit.errors import NotFound
@@ -25,7 +26,9 @@ _PLAYER_POLICY = "default-src 'none'; media-src 'self'; sandbox"
 
 
 @get("/media/{first:str}/{second:str}/{name:str}", scope=None)
-async def get_media_file(request: Asked, first: str, second: str, name: str) -> Response[Any]:
+async def get_media_file(
+    request: Asked, first: FromPath[str], second: FromPath[str], name: FromPath[str]
+) -> Response[Any]:
     """A stored file or one range of it; 404 for what is missing, deleted or withheld."""
     file = await _find(request, f"{first}/{second}/{name}")
     if file is None:
@@ -39,7 +42,7 @@ async def get_media_file(request: Asked, first: str, second: str, name: str) -> 
         return Response(b"", status_code=416, headers=headers, media_type=file.mime_type)
     start, end = span or (0, file.size)
     try:
-        content = await instance_of(request).files.read(file.name, start=start, end=end)
+        content = await instance_of(request).files.read(file.key, start=start, end=end)
     except NotFound:
         return _missing()
     headers["Content-Length"] = str(end - start)
@@ -50,7 +53,9 @@ async def get_media_file(request: Asked, first: str, second: str, name: str) -> 
 
 
 @head("/media/{first:str}/{second:str}/{name:str}", scope=None)
-async def head_media_file(request: Asked, first: str, second: str, name: str) -> Response[None]:
+async def head_media_file(
+    request: Asked, first: FromPath[str], second: FromPath[str], name: FromPath[str]
+) -> Response[None]:
     """What GET would say of the file, without the file."""
     file = await _find(request, f"{first}/{second}/{name}")
     nothing = cast(None, b"")  # Litestar cannot render None as a picture.

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get, post
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer, viewer_for
 from parley.api.entities.statuses import Poll, poll_entity
@@ -23,7 +24,7 @@ class VoteForm(msgspec.Struct):
 
 
 @get("/api/v1/polls/{id:str}", scope=None)
-async def get_poll(request: Asked, id: str) -> Poll:
+async def get_poll(request: Asked, id: FromPath[str]) -> Poll:
     """One poll, as far as its status may be seen."""
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
@@ -31,7 +32,7 @@ async def get_poll(request: Asked, id: str) -> Poll:
 
 
 @post("/api/v1/polls/{id:str}/votes", scope="write:statuses", status_code=200)
-async def vote_in_poll(request: Asked, id: str) -> Poll:
+async def vote_in_poll(request: Asked, id: FromPath[str]) -> Poll:
     """Vote, once."""
     viewer, instance = need_viewer(request), instance_of(request)
     form = await parse(request, VoteForm)

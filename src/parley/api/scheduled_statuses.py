@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, put
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.statuses import ScheduledStatus, scheduled_entity
@@ -36,7 +37,7 @@ async def list_scheduled_statuses(request: Asked) -> Response[list[ScheduledStat
 
 
 @get("/api/v1/scheduled_statuses/{id:str}", scope="read:statuses")
-async def get_scheduled_status(request: Asked, id: str) -> ScheduledStatus:
+async def get_scheduled_status(request: Asked, id: FromPath[str]) -> ScheduledStatus:
     """One of the viewer's own."""
     instance = instance_of(request)
     async with instance.db.read() as tx:
@@ -45,7 +46,7 @@ async def get_scheduled_status(request: Asked, id: str) -> ScheduledStatus:
 
 
 @put("/api/v1/scheduled_statuses/{id:str}", scope="write:statuses")
-async def update_scheduled_status(request: Asked, id: str) -> ScheduledStatus:
+async def update_scheduled_status(request: Asked, id: FromPath[str]) -> ScheduledStatus:
     """Post it at another time."""
     viewer, instance = need_viewer(request), instance_of(request)
     form = await parse(request, TimeForm)
@@ -55,7 +56,7 @@ async def update_scheduled_status(request: Asked, id: str) -> ScheduledStatus:
 
 
 @delete("/api/v1/scheduled_statuses/{id:str}", scope="write:statuses", status_code=200)
-async def cancel_scheduled_status(request: Asked, id: str) -> dict[str, Any]:
+async def cancel_scheduled_status(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Drop it."""
     async with instance_of(request).db.write() as tx:
         await actions.cancel_scheduled(tx, need_viewer(request), parse_id(id))

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
+from litestar.params import FromPath
 
 from parley.api.access import need_viewer, viewer_for
 from parley.api.entities.statuses import (
@@ -146,7 +147,7 @@ async def create_status(request: Asked) -> msgspec.Raw | ScheduledStatus:
 
 
 @get("/api/v1/statuses/{id:str}", scope=None)
-async def get_status(request: Asked, id: str) -> msgspec.Raw:
+async def get_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """One status."""
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
@@ -169,7 +170,7 @@ async def list_statuses(request: Asked) -> list[msgspec.Raw]:
 
 
 @put("/api/v1/statuses/{id:str}", scope="write:statuses")
-async def edit_status(request: Asked, id: str) -> msgspec.Raw:
+async def edit_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Edit an own status."""
     viewer, instance = need_viewer(request), instance_of(request)
     form = await _read_form(request)
@@ -197,7 +198,7 @@ async def edit_status(request: Asked, id: str) -> msgspec.Raw:
 
 
 @delete("/api/v1/statuses/{id:str}", scope="write:statuses", status_code=200)
-async def delete_status(request: Asked, id: str) -> msgspec.Raw:
+async def delete_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Delete an own status; the answer holds its source, to be written anew."""
     viewer, instance = need_viewer(request), instance_of(request)
     forget = dict(query_pairs(request)).get("delete_media", "").lower() in ("true", "1")
@@ -207,7 +208,7 @@ async def delete_status(request: Asked, id: str) -> msgspec.Raw:
 
 
 @get("/api/v1/statuses/{id:str}/context", scope=None)
-async def get_context(request: Asked, id: str) -> Context:
+async def get_context(request: Asked, id: FromPath[str]) -> Context:
     """What comes before and after a status in its thread."""
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
@@ -220,7 +221,7 @@ async def get_context(request: Asked, id: str) -> Context:
 
 
 @get("/api/v1/statuses/{id:str}/history", scope=None)
-async def get_history(request: Asked, id: str) -> list[StatusEdit]:
+async def get_history(request: Asked, id: FromPath[str]) -> list[StatusEdit]:
     """Every revision that was public, oldest first."""
     instance, viewer = instance_of(request), viewer_for(request, "read:statuses")
     async with instance.db.read() as tx:
@@ -229,14 +230,14 @@ async def get_history(request: Asked, id: str) -> list[StatusEdit]:
 
 
 @get("/api/v1/statuses/{id:str}/source", scope="read:statuses")
-async def get_source(request: Asked, id: str) -> StatusSource:
+async def get_source(request: Asked, id: FromPath[str]) -> StatusSource:
     """What the author typed."""
     async with instance_of(request).db.read() as tx:
         return source_entity(await reads.get_source(tx, need_viewer(request), parse_id(id)))
 
 
 @get("/api/v1/statuses/{id:str}/card", scope=None)
-async def get_card(request: Asked, id: str) -> dict[str, Any]:
+async def get_card(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Deprecated: the preview card of a status. There are none, so the answer is the documented empty object."""
     async with instance_of(request).db.read() as tx:
         await reads.get_status(tx, viewer_for(request, "read:statuses"), parse_id(id))
@@ -244,7 +245,7 @@ async def get_card(request: Asked, id: str) -> dict[str, Any]:
 
 
 @post("/api/v1/statuses/{id:str}/translate", scope="app", status_code=200)
-async def translate_status(request: Asked, id: str) -> dict[str, Any]:
+async def translate_status(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """No translation service is configured: 404 and 403 where a translation would be refused, 503 otherwise."""
     async with instance_of(request).db.read() as tx:
         view = await reads.get_status(tx, viewer_for(request, "read:statuses"), parse_id(id))
@@ -264,13 +265,13 @@ async def _act(request: Asked, id: str, action: Action) -> msgspec.Raw:
 
 
 @post("/api/v1/statuses/{id:str}/favourite", scope="write:favourites", status_code=200)
-async def favourite_status(request: Asked, id: str) -> msgspec.Raw:
+async def favourite_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Like a status."""
     return await _act(request, id, actions.favourite_status)
 
 
 @post("/api/v1/statuses/{id:str}/unfavourite", scope="write:favourites", status_code=200)
-async def unfavourite_status(request: Asked, id: str) -> msgspec.Raw:
+async def unfavourite_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Take a favourite back."""
     return await _act(request, id, actions.unfavourite_status)
 
@@ -282,7 +283,7 @@ class ReblogForm(msgspec.Struct):
 
 
 @post("/api/v1/statuses/{id:str}/reblog", scope="write:statuses", status_code=200)
-async def reblog_status(request: Asked, id: str) -> msgspec.Raw:
+async def reblog_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Boost a status."""
     viewer, instance = need_viewer(request), instance_of(request)
     form = await parse(request, ReblogForm)
@@ -292,49 +293,49 @@ async def reblog_status(request: Asked, id: str) -> msgspec.Raw:
 
 
 @post("/api/v1/statuses/{id:str}/unreblog", scope="write:statuses", status_code=200)
-async def unreblog_status(request: Asked, id: str) -> msgspec.Raw:
+async def unreblog_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Take a boost back."""
     return await _act(request, id, actions.unreblog_status)
 
 
 @post("/api/v1/statuses/{id:str}/bookmark", scope="write:bookmarks", status_code=200)
-async def bookmark_status(request: Asked, id: str) -> msgspec.Raw:
+async def bookmark_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Keep a status for later, in private."""
     return await _act(request, id, actions.bookmark_status)
 
 
 @post("/api/v1/statuses/{id:str}/unbookmark", scope="write:bookmarks", status_code=200)
-async def unbookmark_status(request: Asked, id: str) -> msgspec.Raw:
+async def unbookmark_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Drop a bookmark."""
     return await _act(request, id, actions.unbookmark_status)
 
 
 @post("/api/v1/statuses/{id:str}/mute", scope="write:mutes", status_code=200)
-async def mute_conversation(request: Asked, id: str) -> msgspec.Raw:
+async def mute_conversation(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """No more notifications from this thread."""
     return await _act(request, id, actions.mute_conversation)
 
 
 @post("/api/v1/statuses/{id:str}/unmute", scope="write:mutes", status_code=200)
-async def unmute_conversation(request: Asked, id: str) -> msgspec.Raw:
+async def unmute_conversation(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Notifications from this thread again."""
     return await _act(request, id, actions.unmute_conversation)
 
 
 @post("/api/v1/statuses/{id:str}/pin", scope="write:accounts", status_code=200)
-async def pin_status(request: Asked, id: str) -> msgspec.Raw:
+async def pin_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Put an own status on top of the profile."""
     return await _act(request, id, actions.pin_status)
 
 
 @post("/api/v1/statuses/{id:str}/unpin", scope="write:accounts", status_code=200)
-async def unpin_status(request: Asked, id: str) -> msgspec.Raw:
+async def unpin_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Take it off the top of the profile."""
     return await _act(request, id, actions.unpin_status)
 
 
 @get("/api/v1/statuses/{id:str}/reblogged_by", scope=None)
-async def list_reblogged_by(request: Asked, id: str) -> Response[list[Any]]:
+async def list_reblogged_by(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who boosted a status."""
     page, viewer = page_of(request, default=40, most=80), viewer_for(request, "read:statuses")
     async with instance_of(request).db.read() as tx:
@@ -343,7 +344,7 @@ async def list_reblogged_by(request: Asked, id: str) -> Response[list[Any]]:
 
 
 @get("/api/v1/statuses/{id:str}/favourited_by", scope=None)
-async def list_favourited_by(request: Asked, id: str) -> Response[list[Any]]:
+async def list_favourited_by(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who favourited a status."""
     page, viewer = page_of(request, default=40, most=80), viewer_for(request, "read:statuses")
     async with instance_of(request).db.read() as tx:
@@ -352,7 +353,7 @@ async def list_favourited_by(request: Asked, id: str) -> Response[list[Any]]:
 
 
 @get("/api/v1/statuses/{id:str}/quotes", scope="read:statuses")
-async def list_quotes(request: Asked, id: str) -> Response[list[Any]]:
+async def list_quotes(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """What quotes a status."""
     page = page_of(request, default=20, most=40)
     async with instance_of(request).db.read() as tx:
@@ -365,7 +366,7 @@ async def list_quotes(request: Asked, id: str) -> Response[list[Any]]:
     scope="write:statuses",
     status_code=200,
 )
-async def revoke_quote(request: Asked, id: str, quoting_status_id: str) -> msgspec.Raw:
+async def revoke_quote(request: Asked, id: FromPath[str], quoting_status_id: FromPath[str]) -> msgspec.Raw:
     """Take an own status out of one that quotes it."""
     viewer, instance = need_viewer(request), instance_of(request)
     async with instance.db.write() as tx:
@@ -380,7 +381,7 @@ class PolicyForm(msgspec.Struct):
 
 
 @put("/api/v1/statuses/{id:str}/interaction_policy", scope="write:statuses")
-async def set_interaction_policy(request: Asked, id: str) -> msgspec.Raw:
+async def set_interaction_policy(request: Asked, id: FromPath[str]) -> msgspec.Raw:
     """Who may quote an own status from now on."""
     viewer, instance = need_viewer(request), instance_of(request)
     form = await parse(request, PolicyForm)

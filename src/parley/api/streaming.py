@@ -142,7 +142,7 @@ async def health(request: Request[Any, Any, Any]) -> Response[str]:
     scope=None,  # authenticated below
 )
 async def follow_events(
-    request: Request[Any, Any, Any], kind: FromPath[str], part: FromPath[str] | None = None
+    request: Request[Any, Any, Any], kind: FromPath[str], part: FromPath[FromPath[str] | None] = None
 ) -> StreamResponse:
     """One stream as server-sent events: user, user/notification, public, public/local, public/remote, hashtag,
     hashtag/local, list, direct."""
