@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.html import fold_tag
+from parley.screening import Content
+from parley.social.accounts.reads import get_screening_facts
 from parley.social.accounts.views import Viewer
 from parley.social.timelines import reads, store_marks
 from parley.social.timelines.views import ConversationView, FeaturedTagView, MarkerView, TagView
+from parley.social.verdicts.actions import Subject, screen
 
 MOST_FOLLOWED_TAGS = 500
 MOST_FEATURED_TAGS = 10
@@ -73,15 +76,28 @@ async def unfollow_tag(tx: Tx, viewer: Viewer, name: str) -> TagView:
 
 
 async def feature_tag(tx: Tx, viewer: Viewer, name: str) -> FeaturedTagView:
-    """Show the tag on the viewer's profile; raises Invalid beyond ten."""
+    """Show the tag on the viewer's profile; raises Invalid beyond ten, Rejection or Invalid for words that policy
+    does not let through."""
     clean = clean_tag_name(name)
     present = await store_marks.list_featured_tags(tx, viewer.account_id)
     already = [tag for tag in present if fold_tag(tag.name) == fold_tag(clean)]
     if not already and len(present) >= MOST_FEATURED_TAGS:
         raise Invalid(f"A profile shows at most {MOST_FEATURED_TAGS} hashtags; take one away first.")
+    if not already:
+        await _screen_tag(tx, viewer, clean)
     tag_id = await store_marks.insert_tag(tx, fold_tag(clean), clean)
     featured_id = await store_marks.insert_featured_tag(tx, viewer.account_id, tag_id)
     return (await store_marks.list_featured_tags(tx, viewer.account_id, featured_id))[0]
+
+
+async def _screen_tag(tx: Tx, viewer: Viewer, name: str) -> None:
+    """A featured tag is a word on a profile, and judged as one: what would be held is not shown."""
+    facts = await get_screening_facts(tx, viewer.account_id)
+    content = Content(kind="profile", texts={"featured_tag": f"#{name}"}, tags=(name,))
+    # Revision 0 is no revision of the profile itself: a second screening of it decides nothing.
+    screened = await screen(tx, Subject("profile", viewer.account_id, 0, viewer.account_id), content, facts)
+    if screened.held:
+        raise Invalid(f"This hashtag cannot be shown on a profile. {screened.verdict.sentence}")
 
 
 async def unfeature_tag(tx: Tx, viewer: Viewer, featured_id: int) -> None:

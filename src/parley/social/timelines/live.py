@@ -158,24 +158,34 @@ class Hub:
                 for thing_id in message.ids or (0,):
                     listener.offer(LiveEvent(message.topic, thing_id, streams=streams))
 
+    def _offer_gone(self, status_id: int, homes: set[int]) -> None:
+        """A boost that was taken back has left no row: its homes are all that is known of it."""
+        for listener in tuple(self._listeners):
+            streams = tuple(stream for stream in listener.streams if stream.name == "user")
+            if streams and listener.reader_id in homes:
+                listener.offer(LiveEvent("delete", status_id, streams=streams))
+
     async def _work(self) -> None:
         while True:
             message = await self._inbox.get()
             try:
                 for status_id in message.ids:
-                    await self._deliver(message.topic, status_id)
+                    await self._deliver(message, status_id)
             except LostConnection as error:
                 log.warning("live updates: a status was not delivered (%s)", error)
             except Exception:
                 log.exception("live updates: a status could not be delivered")
 
-    async def _deliver(self, topic: str, status_id: int) -> None:
-        listeners = tuple(self._listeners)
+    async def _deliver(self, message: Message, status_id: int) -> None:
+        topic, listeners = message.topic, tuple(self._listeners)
+        readers = sorted({listener.reader_id for listener in listeners if listener.viewer})
         async with self._instance.db.read() as tx:
             delivery = await store.get_delivery(tx, status_id)
+            if delivery is None and topic == "delete":
+                homes = await store_live.list_home_readers(tx, status_id, readers) | {*message.account_ids}
+                self._offer_gone(status_id, homes)
             if delivery is None or (topic != "delete" and not delivery.open):
                 return
-            readers = sorted({listener.reader_id for listener in listeners if listener.viewer})
             list_ids = sorted({int(s.detail) for listener in listeners for s in listener.streams if s.name == "list"})
             hiding = await store_live.list_hiding_readers(tx, delivery, readers) if readers else set()
             homes = await store_live.list_home_readers(tx, status_id, readers) if readers else set()
