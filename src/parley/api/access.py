@@ -68,7 +68,10 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
 def _count_request(
     connection: ASGIConnection[Any, Any, Any, Any], instance: Instance, grant: TokenGrant | None
 ) -> None:
-    """Count a call of the API, by token or else by address; raises RateLimited. Files are not counted."""
+    """Count a call of the API, by member or else by address; raises RateLimited. Files are not counted.
+
+    Not by token: anybody may have any number of tokens that belong to an app alone, and a member many.
+    """
     if instance.settings.rate_limits == "off" or not connection.scope["path"].startswith(LIMITED):
         return
     state = connection.app.state
@@ -76,7 +79,7 @@ def _count_request(
         state.request_limiter = RequestLimiter()
     limiter = cast(RequestLimiter, state.request_limiter)
     address = client_address(cast("Request[Any, Any, Any]", connection), instance.settings)
-    allowance = limiter.count(grant.token_id if grant else address)
+    allowance = limiter.count(grant.account_id if grant and grant.account_id else address)
     connection.scope["state"]["allowance"] = allowance
     if not allowance.allowed:
         raise RateLimited(retry_after=max(1, int(allowance.reset_at - time.time()) + 1))

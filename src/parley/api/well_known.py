@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 import parley
 from parley.api.entities.accounts import file_url
@@ -33,7 +34,7 @@ async def show_nodeinfo_links(request: Asked) -> dict[str, Any]:
 
 
 @get("/nodeinfo/{number:str}", scope=None)
-async def show_nodeinfo(request: Asked, number: str) -> Response[dict[str, Any]]:
+async def show_nodeinfo(request: Asked, number: FromPath[str]) -> Response[dict[str, Any]]:
     """What runs here and how large it is."""
     if number not in NODEINFO:
         raise NotFound
@@ -99,8 +100,12 @@ def _address_of(resource: str, settings: Settings) -> str:
         if name and domain.lower() == settings.local_domain:
             return name
         raise NotFound
-    if urlsplit(resource).netloc.lower() == settings.local_domain:
-        path = unquote(urlsplit(resource).path)
+    try:
+        address = urlsplit(resource)
+    except ValueError:
+        raise NotFound from None
+    if address.netloc.lower() == settings.local_domain:
+        path = unquote(address.path)
         for start in ("/@", "/users/"):
             if path.startswith(start):
                 return path.removeprefix(start)

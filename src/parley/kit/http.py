@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException
 
-from parley.kit.errors import BadRequest, Invalid
+from parley.kit.errors import BadRequest, Invalid, TooLarge
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
 from parley.kit.paging import Page
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_PARAMS = 1000
+MAX_BODY = 2**20
+"""Bytes of a body that is not multipart: texts alone, whatever limit a route has for its files."""
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -39,20 +41,22 @@ def instance_of(request: Request[Any, Any, Any]) -> Instance:
 async def read_params(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Query and body of any kind as one nested dict; the body wins. Uploads stay UploadFile objects.
 
-    Raises BadRequest for a body that is not what its content type says.
+    Raises BadRequest for a body that is not what its content type says, TooLarge for more than MAX_BODY.
     """
     pairs: list[tuple[str, Any]] = list(query_pairs(request))
     if request.method in ("GET", "HEAD"):
         return nest(pairs)
     kind = request.content_type[0]
-    if kind == RequestEncodingType.MULTI_PART or kind == RequestEncodingType.URL_ENCODED:
+    if kind == RequestEncodingType.MULTI_PART:
         try:
             form = await request.form()
         except (ValueError, ClientException) as error:
             raise BadRequest("The form in the request's body is malformed.", detail=str(error)) from error
         pairs += form.multi_items()
         return nest(pairs)
-    body = await request.body()
+    body = await _read_body(request)
+    if kind == RequestEncodingType.URL_ENCODED:
+        return nest(pairs + _read_pairs(body))
     if kind == RequestEncodingType.JSON or (body[:1] == b"{" and not kind):
         if not body:
             return nest(pairs)
@@ -68,13 +72,29 @@ async def read_params(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     """The query string as name-value pairs in order."""
-    raw = request.scope.get("query_string", b"")
+    return _read_pairs(request.scope.get("query_string", b""))
+
+
+def _read_pairs(raw: bytes) -> list[tuple[str, str]]:
     if not raw:
         return []
     try:
         return parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_PARAMS)
     except ValueError as error:
         raise BadRequest(f"More than {MAX_PARAMS} parameters were sent.") from error
+
+
+async def _read_body(request: Request[Any, Any, Any]) -> bytes:
+    """The body, as far as it is no longer than a form may be: what is announced counts for nothing."""
+    state = request.scope["state"]
+    if "text_body" not in state:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise TooLarge(f"This request is too large: at most {MAX_BODY // 2**20} MiB of text are accepted.")
+        state["text_body"] = bytes(body)
+    return cast(bytes, state["text_body"])
 
 
 def nest(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,7 +186,7 @@ def link_header(
         for name, value in query_pairs(request)
         if name not in ("max_id", "since_id", "min_id", "access_token")
     ]
-    base = settings.base_url + request.scope["path"]
+    base = settings.base_url + quote(request.scope["path"])
     older = urlencode([*kept, ("max_id", str(oldest))])
     newer = urlencode([*kept, ("min_id", str(newest))])
     return {"Link": f'<{base}?{older}>; rel="next", <{base}?{newer}>; rel="prev"'}
@@ -179,7 +199,8 @@ def client_address(request: Request[Any, Any, Any], settings: Settings) -> str:
     """
     peer = request.client.host if request.client else "127.0.0.1"
     if peer in settings.trusted_proxies:
-        forwarded = request.headers.get("x-forwarded-for", "")
+        # A proxy may add a line of its own below one that the client sent: all of them are one list.
+        forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
         hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         untrusted = [hop for hop in hops if hop not in settings.trusted_proxies]
         peer = untrusted[-1] if untrusted else peer

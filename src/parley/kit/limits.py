@@ -92,7 +92,7 @@ class RequestLimiter:
         self._tries: dict[str | int, int] = {}
 
     def count(self, caller: str | int) -> Allowance:
-        """Count one request of `caller` (a token's id or a network address)."""
+        """Count one request of `caller` (an account's id or a network address)."""
         window = int(time.time() // self._per)
         if window != self._window:
             self._window = window

@@ -47,7 +47,7 @@ async def register_app(instance: Instance, new: NewApp, *, address: str) -> Regi
         raise Invalid("Validation failed: Name can't be blank")
     if len(name) > 60:
         raise Invalid("Validation failed: Application name is too long (maximum is 60 characters)")
-    if website is not None and (urlsplit(website).scheme not in ("http", "https") or len(website) > MAX_URI):
+    if website is not None and not _is_page(website):
         raise Invalid("Validation failed: Website must be a valid http or https address")
     if not are_known_scopes(scopes):
         raise Invalid("Validation failed: Scopes doesn't match configured on the server.")
@@ -68,6 +68,13 @@ async def register_app(instance: Instance, new: NewApp, *, address: str) -> Regi
             scopes=list(scopes),
         )
     return RegisteredApp(app_view(row), secret)
+
+
+def _is_page(website: str) -> bool:
+    try:
+        return len(website) <= MAX_URI and urlsplit(website).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def check_redirect_uri(uri: str) -> None:
