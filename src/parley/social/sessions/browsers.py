@@ -1,5 +1,5 @@
 """Browsers that are signed in: opening, reading, listing and ending sessions. The cookie holds the token, the table
-its hash."""
+its hash. Ending one ends what it listens to as well: open connections of the account have to come back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from parley.social.events.facts import SecurityChanged
 from parley.social.sessions import store
 from parley.social.sessions.scopes import MEMBER_SCOPES, STAFF_SCOPES
 from parley.social.sessions.standing import blocked_by
+from parley.social.sessions.tokens import publish_account_changed
 from parley.social.sessions.views import SessionView
 
 SESSION_LIFE = timedelta(days=90)
@@ -86,6 +87,7 @@ async def revoke_session(tx: Tx, viewer: Viewer, session_id: int) -> None:
     if not await store.delete_session(tx, viewer.account_id, session_id):
         raise NotFound
     await record(tx, SecurityChanged(account_id=viewer.account_id, what="session_revoked"))
+    await publish_account_changed(tx, viewer.account_id)
 
 
 async def revoke_other_sessions(tx: Tx, viewer: Viewer) -> int:
@@ -93,6 +95,7 @@ async def revoke_other_sessions(tx: Tx, viewer: Viewer) -> int:
     count = await store.delete_sessions(tx, viewer.account_id, keep=viewer.session_id)
     if count:
         await record(tx, SecurityChanged(account_id=viewer.account_id, what="session_revoked"))
+        await publish_account_changed(tx, viewer.account_id)
     return count
 
 
@@ -100,3 +103,4 @@ async def sign_out(tx: Tx, viewer: Viewer) -> None:
     """End the browser's own session."""
     if viewer.session_id is not None:
         await store.delete_session(tx, viewer.account_id, viewer.session_id)
+        await publish_account_changed(tx, viewer.account_id)

@@ -21,6 +21,7 @@ from parley.social.sessions.joining import TAKEN, BadLink, let_in, problems_of_e
 from parley.social.sessions.mailing import count_mails, note_security
 from parley.social.sessions.oauth.actions import revoke_all_tokens
 from parley.social.sessions.store import Member
+from parley.social.sessions.tokens import publish_account_changed
 
 
 def need_session(viewer: Viewer) -> None:
@@ -58,6 +59,7 @@ async def change_password(instance: Instance, viewer: Viewer, current: str, new:
         await store.update_password(tx, viewer.account_id, hashed)
         await store.delete_sessions(tx, viewer.account_id, keep=viewer.session_id)
         await store.delete_proofs(tx, viewer.account_id, ["sign_in", "reset_password"])
+        await publish_account_changed(tx, viewer.account_id)
         await note_security(tx, viewer.account_id, "password_changed")
 
 

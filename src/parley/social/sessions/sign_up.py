@@ -167,7 +167,8 @@ async def resend_own_confirmation(
 ) -> None:
     """For the app through which a person signed up: send the confirmation again, to a corrected address if given.
 
-    Raises Forbidden with Mastodon's texts for another app or when the address is confirmed, Invalid for a bad one.
+    Raises Forbidden with Mastodon's texts for another app or when the address is confirmed, Invalid for a bad one. An
+    address that was once confirmed can get the password reset, so no app's token may put another in its place.
     """
     email = email.strip() if email else None
     async with instance.db.read() as tx:
@@ -179,6 +180,8 @@ async def resend_own_confirmation(
             raise Forbidden(text)
         if member.email_confirmed_at is not None and member.unconfirmed_email is None:
             raise Forbidden("This method is only available while the e-mail is awaiting confirmation")
+        if member.email_confirmed_at is not None and email is not None:
+            raise Forbidden("A confirmed e-mail address can be changed on the settings pages only")
     await count_mails(instance, "confirmation", email or member.email, address)
     if email is not None and problems_of_email(email):
         raise Invalid(fields={"email": problems_of_email(email)})

@@ -458,6 +458,9 @@ INSERT_INVITE = """
 UPDATE_INVITE_USED = """
     UPDATE invites SET uses = uses + 1
     WHERE code = $1 AND (max_uses IS NULL OR uses < max_uses) AND (expires_at IS NULL OR expires_at > $2)
+      AND NOT EXISTS (
+          SELECT FROM members m WHERE m.account_id = invites.created_by
+            AND (m.disabled_at IS NOT NULL OR m.account_state IN ('suspended', 'deleted')))
     RETURNING *
 """
 LIST_INVITES = """SELECT * FROM invites WHERE $1::bigint IS NULL OR created_by = $1 ORDER BY id DESC LIMIT 500"""
@@ -478,7 +481,7 @@ async def insert_invite(
 
 
 async def update_invite_used(tx: Tx, code: str, now: datetime) -> InviteRow | None:
-    """Use the invitation once; None when it is unknown, used up or expired."""
+    """Use the invitation once; None when it is unknown, used up, expired, or of a member who was shut out."""
     row = await tx.fetchrow(UPDATE_INVITE_USED, code, now)
     return InviteRow(**row) if row else None
 
