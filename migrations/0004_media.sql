@@ -1,4 +1,4 @@
--- Media: files that members attach. A file's public name is random; its content hash finds copies.
+-- Media: files that members attach. A file's public name is random; its bytes are stored once for each content.
 SET lock_timeout = '5s';
 
 CREATE TYPE media_type AS ENUM ('unknown', 'image', 'gifv', 'video', 'audio');
@@ -9,13 +9,17 @@ CREATE TABLE files (
     name text PRIMARY KEY,                                -- the public, unguessable name
     account_id bigint REFERENCES accounts (id) ON DELETE SET NULL,
     content_hash bytea NOT NULL,                          -- SHA-256 of the stored bytes
+    content_key text NOT NULL,                            -- where they lie; names of equal bytes share it
     mime_type text NOT NULL,
     size_bytes bigint NOT NULL,
     hidden boolean NOT NULL DEFAULT false,                -- moderation: kept as evidence, served to nobody
     withdrawn boolean NOT NULL DEFAULT false,             -- its post was deleted; served again if posted again
+    removed_at timestamptz,                               -- gone for good; the row waits for its bytes to go
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX files_content ON files (content_hash);
+CREATE INDEX files_key ON files (content_key);
+CREATE INDEX files_removed ON files (removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX files_account ON files (account_id) WHERE account_id IS NOT NULL;
 
 CREATE TABLE media (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import hashlib
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,17 @@ from obstore.store import LocalStore, MemoryStore
 
 from parley.kit.clock import now
 from parley.kit.errors import NotFound
-from parley.kit.files import FileStore, is_file_name, new_file_name, open_file_store
+from parley.kit.files import FileStore, is_file_name, new_content_key, new_file_name, open_file_store
 from parley.kit.settings import Settings
 
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     return FileStore(LocalStore(tmp_path) if request.param == "folder" else MemoryStore())
+
+
+async def older(store: FileStore, than: datetime, under: str | None = None) -> set[str]:
+    return {name async for names in store.list_older(than, under=under) for name in names}
 
 
 async def whole(store: FileStore, name: str, **span: int) -> bytes:
@@ -60,8 +66,36 @@ async def test_old_files_are_listed(store: FileStore) -> None:
     names = {new_file_name("raw") for _ in range(3)}
     for name in names:
         await store.put(name, b"x")
-    assert set(await store.list_older(now() + timedelta(minutes=1))) == names
-    assert await store.list_older(now() - timedelta(minutes=1)) == []
+    assert await older(store, now() + timedelta(minutes=1)) == names
+    assert await older(store, now() - timedelta(minutes=1)) == set()
+
+
+async def test_files_of_one_folder_are_listed_however_many_they_are(store: FileStore) -> None:
+    names = {f"content/ab/{number:03}.jpg" for number in range(450)}
+    for name in (*names, "content/abc/no.jpg", "content/ac/no.jpg"):
+        await store.put(name, b"x")
+    assert await older(store, now() + timedelta(minutes=1), under="content/ab") == names
+    assert await older(store, now() + timedelta(minutes=1), under="content/ff") == set()
+
+
+async def test_a_file_is_moved_over_another(store: FileStore) -> None:
+    await store.put("a/one.jpg", b"new")
+    await store.put("b/two.jpg", b"old")
+    await store.move("a/one.jpg", "b/two.jpg")
+    await store.put("a/one.jpg", b"new")
+    await store.move("a/one.jpg", "c/three.jpg")
+    assert await whole(store, "b/two.jpg") == await whole(store, "c/three.jpg") == b"new"
+    assert not await store.exists("a/one.jpg")
+
+
+def test_a_content_key_says_its_content_and_is_used_once() -> None:
+    digest = hashlib.sha256(b"x").digest()
+    keys = {new_content_key(digest, "jpg") for _ in range(100)}
+    assert len(keys) == 100
+    hexadecimal = digest.hex()
+    for key in keys:
+        assert re.fullmatch(rf"content/2d/71/{hexadecimal}-[A-Za-z0-9_-]{{22}}\.jpg", key)
+        assert not is_file_name(key)
 
 
 def test_names_are_random_spread_and_recognised() -> None:

@@ -29,10 +29,14 @@ CHUNK = 256 * 1024
 AREAS = ("media", "uploads", "evidence")
 """Folder or prefix of each area, the served one first."""
 
+CONTENT = "content"
+"""The folder of what is stored by its content, below the served area."""
+
 SLOWEST_READER = timedelta(hours=1)
 """How long one file may take to be read from or written to an S3-compatible store: a video on a slow line."""
 
 NAME_BITS = 192
+KEY_BITS = 128
 _NAME = re.compile(r"[0-9a-z]{2}/[0-9a-z]{2}/[A-Za-z0-9_-]{22,64}\.[a-z0-9]{2,5}")
 
 
@@ -48,6 +52,16 @@ def new_file_name(extension: str) -> str:
     token = new_token(NAME_BITS)
     shard = re.sub(r"[^0-9a-z]", "0", token[:4].lower())
     return f"{shard[:2]}/{shard[2:]}/{token}.{extension}"
+
+
+def new_content_key(digest: bytes, extension: str) -> str:
+    """Where bytes with this SHA-256 are stored: `content/ab/cd/<the digest in hex>-<22 random characters>.jpg`.
+
+    The random part makes each writing a key of its own: one that was given up never comes back, and whoever knows
+    a content cannot ask the store for it.
+    """
+    name = digest.hex()
+    return f"{CONTENT}/{name[:2]}/{name[2:4]}/{name}-{new_token(KEY_BITS)}.{extension}"
 
 
 def is_file_name(name: str) -> bool:
@@ -142,16 +156,18 @@ class FileStore:
         except FileNotFoundError:
             return
 
-    async def list_older(self, than: datetime, *, limit: int = 1000) -> list[str]:
-        """Up to `limit` names of files last written before `than`, in no order."""
+    async def move(self, name: str, target: str) -> None:
+        """Give a file another name, in place of what had that name."""
         import obstore
 
-        names: list[str] = []
-        async for batch in obstore.list(self._store, chunk_size=200):
-            names += [meta["path"] for meta in batch if meta["last_modified"] < than]
-            if len(names) >= limit:
-                break
-        return names[:limit]
+        await obstore.rename_async(self._store, name, target)
+
+    async def list_older(self, than: datetime, *, under: str | None = None) -> AsyncIterator[list[str]]:
+        """Names of files last written before `than`, in the folder `under` or everywhere; batches in no order."""
+        import obstore
+
+        async for batch in obstore.list(self._store, under, chunk_size=200):
+            yield [meta["path"] for meta in batch if meta["last_modified"] < than]
 
 
 async def _chunks(result: Any) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 from parley.kit.errors import NotFound
 from parley.kit.instance import Instance
 from parley.safety import store
+from parley.social.media.reads import save_file
 
 
 async def keep_evidence_files(instance: Instance, payload: dict[str, Any]) -> None:
@@ -25,7 +26,7 @@ async def keep_evidence_files(instance: Instance, payload: dict[str, Any]) -> No
         with tempfile.TemporaryDirectory(prefix="parley-evidence-") as folder:
             path = Path(folder) / "copy"
             try:
-                await instance.files.save_to(file, path)
+                await save_file(instance, file, path)
             except NotFound:
                 async with instance.db.write() as tx:
                     await store.update_lost_file(tx, report_id, file, "The file was gone before it was copied.")

@@ -332,7 +332,7 @@ async def remove_media(tx: Tx, rows: list[MediaRow]) -> None:
 
 async def remove_files(tx: Tx, names: list[str], *, uploads: list[str] | None = None) -> None:
     """Serve these files no more. Raw uploads go at once; what was served is deleted a little later."""
-    await store_files.delete_files(tx, names)
+    await store_files.update_removed(tx, names)
     if names:
         await enqueue(tx, "delete_stored_files", {"names": names}, after=BYTES_KEPT)
     if uploads:

@@ -14,8 +14,9 @@ from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.kit.live import Message, publish
-from parley.social.media import store, store_files
-from parley.social.media.actions import remove_media
+from parley.social.media import store
+from parley.social.media.actions import remove_files, remove_media
+from parley.social.media.contents import Copies, claim_names, drop_made, free_names, settle_copies, sweep_contents
 from parley.social.media.formats import sniff
 from parley.social.media.process import decode, is_crowded, store_made
 from parley.social.media.results import Purpose, Result
@@ -63,12 +64,12 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
         file = await store_made(instance, result.file, folder)
         preview = await store_made(instance, result.preview, folder) if result.preview else None
     made = [one for one in (file, preview) if one is not None]
+    copies: Copies = {}
     async with instance.db.write() as tx:
         current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
         wanted = current is not None and current.upload_file == upload
         if wanted:
-            for one in made:
-                await store_files.insert_file(tx, one, account_id=row.account_id)
+            copies = await claim_names(tx, made, account_id=row.account_id)
             await store.update_ready(
                 tx,
                 row.id,
@@ -80,8 +81,9 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
             )
             await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
     if not wanted:  # Deleted, or done by another run of this job, while it was decoded.
-        await _delete_bytes(instance, [one.name for one in made])
+        await drop_made(instance, made)
     await instance.files.uploads.delete(upload)
+    await settle_copies(instance, copies)
 
 
 async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> None:
@@ -89,6 +91,7 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
         folder = Path(name)
         result = await _decode(instance, upload, "thumbnail", folder)
         made = await store_made(instance, result.file, folder) if result.file else None
+    copies: Copies = {}
     async with instance.db.write() as tx:
         current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
         wanted = current is not None and current.upload_thumbnail == upload
@@ -96,18 +99,17 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
             # A thumbnail that cannot be used leaves the one that was made from the file.
             preview, meta, blurhash = current.preview_file, current.meta, current.blurhash
             if made is not None:
-                await store_files.insert_file(tx, made, account_id=row.account_id)
+                copies = await claim_names(tx, [made], account_id=row.account_id)
                 preview, blurhash = made.name, result.blurhash
                 meta = {**meta, "small": result.meta["small"]}
             await store.update_preview(tx, row.id, preview, meta, blurhash=blurhash)
             await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
             if made is not None and current.preview_file is not None:
-                await store_files.delete_files(tx, [current.preview_file])
-    if wanted and made is not None and row.preview_file is not None:
-        await _delete_bytes(instance, [row.preview_file])
-    elif not wanted and made is not None:
-        await _delete_bytes(instance, [made.name])
+                await remove_files(tx, [current.preview_file])
+    if not wanted and made is not None:
+        await drop_made(instance, [made])
     await instance.files.uploads.delete(upload)
+    await settle_copies(instance, copies)
 
 
 async def _decode(instance: Instance, upload: str, purpose: Purpose, folder: Path) -> Result:
@@ -134,15 +136,10 @@ async def _fail(instance: Instance, row: MediaRow, error: str) -> None:
 
 
 async def delete_stored_files(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job: delete the bytes of files that are served no more (`names`) and of raw `uploads`."""
-    await _delete_bytes(instance, payload.get("names", []))
+    """Job: free what the names of removed files have (`names`), and delete raw `uploads`."""
+    await free_names(instance, payload.get("names", []))
     for name in payload.get("uploads", []):
         await instance.files.uploads.delete(name)
-
-
-async def _delete_bytes(instance: Instance, names: list[str]) -> None:
-    for name in names:
-        await instance.files.delete(name)
 
 
 async def delete_orphans(instance: Instance, payload: dict[str, Any]) -> None:
@@ -154,9 +151,10 @@ async def delete_orphans(instance: Instance, payload: dict[str, Any]) -> None:
         if len(ids) < BATCH:
             break
     sweep_scratch(instance.settings, now() - ORPHAN_AGE)
-    names = await instance.files.uploads.list_older(now() - LOST_UPLOAD_AGE)
-    async with instance.db.read() as tx:
-        known = await store.list_known_uploads(tx, names)
-    for name in names:
-        if name not in known:
-            await instance.files.uploads.delete(name)
+    async for names in instance.files.uploads.list_older(now() - LOST_UPLOAD_AGE):
+        async with instance.db.read() as tx:
+            known = await store.list_known_uploads(tx, names)
+        for name in names:
+            if name not in known:
+                await instance.files.uploads.delete(name)
+    await sweep_contents(instance)

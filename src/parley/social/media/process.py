@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from parley.kit.files import new_file_name
+from parley.kit.files import new_content_key, new_file_name
 from parley.kit.instance import Instance
 from parley.social.media.decode import BROKEN, TOO_MUCH_MEMORY
 from parley.social.media.formats import Format
@@ -147,12 +147,13 @@ def _environment() -> dict[str, str]:
 
 
 async def store_made(instance: Instance, made: FileMade, folder: Path) -> FileRow:
-    """Store one file that the decoding process made, under an unguessable name; it is not served yet."""
+    """Store one file that the decoding process made, and give it an unguessable name; it is not served yet."""
     path = made.path_in(folder)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):
             digest.update(chunk)
+    key = new_content_key(digest.digest(), made.extension)
+    await instance.files.put(key, path)
     name = new_file_name(made.extension)
-    await instance.files.put(name, path)
-    return FileRow(name, MIME_TYPES[made.extension], path.stat().st_size, digest.digest())
+    return FileRow(name, MIME_TYPES[made.extension], path.stat().st_size, digest.digest(), key)

@@ -16,8 +16,8 @@ from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.uploads import Upload
-from parley.social.media import store_files
 from parley.social.media.actions import picture_inspector
+from parley.social.media.contents import claim_names, settle_copies
 from parley.social.media.decode import BROKEN
 from parley.social.media.formats import MAX_EMOJI_BYTES, sniff
 from parley.social.media.process import decode, store_made
@@ -61,6 +61,6 @@ async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_i
         if result.preview != result.file:
             still = await store_made(instance, result.preview, folder)
     async with instance.db.write() as tx:
-        for one in dict.fromkeys((file, still)):
-            await store_files.insert_file(tx, one, account_id=account_id)
+        copies = await claim_names(tx, list(dict.fromkeys((file, still))), account_id=account_id)
+    await settle_copies(instance, copies)
     return PictureFiles(file.name, still.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
@@ -108,4 +109,16 @@ async def get_file(tx: Tx, name: str) -> FileView:
     row = await store_files.get_file(tx, name) if is_file_name(name) else None
     if row is None:
         raise NotFound
-    return FileView(row.name, row.mime_type, row.size_bytes, f'"{row.content_hash.hex()[:32]}"')
+    return FileView(row.name, row.content_key, row.mime_type, row.size_bytes, f'"{row.content_hash.hex()[:32]}"')
+
+
+async def save_file(instance: Instance, name: str, path: Path) -> None:
+    """Copy a stored file to `path`, for evidence: also one that is withheld, or was removed within the hour.
+
+    Raises NotFound.
+    """
+    async with instance.db.read() as tx:
+        key = await store_files.get_key(tx, name)
+    if key is None:
+        raise NotFound
+    await instance.files.save_to(key, path)

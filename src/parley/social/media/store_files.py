@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -10,17 +11,18 @@ from parley.kit.db import Tx
 
 
 class FileRow(msgspec.Struct, frozen=True):
-    """One stored file."""
+    """One stored file: its public name, what it is, and where its bytes lie."""
 
     name: str
     mime_type: str
     size_bytes: int
     content_hash: bytes
+    content_key: str
 
 
 GET_FILE = """
-    SELECT name, mime_type, size_bytes, content_hash FROM files
-    WHERE name = $1 AND NOT hidden AND NOT withdrawn
+    SELECT name, mime_type, size_bytes, content_hash, content_key FROM files
+    WHERE name = $1 AND NOT hidden AND NOT withdrawn AND removed_at IS NULL
 """
 
 
@@ -30,22 +32,109 @@ async def get_file(tx: Tx, name: str) -> FileRow | None:
     return FileRow(*row) if row else None
 
 
+GET_KEY = """SELECT content_key FROM files WHERE name = $1"""
+
+
+async def get_key(tx: Tx, name: str) -> str | None:
+    """Where the bytes of a file lie, also of one that is served no more."""
+    key: str | None = await tx.fetchval(GET_KEY, name)
+    return key
+
+
+LOCK_CONTENTS = """
+    SELECT pg_advisory_xact_lock(hashtextextended('media ' || encode(one, 'hex'), 0)) FROM unnest($1::bytea[]) AS one
+"""
+
+
+async def lock_contents(tx: Tx, hashes: Iterable[bytes]) -> None:
+    """Let one transaction at a time decide which names share these contents."""
+    await tx.execute(LOCK_CONTENTS, sorted(set(hashes)))
+
+
+GET_USED_KEY = """SELECT content_key FROM files WHERE content_hash = $1 AND removed_at IS NULL LIMIT 1"""
+
+
+async def get_used_key(tx: Tx, content_hash: bytes) -> str | None:
+    """Where this content lies already, for a name that was not removed."""
+    key: str | None = await tx.fetchval(GET_USED_KEY, content_hash)
+    return key
+
+
 INSERT_FILE = """
-    INSERT INTO files (name, account_id, content_hash, mime_type, size_bytes) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO files (name, account_id, content_hash, content_key, mime_type, size_bytes)
+    VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 
 async def insert_file(tx: Tx, file: FileRow, *, account_id: int | None) -> None:
     """Let a stored file be served; `account_id` is whose it is (None: the instance's)."""
-    await tx.execute(INSERT_FILE, file.name, account_id, file.content_hash, file.mime_type, file.size_bytes)
+    await tx.execute(
+        INSERT_FILE, file.name, account_id, file.content_hash, file.content_key, file.mime_type, file.size_bytes
+    )
 
 
-DELETE_FILES = """DELETE FROM files WHERE name = ANY($1)"""
+UPDATE_REMOVED = """UPDATE files SET removed_at = now() WHERE name = ANY($1) AND removed_at IS NULL"""
 
 
-async def delete_files(tx: Tx, names: list[str]) -> None:
-    """Serve these files no more."""
-    await tx.execute(DELETE_FILES, names)
+async def update_removed(tx: Tx, names: list[str]) -> None:
+    """Serve these files never again; their rows say where the bytes are until those are deleted."""
+    await tx.execute(UPDATE_REMOVED, names)
+
+
+LIST_HASHES = """SELECT DISTINCT content_hash FROM files WHERE name = ANY($1)"""
+
+
+async def list_hashes(tx: Tx, names: list[str]) -> list[bytes]:
+    """The contents of files."""
+    return [row[0] for row in await tx.fetch(LIST_HASHES, names)]
+
+
+DELETE_SHARING = """
+    DELETE FROM files f
+    WHERE f.name = ANY($1) AND f.removed_at IS NOT NULL AND EXISTS (
+        SELECT FROM files o
+        WHERE o.content_key = f.content_key AND (o.removed_at IS NULL OR o.name <> ALL($1))
+    )
+"""
+
+
+async def delete_sharing(tx: Tx, names: list[str]) -> None:
+    """Forget those removed names whose bytes a name outside of `names` still has."""
+    await tx.execute(DELETE_SHARING, names)
+
+
+LIST_REMOVED_KEYS = """
+    SELECT DISTINCT content_key FROM files WHERE name = ANY($1) AND removed_at IS NOT NULL
+"""
+
+
+async def list_removed_keys(tx: Tx, names: list[str]) -> list[str]:
+    """Where the bytes of removed names lie."""
+    return [row[0] for row in await tx.fetch(LIST_REMOVED_KEYS, names)]
+
+
+DELETE_REMOVED = """DELETE FROM files WHERE name = ANY($1) AND removed_at IS NOT NULL"""
+
+
+async def delete_removed(tx: Tx, names: list[str]) -> None:
+    """Forget removed names."""
+    await tx.execute(DELETE_REMOVED, names)
+
+
+LIST_LEFT_REMOVED = """SELECT name FROM files WHERE removed_at < $1 ORDER BY removed_at LIMIT $2"""
+
+
+async def list_left_removed(tx: Tx, before: datetime, limit: int) -> list[str]:
+    """Names that were removed before a time and are still there."""
+    return [row[0] for row in await tx.fetch(LIST_LEFT_REMOVED, before, limit)]
+
+
+LIST_KNOWN_KEYS = """SELECT DISTINCT content_key FROM files WHERE content_key = ANY($1)"""
+
+
+async def list_known_keys(tx: Tx, keys: list[str]) -> set[str]:
+    """Which of the stored contents have a name, removed or not."""
+    return {row[0] for row in await tx.fetch(LIST_KNOWN_KEYS, keys)}
 
 
 UPDATE_HIDDEN = """UPDATE files SET hidden = $2 WHERE name = ANY($1)"""
@@ -59,7 +148,8 @@ async def update_hidden(tx: Tx, names: list[str], *, hidden: bool) -> None:
 # Attachments name their files in `media`; what is neither there nor in `used` was a profile picture.
 LIST_UNUSED_FILES = """
     SELECT f.name FROM files f
-    WHERE f.account_id = $1 AND NOT f.hidden AND f.created_at < $3 AND f.name <> ALL($2::text[])
+    WHERE f.account_id = $1 AND NOT f.hidden AND f.removed_at IS NULL AND f.created_at < $3
+      AND f.name <> ALL($2::text[])
       AND NOT EXISTS (SELECT FROM media m WHERE m.account_id = $1 AND f.name IN (m.file, m.preview_file))
 """
 

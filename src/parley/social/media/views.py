@@ -30,9 +30,10 @@ class MediaView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileView(msgspec.Struct, frozen=True):
-    """A stored file as it is served. `etag` is derived from its content."""
+    """A stored file as it is served. `etag` is derived from its content; `key` is for reading the bytes alone."""
 
     name: str
+    key: str
     mime_type: str
     size: int
     etag: str
