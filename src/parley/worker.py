@@ -127,6 +127,9 @@ JOBS: tuple[Job, ...] = (
 
 MAX_ATTEMPTS = 8
 RETRY_DELAY = timedelta(seconds=2)
+NICENESS = 5
+"""On the machine that also serves people, jobs wait a little rather than people."""
+
 DEQUEUE_EVERY = timedelta(seconds=30)
 
 
@@ -228,6 +231,7 @@ def main() -> None:
     dsn = os.environ.get(DSN)
     if dsn:
         end_with_parent()  # the watcher started us
+        os.nice(NICENESS)
     asyncio.run(run_worker(settings, dsn or settings.database_url))
 
 
