@@ -124,12 +124,16 @@ async def list_found_statuses(
     return [row["id"] for row in rows]
 
 
-# Plan: tags_prefix gives at most 200 names; the use of each since $3 is counted in the primary key of status_tags.
+# Plan: tags_prefix gives at most 200 names that public posts use (others are followed alone, or used in private);
+# the use of each since $2 is counted in the primary key of status_tags.
 LIST_FOUND_TAGS = """
     SELECT found.id, found.display_name AS name
     FROM (
         SELECT t.id, t.name, t.display_name FROM tags t
         WHERE t.name LIKE replace(replace(replace($1, '\\', '\\\\'), '%', '\\%'), '_', '\\_') || '%'
+          AND EXISTS (
+              SELECT FROM status_tags st JOIN statuses s ON s.id = st.status_id
+              WHERE st.tag_id = t.id AND s.visibility = 'public' AND s.state = 'published' AND s.deleted_at IS NULL)
         ORDER BY t.name LIMIT 200
     ) found
     ORDER BY found.name = $1 DESC,

@@ -17,6 +17,8 @@ from parley.social.filters.views import ACTIONS, CONTEXTS, FilteredStatusView, F
 
 MOST_FILTERS = 200
 MOST_KEYWORDS = 500
+MOST_KEYWORDS_IN_ALL = 1000
+"""Of all filters of one member together: every one is looked for in every post that is shown."""
 LONGEST_KEYWORD = 512
 LONGEST_TITLE = 256
 LONGEST_LIFE = timedelta(days=3650)
@@ -87,6 +89,8 @@ async def add_keyword(tx: Tx, viewer: Viewer, filter_id: int, keyword: str, *, w
     present = await reads.get_filter(tx, viewer, filter_id)
     if len(present.keywords) >= MOST_KEYWORDS:
         raise Invalid(f"This filter has {MOST_KEYWORDS} keywords already; remove one first.")
+    if await store.count_keywords(tx, viewer.account_id) >= MOST_KEYWORDS_IN_ALL:
+        raise Invalid(f"Your filters have {MOST_KEYWORDS_IN_ALL:,} keywords already; remove one first.")
     added = await store.insert_keyword(tx, filter_id, _clean_keyword(keyword), whole_word)
     await _tell(tx, viewer)
     return added

@@ -102,6 +102,16 @@ async def count_filters(tx: Tx, account_id: int) -> int:
     return int(await tx.fetchval(COUNT_FILTERS, account_id))
 
 
+COUNT_KEYWORDS = """
+    SELECT count(*) FROM filter_keywords k JOIN filters f ON f.id = k.filter_id WHERE f.account_id = $1
+"""
+
+
+async def count_keywords(tx: Tx, account_id: int) -> int:
+    """How many keywords all filters of the member have together."""
+    return int(await tx.fetchval(COUNT_KEYWORDS, account_id))
+
+
 GET_KEYWORD = """
     SELECT k.id, k.filter_id, k.keyword, k.whole_word
     FROM filter_keywords k JOIN filters f ON f.id = k.filter_id
