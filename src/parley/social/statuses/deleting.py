@@ -5,7 +5,6 @@ from __future__ import annotations
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.social.accounts.actions import change_statuses_count
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusDeleted
@@ -13,7 +12,7 @@ from parley.social.media.actions import detach_media
 from parley.social.statuses import store_writes
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.marks import delete_own_reblog
-from parley.social.statuses.publishing import count_on_others
+from parley.social.statuses.publishing import count_status
 from parley.social.statuses.views import StatusView
 
 
@@ -34,9 +33,8 @@ async def delete_status(tx: Tx, viewer: Viewer, status_id: int, *, delete_media:
         raise NotFound
     await store_writes.update_deleted(tx, status_id, now())
     if row.state != "held":
-        await change_statuses_count(tx, viewer.account_id, -1)
         quoted = row.quote_of_id if row.quote_state == "accepted" else None
-        await count_on_others(tx, row.in_reply_to_id, quoted, -1)
+        await count_status(tx, viewer.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility)
     await detach_media(tx, status_id, keep=not delete_media)
     await record(tx, StatusDeleted(account_id=viewer.account_id, status_id=status_id))
     return view

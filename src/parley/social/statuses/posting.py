@@ -284,7 +284,9 @@ async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, sche
     if state == "held":
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=1))
     else:
-        await announce(tx, viewer.account_id, status_id, row.in_reply_to_id, row.quote_of_id, moment)
+        await announce(
+            tx, viewer.account_id, status_id, row.in_reply_to_id, row.quote_of_id, moment, visibility=row.visibility
+        )
     return body_of(row)
 
 

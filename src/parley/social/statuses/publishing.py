@@ -19,6 +19,7 @@ from parley.social.events.facts import StatusEdited, StatusPosted
 from parley.social.statuses import store_polls, store_writes
 from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
+from parley.social.statuses.visibility import BOOSTABLE
 
 _MOST_KNOWN_TAGS = 20_000
 _SETTLED = timedelta(minutes=1)
@@ -60,11 +61,33 @@ async def announce(
     in_reply_to_id: int | None,
     quote_of_id: int | None,
     moment: datetime,
+    *,
+    visibility: str,
 ) -> None:
     """Count a status that has just become public, and tell the rest of the instance."""
-    await change_statuses_count(tx, account_id, 1, posted_at=moment)
-    await count_on_others(tx, in_reply_to_id, quote_of_id, 1)
+    await count_status(tx, account_id, in_reply_to_id, quote_of_id, 1, visibility=visibility, posted_at=moment)
     await record(tx, StatusPosted(account_id=account_id, status_id=status_id))
+
+
+async def count_status(
+    tx: Tx,
+    account_id: int,
+    in_reply_to_id: int | None,
+    quote_of_id: int | None,
+    by: int,
+    *,
+    visibility: str,
+    posted_at: datetime | None = None,
+) -> None:
+    """Count a status in (1) or out (-1) wherever it is counted.
+
+    Everybody sees the counters, so messages are in none of them, and those who are answered or quoted in private
+    are not seen to be.
+    """
+    if visibility != "direct":
+        await change_statuses_count(tx, account_id, by, posted_at=posted_at)
+    if visibility in BOOSTABLE:
+        await count_on_others(tx, in_reply_to_id, quote_of_id, by)
 
 
 async def count_on_others(tx: Tx, in_reply_to_id: int | None, quote_of_id: int | None, by: int) -> None:
@@ -119,7 +142,9 @@ async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime,
     await store_writes.replace_status_tags(tx, row.id, tags)
     await store_writes.insert_status_mentions(tx, row.id, row.account_id, shown.mentioned_ids)
     if first:
-        await announce(tx, row.account_id, row.id, row.in_reply_to_id, row.quote_of_id, moment)
+        await announce(
+            tx, row.account_id, row.id, row.in_reply_to_id, row.quote_of_id, moment, visibility=row.visibility
+        )
     else:
         await record(tx, StatusEdited(account_id=row.account_id, status_id=row.id, revision=revision))
 

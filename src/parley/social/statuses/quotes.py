@@ -10,6 +10,7 @@ from parley.social.events.facts import QuoteRevoked
 from parley.social.statuses import rules, store_writes
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.views import StatusView
+from parley.social.statuses.visibility import BOOSTABLE, OPEN_STATES
 
 
 async def revoke_quote(tx: Tx, viewer: Viewer, status_id: int, quoting_id: int) -> StatusView:
@@ -23,7 +24,7 @@ async def revoke_quote(tx: Tx, viewer: Viewer, status_id: int, quoting_id: int) 
         raise NotFound
     if row.quote_state == "accepted":
         await store_writes.update_quote_state(tx, quoting.id, "revoked")
-        if row.state in ("published", "limited"):
+        if row.state in OPEN_STATES and row.visibility in BOOSTABLE:
             await store_writes.update_counts(tx, body.id, quotes=-1)
         await record(tx, QuoteRevoked(account_id=viewer.account_id, status_id=quoting.id))
     return await get_status(tx, viewer, quoting.id)

@@ -72,10 +72,10 @@ async def _list_people(
     viewer: Viewer | None,
     status_id: int,
     page: Page,
-    read: Callable[[Tx, int, Page], Awaitable[list[Edge]]],
+    read: Callable[[Tx, int, Page, int], Awaitable[list[Edge]]],
 ) -> AccountsPage:
     body, _ = await get_visible_body(tx, viewer, status_id)
-    edges = await read(tx, body.id, page)
+    edges = await read(tx, body.id, page, viewer.account_id if viewer else 0)
     ids = [edge.target_id for edge in edges]
     ties = await get_ties(tx, viewer, ids)
     wanted = [account_id for account_id in ids if not ties.get(account_id, STRANGER).blocked]

@@ -29,6 +29,9 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
         if row is None or row.state == "author_deleted":
             return
         await store_writes.update_screening(tx, row.id, revision, int(payload["screening_id"]))
+        if not outcome.published and row.revision != revision:
+            # It was edited since: then others read it in the history alone, and it must leave that.
+            await store_writes.update_revision_hidden(tx, row.id, revision)
         waits = row.held_revision == revision or (row.state == "held" and row.revision == revision)
         if waits and outcome.published:
             await show_revision(tx, row, revision, now(), limited=outcome is Outcome.LIMIT)

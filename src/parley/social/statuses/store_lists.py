@@ -116,18 +116,22 @@ def _edges(rows: Sequence[Any], page: Page) -> list[Edge]:
 
 LIST_REBLOGGERS_NEWEST = """
     SELECT id, account_id FROM statuses
-    WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3 ORDER BY id DESC LIMIT $4
+    WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3
+        AND (visibility IN ('public', 'unlisted') OR account_id = $5)
+    ORDER BY id DESC LIMIT $4
 """
 LIST_REBLOGGERS_OLDEST = """
     SELECT id, account_id FROM statuses
-    WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3 ORDER BY id ASC LIMIT $4
+    WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3
+        AND (visibility IN ('public', 'unlisted') OR account_id = $5)
+    ORDER BY id ASC LIMIT $4
 """
 
 
-async def list_rebloggers(tx: Tx, status_id: int, page: Page) -> list[Edge]:
-    """Who boosted a status: the boost's id and the account's."""
+async def list_rebloggers(tx: Tx, status_id: int, page: Page, viewer_id: int) -> list[Edge]:
+    """Who boosted a status: the boost's id and the account's. Boosts for followers alone are the booster's to know."""
     query = LIST_REBLOGGERS_OLDEST if page.ascending else LIST_REBLOGGERS_NEWEST
-    return _edges(await tx.fetch(query, status_id, page.below, page.above, page.limit), page)
+    return _edges(await tx.fetch(query, status_id, page.below, page.above, page.limit, viewer_id), page)
 
 
 LIST_FAVOURITERS_NEWEST = """
@@ -140,7 +144,7 @@ LIST_FAVOURITERS_OLDEST = """
 """
 
 
-async def list_favouriters(tx: Tx, status_id: int, page: Page) -> list[Edge]:
+async def list_favouriters(tx: Tx, status_id: int, page: Page, _viewer_id: int) -> list[Edge]:
     """Who favourited a status."""
     query = LIST_FAVOURITERS_OLDEST if page.ascending else LIST_FAVOURITERS_NEWEST
     return _edges(await tx.fetch(query, status_id, page.below, page.above, page.limit), page)

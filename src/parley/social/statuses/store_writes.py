@@ -331,6 +331,16 @@ async def update_screening(tx: Tx, status_id: int, revision: int, screening_id: 
     await tx.execute(UPDATE_SCREENING, status_id, revision, screening_id)
 
 
+UPDATE_REVISION_HIDDEN = """
+    UPDATE status_revisions SET state = 'held' WHERE status_id = $1 AND revision = $2 AND state = 'published'
+"""
+
+
+async def update_revision_hidden(tx: Tx, status_id: int, revision: int) -> None:
+    """Take one revision out of what others may read of the history."""
+    await tx.execute(UPDATE_REVISION_HIDDEN, status_id, revision)
+
+
 UPDATE_QUOTE_STATE = """UPDATE statuses SET quote_state = $2 WHERE id = $1"""
 
 
