@@ -190,15 +190,29 @@ class EmbeddedPostgres:
                 _let_enter(place, self._identity["user"])
             self._give(self._home)
         self._home.chmod(0o700)
-        self.socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = self.socket_dir.stat().st_uid
-        if owner not in (0, os.geteuid(), self._identity.get("user", os.geteuid())):
-            raise PostgresError(f"{self.socket_dir} belongs to somebody else (uid {owner}); remove it.")
-        self._give(self.socket_dir)
+        self._prepare_socket_dir()
+
+    def _prepare_socket_dir(self) -> None:
+        """Make the socket's folder, or take the one of an earlier start.
+
+        In /tmp anybody may have put something of that name there before us. What is not a plain folder of ours is
+        refused: a link would make us give away, or hide the socket in, whatever it leads to.
+        """
+        folder = self.socket_dir
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700, parents=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), self._identity.get("user")):
+            raise PostgresError(
+                f"{folder} is not a folder of ours (uid {found.st_uid}); remove it, or set PARLEY_DATA_DIR to a "
+                "shorter path."
+            )
+        folder.chmod(0o700)
+        self._give(folder)
 
     def _give(self, path: Path) -> None:
         if self._identity:
-            os.chown(path, self._identity["user"], self._identity["group"])
+            os.chown(path, self._identity["user"], self._identity["group"], follow_symlinks=False)
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         # Files, not pipes: the server that pg_ctl starts would keep a pipe open for ever.

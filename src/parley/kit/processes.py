@@ -41,7 +41,8 @@ def lock_data_folder(settings: Settings) -> IO[str]:
 
     The kernel lets go when the process ends, however it ends.
     """
-    settings.path().mkdir(parents=True, exist_ok=True)
+    # Others may pass, as the database's user must when root starts it, but not look around.
+    settings.path().mkdir(mode=0o711, parents=True, exist_ok=True)
     file = settings.path("parley.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

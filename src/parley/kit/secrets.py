@@ -68,7 +68,7 @@ def _decode(text: str, where: str) -> bytes:
 def _kept_key(path: Path) -> bytes:
     """The key in `path`, made when missing. Of several processes that start at once, the first link wins."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
