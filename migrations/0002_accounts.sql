@@ -96,3 +96,14 @@ CREATE TABLE activity_cursor (
     event_id bigint NOT NULL
 );
 INSERT INTO activity_cursor (event_id) VALUES (0);
+
+-- What changes often of some accounts, and the stamp under which a process may keep the rest. Other rooms join it.
+CREATE FUNCTION account_heads(ids bigint[]) RETURNS TABLE (
+    id bigint, version integer, updated_at timestamptz, statuses_count bigint, followers_count bigint,
+    following_count bigint, last_status_at timestamptz
+) LANGUAGE sql STABLE AS $$
+    SELECT a.id, a.version, a.updated_at, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
+           coalesce(s.following_count, 0), s.last_status_at
+    FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id
+    WHERE a.id = ANY($1)
+$$;

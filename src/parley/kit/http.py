@@ -154,7 +154,7 @@ async def parse(request: Request[Any, Any, Any], kind: type[T]) -> T:
     return to_struct(listify(await read_params(request), kind), kind)
 
 
-def listify(params: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+def listify(params: dict[str, Any], kind: Any) -> dict[str, Any]:
     """Let a lone value stand for a list, and `{'0': a, '1': b}` too, where `kind` wants a list."""
     for name in _list_fields(kind):
         value = params.get(name)
@@ -164,7 +164,7 @@ def listify(params: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 @cache
-def _list_fields(kind: type[Any]) -> tuple[str, ...]:
+def _list_fields(kind: Any) -> tuple[str, ...]:
     """Names of the fields that hold a list. Kept: working annotations out takes longer than the rest of a request."""
     fields = msgspec.structs.fields(kind)
     return tuple(field.encode_name for field in fields if "list[" in str(field.type).lower())

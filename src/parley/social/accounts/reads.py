@@ -21,9 +21,9 @@ from parley.kit.settings import Settings
 from parley.screening import Facts
 from parley.social.accounts import profiles, store, store_emojis, store_instance
 from parley.social.accounts.profiles import Profile
-from parley.social.accounts.store import AccountHead, AccountRow
+from parley.social.accounts.store import AccountRow
 from parley.social.accounts.store import AddressRow as AddressRow
-from parley.social.accounts.views import AccountView, EmojiView, FieldView, Viewer
+from parley.social.accounts.views import AccountHead, AccountView, EmojiView, FieldView, Viewer
 from parley.social.accounts.visibility import may_see_account
 from parley.social.verdicts.reads import get_results
 
@@ -44,11 +44,14 @@ async def get_account_views(tx: Tx, ids: Iterable[int]) -> dict[int, AccountView
     One query, and a second one when this process has not seen one of them in its present version.
     """
     wanted = list(set(ids))
-    if not wanted:
-        return {}
+    return await complete_heads(tx, await store.list_heads(tx, wanted)) if wanted else {}
+
+
+async def complete_heads(tx: Tx, heads: Iterable[AccountHead]) -> dict[int, AccountView]:
+    """The accounts of these heads by id, from memory where this process has them: one query, or none."""
     views: dict[int, AccountView] = {}
     missing: dict[int, AccountHead] = {}
-    for head in await store.list_heads(tx, wanted):
+    for head in heads:
         kept = _kept.get(head.id)
         if kept is None or (kept[0].version, kept[0].updated_at) != (head.version, head.updated_at):
             missing[head.id] = head

@@ -9,26 +9,11 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-
-
-class AccountHead(msgspec.Struct, frozen=True):
-    """What changes often, and the stamp under which everything else may be kept: `version` with
-    `updated_at`."""
-
-    id: int
-    version: int
-    updated_at: datetime
-    statuses_count: int
-    followers_count: int
-    following_count: int
-    last_status_at: datetime | None
-
+from parley.social.accounts.views import AccountHead
 
 LIST_HEADS = """
-    SELECT a.id, a.version, a.updated_at, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
-           coalesce(s.following_count, 0), s.last_status_at
-    FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id
-    WHERE a.id = ANY($1::bigint[])
+    SELECT id, version, updated_at, statuses_count, followers_count, following_count, last_status_at
+    FROM account_heads($1::bigint[])
 """
 
 

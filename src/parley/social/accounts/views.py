@@ -108,3 +108,15 @@ class EmojiView(msgspec.Struct, frozen=True):
     static_file: str
     category: str | None = None
     visible_in_picker: bool = True
+
+
+class AccountHead(msgspec.Struct, frozen=True):
+    """What changes often, and the stamp under which everything else may be kept: `version` with `updated_at`."""
+
+    id: int
+    version: int
+    updated_at: datetime
+    statuses_count: int
+    followers_count: int
+    following_count: int
+    last_status_at: datetime | None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import msgspec
 
 from parley.kit.db import Tx
+from parley.social.accounts.views import AccountHead
 
 
 class Tie(msgspec.Struct, frozen=True):
@@ -37,10 +39,25 @@ async def list_ties(tx: Tx, account_id: int, other_ids: Sequence[int]) -> dict[i
     marks: dict[int, str] = {}
     for other_id, mark in await tx.fetch(LIST_TIES, account_id, other_ids):
         marks[other_id] = marks.get(other_id, "") + mark
-    return {other_id: _TIES[frozenset(found)] for other_id, found in marks.items()}
+    return {other: _TIES["f" in found, "b" in found, "m" in found] for other, found in marks.items()}
 
 
-_TIES = {
-    frozenset(found): Tie(following="f" in found, blocked="b" in found, muting="m" in found)
-    for found in ("f", "b", "m", "fb", "fm", "bm", "fbm")
-}
+# Plan: accounts and their counters by primary key; each tie is looked up by primary key or its reverse index.
+LIST_HEADS_WITH_TIES = """
+    SELECT h.id, h.version, h.updated_at, h.statuses_count, h.followers_count, h.following_count, h.last_status_at,
+        EXISTS (SELECT FROM follows f WHERE f.account_id = $1 AND f.target_id = h.id),
+        EXISTS (SELECT FROM blocks b WHERE b.account_id = $1 AND b.target_id = h.id)
+            OR EXISTS (SELECT FROM blocks b WHERE b.target_id = $1 AND b.account_id = h.id),
+        EXISTS (SELECT FROM mutes m WHERE m.account_id = $1 AND m.target_id = h.id
+            AND (m.expires_at IS NULL OR m.expires_at > now()))
+    FROM account_heads($2::bigint[]) h
+"""
+
+
+async def list_heads_with_ties(tx: Tx, account_id: int, other_ids: Sequence[int]) -> list[tuple[AccountHead, Tie]]:
+    """The heads of the others, each with what ties the account to it."""
+    rows = await tx.fetch(LIST_HEADS_WITH_TIES, account_id, other_ids)
+    return [(AccountHead(*row[:7]), _TIES[row[7], row[8], row[9]]) for row in rows]
+
+
+_TIES = {tie: STRANGER if tie == (False, False, False) else Tie(*tie) for tie in product((False, True), repeat=3)}

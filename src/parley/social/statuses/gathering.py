@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from parley.kit.db import Tx
-from parley.social.accounts.reads import get_account_views, load_emojis
+from parley.social.accounts.reads import load_emojis
 from parley.social.accounts.views import AccountView, EmojiView, Viewer
-from parley.social.graph.ties import Tie, get_ties
+from parley.social.graph.ties import Tie, get_accounts_with_ties
 from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
 from parley.social.sessions.oauth.names import AppName, get_app_names
@@ -70,8 +70,7 @@ async def complete_bodies(
     # A status that has just been deleted for good is in `bodies` but not in `marks`.
     bodies = {status_id: body for status_id, body in bodies.items() if status_id in marks}
     author_ids = {body.account_id for body in bodies.values()}
-    accounts = await get_account_views(tx, list(author_ids))
-    ties = await get_ties(tx, viewer, author_ids)
+    accounts, ties = await get_accounts_with_ties(tx, viewer, author_ids)
     found = Gathered(viewer, bodies, marks, accounts, ties, {}, {}, {}, {}, {}, {})
     await _gather_parts(tx, found)
     return found

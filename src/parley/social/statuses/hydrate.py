@@ -12,9 +12,8 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import AccountView, EmojiView, Viewer
-from parley.social.graph.ties import STRANGER, Tie, get_ties
+from parley.social.graph.ties import STRANGER, Tie, get_accounts_with_ties
 from parley.social.media.views import MediaView
 from parley.social.statuses import store
 from parley.social.statuses.gathering import (
@@ -82,9 +81,7 @@ async def _get_seen(tx: Tx, viewer: Viewer | None, status_id: int) -> tuple[Body
     if not bodies:
         raise NotFound
     body = bodies[0]
-    authors = {body.account_id}
-    ties = await get_ties(tx, viewer, authors)
-    accounts = await get_account_views(tx, [*authors])
+    accounts, ties = await get_accounts_with_ties(tx, viewer, {body.account_id})
     tie = ties.get(body.account_id, STRANGER)
     if not _is_visible(body, accounts.get(body.account_id), viewer, tie):
         raise NotFound
