@@ -27,7 +27,11 @@ LONGEST_NOTE = 500
 MOST_FIELDS = 4
 LONGEST_FIELD = 255
 LONGEST_PICTURE_DESCRIPTION = 150
+LONGEST_CHANGE = 20_000
+"""Of all that is typed in one change, before it is looked at."""
 MOST_ATTRIBUTION_DOMAINS = 100
+LONGEST_ADDRESS = 2000
+"""Of a site as it is typed: more is not looked at."""
 
 People: TypeAlias = dict[tuple[str, str | None], str]
 """URL of a person's page by lower-case username and domain."""
@@ -107,6 +111,7 @@ def page_url(settings: Settings, domain: str | None, username: str, url: str | N
 
 def with_changes(before: Profile, change: ProfileChange) -> Profile:
     """`before` with what was typed, cleaned and checked, not rendered yet; raises Invalid."""
+    _check_size(change)
     problems: dict[str, list[tuple[str, str]]] = {}
     name = _line(change.display_name, before.display_name)
     note = before.note if change.note is msgspec.UNSET else clean_text(change.note).strip()
@@ -138,6 +143,15 @@ def with_changes(before: Profile, change: ProfileChange) -> Profile:
         avatar_description=avatar_text if avatar else "",
         header_description=header_text if header else "",
     )
+
+
+def _check_size(change: ProfileChange) -> None:
+    """Refuse what is far beyond every limit before it is cleaned, which takes its time for a text without end."""
+    texts = [change.display_name, change.note, change.avatar_description, change.header_description]
+    if change.fields is not msgspec.UNSET:
+        texts += [text for row in change.fields for text in (row.name, row.value)]
+    if sum(len(text) for text in texts if text is not msgspec.UNSET) > LONGEST_CHANGE:
+        raise Invalid("Validation failed: this is much too long for a profile.")
 
 
 def _line(text: str | msgspec.UnsetType, before: str) -> str:
@@ -172,8 +186,8 @@ _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]
 def read_domains(typed: Sequence[str]) -> list[str]:
     """Bare domains, in lower case, of what may be typed as addresses of sites; raises Invalid."""
     domains: list[str] = []
-    for text in typed:
-        name = re.sub(r"^https?://", "", text.strip().lower()).removeprefix("*.").partition("/")[0]
+    for text in typed[: 10 * MOST_ATTRIBUTION_DOMAINS]:
+        name = re.sub(r"^https?://", "", text[:LONGEST_ADDRESS].strip().lower()).removeprefix("*.").partition("/")[0]
         if not name:
             continue
         try:

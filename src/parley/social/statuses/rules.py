@@ -44,6 +44,9 @@ class Words(msgspec.Struct, frozen=True):
 
 def check_words(settings: Settings, text: str, spoiler_text: str, *, alone: bool) -> Words:
     """Clean the texts; raises Invalid when they are too long, or empty while nothing else is sent (`alone`)."""
+    # What counts least for its length is a link. Beyond this no text can be short enough, and none is looked through.
+    if len(text) + len(spoiler_text) > settings.max_characters * 100:
+        raise Invalid(f"Validation failed: Text is too long: the limit is {settings.max_characters} characters.")
     found = find_entities(clean_text(text).strip())
     spoiler = " ".join(clean_text(spoiler_text).split())
     if alone and not found.text and not spoiler:
@@ -84,6 +87,8 @@ def check_media_ids(media_ids: Sequence[int], *, has_poll: bool) -> list[int]:
 
 def check_poll(poll: NewPoll) -> NewPoll:
     """The poll with its options cleaned; raises Invalid."""
+    if len(poll.options) > 10 * MOST_OPTIONS or sum(map(len, poll.options)) > 100 * MOST_OPTIONS * LONGEST_OPTION:
+        raise Invalid(f"Validation failed: A poll can have at most {MOST_OPTIONS} options.")
     options = tuple(option for text in poll.options if (option := " ".join(clean_text(text).split())))
     if len(options) < 2:
         raise Invalid("Validation failed: A poll must have at least 2 options.")

@@ -20,6 +20,8 @@ from parley.social.accounts.reads import AddressRow
 
 LINK_LENGTH = 23
 """Every link counts as this many characters, however long it is (Mastodon's configuration.statuses)."""
+LONGEST_DOMAIN = 260
+"""The sign, a domain name (RFC 1035: 253 characters) and a port."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _CERTAIN = 0.5
 _SAMPLE = 600
@@ -39,13 +41,13 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_characters(found: Entities) -> int:
-    """Length of a text: a link counts 23, a mention without its domain."""
+    """Length of a text: a link counts 23, a mention without its domain, as far as that is as long as domains are."""
     length = len(found.text)
     for span in found.spans:
         if span.kind == "link":
             length += LINK_LENGTH - (span.end - span.start)
         elif span.kind == "mention":
-            length -= len(span.value) - len(span.value.partition("@")[0])
+            length -= min(len(span.value) - len(span.value.partition("@")[0]), LONGEST_DOMAIN)
     return length
 
 
