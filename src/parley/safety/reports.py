@@ -21,7 +21,7 @@ from parley.social.accounts.reads import get_account
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import ReportFiled
-from parley.social.statuses.reads import list_statuses
+from parley.social.statuses.reads import list_reportable
 
 MOST_COMMENT_CHARACTERS = 1000
 MOST_STATUSES = 100
@@ -32,8 +32,8 @@ REPORTS_PER = timedelta(hours=1)
 async def file_report(tx: Tx, settings: Settings, viewer: Viewer, new: NewReport) -> ReportView:
     """Store a report and a snapshot of what it is about, as the reporter sees it now.
 
-    Raises NotFound for an invisible account, or a status that is not the account's or that the reporter cannot
-    see; Invalid for a wrong category, rule or comment; RateLimited beyond 30 reports an hour.
+    Raises NotFound for an invisible account, or a status that is not the account's or that the reporter could not see
+    if neither blocked the other; Invalid for a wrong category, rule or comment; RateLimited beyond 30 reports an hour.
     """
     category = _check_form(new)
     if new.account_id == viewer.account_id:
@@ -42,7 +42,7 @@ async def file_report(tx: Tx, settings: Settings, viewer: Viewer, new: NewReport
     await check_rate(tx, settings, bucket, MOST_REPORTS, REPORTS_PER)
     target = await get_account(tx, viewer, new.account_id)
     status_ids = list(dict.fromkeys(new.status_ids))
-    statuses = await list_statuses(tx, viewer, status_ids)
+    statuses = await list_reportable(tx, viewer, status_ids)
     if len(statuses) != len(status_ids) or any(status.account.id != target.id for status in statuses):
         raise NotFound
     evidence = take_evidence(target, statuses, now())

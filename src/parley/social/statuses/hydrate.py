@@ -45,6 +45,19 @@ async def list_statuses(tx: Tx, viewer: Viewer | None, ids: Sequence[int]) -> li
     return [view for view in views if view is not None]
 
 
+async def list_reportable(tx: Tx, viewer: Viewer, ids: Sequence[int]) -> list[StatusView]:
+    """The statuses with these ids that the viewer could see if nobody blocked anybody, for evidence alone.
+
+    Who insults somebody and then blocks them must not be out of reach of a report.
+    """
+    if not ids:
+        return []
+    found = await gather(tx, viewer, ids)
+    found.ties = {author: msgspec.structs.replace(tie, blocked=False) for author, tie in found.ties.items()}
+    views = (_present(found, status_id) for status_id in ids)
+    return [view for view in views if view is not None]
+
+
 async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusView:
     """One status; raises NotFound when it is missing or invisible to the viewer."""
     views = await list_statuses(tx, viewer, [status_id])
