@@ -18,6 +18,7 @@ from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.kit.ids import new_token, token_hash
 from parley.kit.instance import Instance
 from parley.kit.limits import bucket_of, count_try
+from parley.screening import Content, Facts
 from parley.social.accounts.views import Viewer
 from parley.social.sessions.names import get_member_id
 from parley.social.sessions.oauth import rules, store
@@ -26,6 +27,7 @@ from parley.social.sessions.oauth.reads import app_view
 from parley.social.sessions.scopes import ALL_SCOPES, are_known_scopes, split_scopes
 from parley.social.sessions.tokens import publish_revoked
 from parley.social.sessions.views import ConsentRequest, GrantedCode, IssuedToken, NewApp, RegisteredApp
+from parley.social.verdicts.actions import judge_safely
 
 CODE_LIFE = timedelta(minutes=10)
 MAX_REDIRECT_URIS = 20
@@ -56,6 +58,7 @@ async def register_app(instance: Instance, new: NewApp, *, address: str) -> Regi
         raise Invalid("Validation failed: Redirect URI can't be blank, and at most 20 may be given")
     for uri in redirect_uris:
         check_redirect_uri(uri)
+    _judge_name(name, website)
     secret = new_token()
     async with instance.db.write() as tx:
         row = await store.insert_app(
@@ -68,6 +71,18 @@ async def register_app(instance: Instance, new: NewApp, *, address: str) -> Regi
             scopes=list(scopes),
         )
     return RegisteredApp(app_view(row), secret)
+
+
+def _judge_name(name: str, website: str | None) -> None:
+    """Refuse what policy would not let stand on a profile: readers see it below every post made with the app.
+
+    Nobody in particular registers an app, so it is judged without regard to who does.
+    """
+    texts = {"display_name": name} | ({"website": website} if website else {})
+    content = Content(kind="profile", texts=texts, links=(website,) if website else ())
+    verdict = judge_safely(content, Facts(now=now(), trust="trusted"))
+    if not verdict.outcome.published:
+        raise Invalid("Validation failed: The rules of this instance do not let this name or website be shown.")
 
 
 def _is_page(website: str) -> bool:
