@@ -42,9 +42,15 @@ async def schedule_status(
     if await store_schedule.count_scheduled(tx, viewer.account_id) >= rules.MOST_SCHEDULED:
         raise Invalid(f"Validation failed: You have exceeded the limit of {rules.MOST_SCHEDULED} scheduled posts.")
     scheduled_id = await get_new_id(tx)
-    # What the preferences say now counts, not what they will say then.
+    # What the preferences say now counts, not what they will say then; and what was cleaned, which can be stored.
     decided = msgspec.structs.replace(
-        new, visibility=draft.visibility, sensitive=draft.sensitive, quote_policy=draft.quote_policy
+        new,
+        text=draft.words.text,
+        spoiler_text=draft.words.spoiler_text,
+        poll=draft.poll,
+        visibility=draft.visibility,
+        sensitive=draft.sensitive,
+        quote_policy=draft.quote_policy,
     )
     params = msgspec.to_builtins(decided)
     await store_schedule.insert_scheduled(
