@@ -409,7 +409,7 @@ def invite_create(
         return await create_operator_invite(tx, max_uses=uses or None, comment=comment)
 
     code = with_transaction(settings, create)
-    link = f"{settings.base_url}/invite/{code}"
+    link = f"{settings.base_url}/sign-up?invite={code}"
     show({"code": code, "url": link}, as_json, link)
 
 

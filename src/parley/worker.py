@@ -15,7 +15,7 @@ import msgspec
 
 from parley import screening
 from parley.kit.instance import Instance, open_instance
-from parley.kit.jobs import Job, delete_job_log, enqueue, queue_of
+from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import keep_evidence_files
@@ -149,8 +149,7 @@ async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
     listeners = LISTENERS.get(kind, ()) if kind else ()
     if listeners:
         async with instance.db.write() as tx:
-            for job in listeners:
-                await enqueue(tx, job.__name__, payload["payload"])
+            await enqueue_each(tx, [job.__name__ for job in listeners], payload["payload"])
 
 
 async def run_worker(settings: Settings, dsn: str) -> None:

@@ -6,7 +6,7 @@ A job is a plain async function `(instance, payload) -> None` that may safely ru
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -67,3 +67,9 @@ async def enqueue(
         await queue_of(tx).enqueue(name, body, priority, after)
     else:
         await queue_of(tx).enqueue(name, body, priority, after, dedupe_key, on_conflict="skip")
+
+
+async def enqueue_each(tx: Tx, names: Sequence[str], payload: Any) -> None:
+    """Queue several jobs with the same payload in one statement, to run once `tx` has committed."""
+    body = msgspec.json.encode(payload)
+    await queue_of(tx).enqueue(list(names), [body] * len(names), [0] * len(names))
