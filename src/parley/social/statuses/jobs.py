@@ -17,7 +17,8 @@ from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import PollClosed
-from parley.social.statuses import store_polls, store_schedule, store_writes
+from parley.social.sessions.reads import may_use_instance
+from parley.social.statuses import store_polls, store_reblogs, store_schedule, store_writes
 from parley.social.statuses.posting import post_status
 from parley.social.statuses.store_schedule import ScheduledRow
 from parley.social.statuses.views import NewStatus
@@ -42,7 +43,7 @@ async def publish_scheduled(instance: Instance, payload: dict[str, Any]) -> None
                 if row is None:
                     return
                 account = (await get_account_views(tx, [row.account_id]))[row.account_id]
-                if account.state not in SHOWN_ACCOUNT_STATES:
+                if account.state not in SHOWN_ACCOUNT_STATES or not await may_use_instance(tx, account.id):
                     await store_schedule.update_failed(tx, row.id, now(), "Your account may not post now.")
                     continue
                 viewer = Viewer(account_id=account.id, username=account.username, app_id=row.app_id)
@@ -91,7 +92,7 @@ async def delete_status_traces(instance: Instance, payload: dict[str, Any]) -> N
     status_id = int(payload["status_id"])
     while True:
         async with instance.db.write() as tx:
-            boosters = await store_writes.delete_reblogs_of(tx, status_id, _AT_ONCE)
+            boosters = await store_reblogs.delete_reblogs_of(tx, status_id, _AT_ONCE)
             for account_id in sorted(boosters):
                 await change_statuses_count(tx, account_id, -1)
         if len(boosters) < _AT_ONCE:

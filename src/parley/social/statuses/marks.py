@@ -14,7 +14,7 @@ from parley.social.events.facts import (
     StatusUnfavourited,
     StatusUnreblogged,
 )
-from parley.social.statuses import rules, store_marks, store_writes
+from parley.social.statuses import rules, store_marks, store_reblogs, store_writes
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.store import Body
 from parley.social.statuses.views import StatusView
@@ -111,14 +111,14 @@ async def reblog_status(tx: Tx, viewer: Viewer, status_id: int, *, visibility: s
     reblog_id = await get_new_id(tx)
     moment = now()
     shown = boost_visibility(body.visibility, visibility)
-    if await store_writes.insert_reblog(
+    if await store_reblogs.insert_reblog(
         tx, reblog_id, viewer.account_id, body.id, shown, body.local_only, viewer.app_id, moment
     ):
         await change_statuses_count(tx, viewer.account_id, 1, posted_at=moment)
         await store_writes.update_counts(tx, body.id, reblogs=1)
         await record(tx, StatusReblogged(account_id=viewer.account_id, status_id=reblog_id, original_id=body.id))
     else:
-        earlier = await store_writes.get_reblog_id(tx, viewer.account_id, body.id)
+        earlier = await store_reblogs.get_reblog_id(tx, viewer.account_id, body.id)
         if earlier is None:
             raise NotFound
         reblog_id = earlier
@@ -134,7 +134,7 @@ async def unreblog_status(tx: Tx, viewer: Viewer, status_id: int) -> StatusView:
 
 async def delete_own_reblog(tx: Tx, account_id: int, original_id: int) -> bool:
     """Remove an account's boost of a status, counted and told; False when there was none."""
-    reblog_id = await store_writes.delete_reblog(tx, account_id, original_id)
+    reblog_id = await store_reblogs.delete_reblog(tx, account_id, original_id)
     if reblog_id is None:
         return False
     await change_statuses_count(tx, account_id, -1)
