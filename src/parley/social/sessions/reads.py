@@ -13,6 +13,7 @@ from parley.social.sessions.members import list_invites, list_pending
 from parley.social.sessions.oauth.reads import get_app, list_authorized_apps
 from parley.social.sessions.preferences import get_preferences
 from parley.social.sessions.scopes import describe_scopes, has_scope
+from parley.social.sessions.standing import blocked_by
 from parley.social.sessions.tokens import viewer_of_token
 from parley.social.sessions.views import SecurityView
 
@@ -28,6 +29,7 @@ __all__ = [
     "list_passkeys",
     "list_pending",
     "list_sessions",
+    "may_use_instance",
     "viewer_of_session",
     "viewer_of_token",
 ]
@@ -45,6 +47,12 @@ async def get_security(tx: Tx, viewer: Viewer) -> SecurityView:
         recovery_codes_left=await factors.count_recovery_codes(tx, viewer.account_id),
         passkeys=tuple(await list_passkeys(tx, viewer)),
     )
+
+
+async def may_use_instance(tx: Tx, account_id: int) -> bool:
+    """Whether the member could use the instance now: confirmed, approved, neither disabled nor suspended."""
+    member = await store.get_member(tx, account_id)
+    return member is not None and blocked_by(member) is None
 
 
 async def has_owner(tx: Tx) -> bool:

@@ -33,6 +33,9 @@ HEARTBEAT = 15.0
 MOST_LISTENERS = 5000
 """Open connections of one process."""
 
+MOST_SIGNED_OUT = 1000
+"""Of these, those of visitors who are signed out: they must not take the places of members."""
+
 MOST_OF_ONE_VIEWER = 50
 
 MOST_WAITING = 200
@@ -206,6 +209,10 @@ class Hub:
         """Raise when this process, or this viewer, has as many connections as it may."""
         if len(self._listeners) >= MOST_LISTENERS:
             raise Unavailable("Too many people listen right now. Please try again in a minute.", retry_after=60)
+        if listener.viewer is None:
+            if sum(1 for other in self._listeners if other.viewer is None) >= MOST_SIGNED_OUT:
+                raise Unavailable("Too many visitors listen right now. Please try again later.", retry_after=600)
+            return
         own = sum(1 for other in self._listeners if other.viewer and other.reader_id == listener.reader_id)
         if own >= MOST_OF_ONE_VIEWER:
             raise RateLimited("You have too many open connections; close some and try again.")
