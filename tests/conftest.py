@@ -234,6 +234,8 @@ async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
             yield world
         finally:
             await world.close()
+            if "request_limiter" in app.state:
+                del app.state.request_limiter  # or the next test would go on counting
             _idle_apps.append(app)
 
 

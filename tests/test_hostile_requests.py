@@ -90,7 +90,6 @@ async def limited(settings: Settings, dsn: str) -> AsyncIterator[World]:
     )
     async with open_world(strict, dsn) as world:
         yield world
-        del world.app.state.request_limiter
 
 
 async def test_tokens_do_not_multiply_what_one_may_ask(limited: World) -> None:

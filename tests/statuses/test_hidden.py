@@ -9,6 +9,7 @@ import pytest
 from parley import screening
 from parley.social.verdicts.jobs import rescreen_degraded
 from tests.conftest import World
+from tests.streaming.ears import events, next_event
 
 THREAT = "I will kill you"
 
@@ -73,3 +74,22 @@ async def test_private_answers_quotes_and_messages_are_counted_for_nobody(world:
         await client.delete(f"/api/v1/statuses/{one['id']}")
     await client.delete(f"/api/v1/statuses/{public['id']}")
     assert (await _get(world, None, f"/statuses/{status['id']}"))["replies_count"] == 0
+
+
+async def test_open_pages_drop_what_a_second_screening_hides(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.account("alice", age_days=60)
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE account_stats SET statuses_count = 100")
+    judge = screening.judge
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the judge is not well")
+
+    monkeypatch.setattr(screening, "judge", broken)
+    status = await world.post("alice", THREAT)
+    await world.run_jobs()
+    monkeypatch.setattr(screening, "judge", judge)
+    async with events(world, "bob", "public") as ear:
+        await rescreen_degraded(world.instance, {})
+        await world.run_jobs()
+        assert await next_event(ear) == ("delete", status["id"])

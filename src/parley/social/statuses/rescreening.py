@@ -6,6 +6,7 @@ from typing import Any
 
 from parley.kit.clock import now
 from parley.kit.instance import Instance
+from parley.kit.live import Message, publish
 from parley.screening import Outcome
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
@@ -37,6 +38,7 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
             await show_revision(tx, row, revision, now(), limited=outcome is Outcome.LIMIT)
         elif row.revision == revision and row.state in _OPEN and not outcome.published:
             await store_writes.update_state(tx, row.id, "hidden_interim")
+            await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
             await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
         elif row.revision == revision and row.state == "published" and outcome is Outcome.LIMIT:
             await store_writes.update_state(tx, row.id, "limited")
