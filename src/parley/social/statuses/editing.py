@@ -212,6 +212,7 @@ async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Com
         kind,
         edit.words,
         composed,
+        content_type=edit.content_type,
         options=edit.poll.options if edit.poll else (),
         media=edit.media,
         language=edit.language,

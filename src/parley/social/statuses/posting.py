@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from parley.kit.cleaning import plain_text
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid
@@ -160,13 +161,19 @@ def describe_content(
     words: rules.Words,
     composed: Composed,
     *,
+    content_type: str,
     options: Sequence[str],
     media: Sequence[MediaView],
     language: str | None,
     sensitive: bool,
 ) -> Content:
-    """What the judge reads: every word that anybody will see."""
+    """What the judge reads: every word that anybody will see, as it was typed and as markup lets it be seen."""
     texts = {"text": words.text}
+    if content_type == "text/markdown":
+        # `&#107;ill` and `ki[ll](...)` read otherwise than they are typed.
+        shown = plain_text(composed.html)
+        if shown.split() != words.text.split():
+            texts["shown_text"] = shown
     if words.spoiler_text:
         texts["spoiler_text"] = words.spoiler_text
     for place, option in enumerate(options, 1):
@@ -326,6 +333,7 @@ async def _screen(
         kind,
         draft.words,
         composed,
+        content_type=draft.content_type,
         options=draft.poll.options if draft.poll else (),
         media=media,
         language=language,
