@@ -93,3 +93,26 @@ async def test_open_pages_drop_what_a_second_screening_hides(world: World, monke
         await rescreen_degraded(world.instance, {})
         await world.run_jobs()
         assert await next_event(ear) == ("delete", status["id"])
+
+
+async def test_a_result_that_cannot_be_read_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = screening.judge
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the judge is not well")
+
+    await world.account("alice", age_days=0)
+    monkeypatch.setattr(screening, "judge", broken)
+    first, second = [await world.post("alice", text) for text in ("hello", "good morning")]
+    monkeypatch.setattr(screening, "judge", judge)
+    async with world.instance.db.write() as tx:
+        await tx.execute(
+            "UPDATE screening_results SET detail = jsonb_set(detail, '{again,content}', '7') WHERE subject_id = $1",
+            int(first["id"]),
+        )
+    await rescreen_degraded(world.instance, {})
+    await world.run_jobs()
+    assert (await world.anonymous.get(f"/api/v1/statuses/{first['id']}")).status_code == 404
+    assert (await world.anonymous.get(f"/api/v1/statuses/{second['id']}")).status_code == 200

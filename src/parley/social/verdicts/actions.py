@@ -104,8 +104,14 @@ async def screen_again(tx: Tx, result: ResultRow) -> bool:
     if kept is None:
         await store.update_rescreened(tx, result.id)
         return True
-    content = msgspec.convert(kept["content"], Content)
-    facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    try:
+        content = msgspec.convert(kept["content"], Content)
+        facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    except msgspec.ValidationError as error:
+        # Its fail mode stands, for people to look at: one that cannot be read must not keep the others waiting.
+        log.error("result %s cannot be judged again: %s", result.id, error)
+        await store.update_rescreened(tx, result.id)
+        return True
     verdict = judge_safely(content, facts)
     if verdict.degraded:
         await store.update_attempted(tx, result.id)
