@@ -130,7 +130,8 @@ RETRY_DELAY = timedelta(seconds=2)
 NICENESS = 5
 """On the machine that also serves people, jobs wait a little rather than people."""
 
-DEQUEUE_EVERY = timedelta(seconds=30)
+DEQUEUE_EVERY = timedelta(seconds=5)
+"""How often the worker looks when nobody wakes it."""
 
 
 def job_table() -> dict[str, Job]:
@@ -168,7 +169,7 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await queuer.run(
                 dequeue_timeout=DEQUEUE_EVERY,
-                batch_size=10,
+                batch_size=20,
                 max_concurrent_tasks=40,
                 log_aggregation_interval=timedelta(),
             )

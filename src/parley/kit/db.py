@@ -6,9 +6,11 @@ neither may contain a network call.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -50,6 +52,15 @@ async def connect(dsn: str) -> Any:
     return connection
 
 
+NEW_ID = """SELECT parley_id()"""
+NOTIFY = """SELECT pg_notify($1, $2)"""
+
+_asked: ContextVar[set[tuple[str, str]] | None] = ContextVar("asked", default=None)
+
+SEND_EVERY = 0.005
+"""Seconds that wake-ups are gathered before they are sent together."""
+
+
 class Database:
     """The pool of one process."""
 
@@ -58,6 +69,8 @@ class Database:
         self._connections = connections
         self._pool: Any = None
         self._watchers: list[list[str]] = []
+        self._to_send: set[tuple[str, str]] = set()
+        self._sender: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Open the pool; raises the driver's error when the database cannot be reached."""
@@ -72,6 +85,8 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
+        if self._sender is not None:
+            await self._sender
         if self._pool is not None:
             await self._pool.close()
 
@@ -90,9 +105,32 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self._acquire() as connection, connection.transaction():
-            yield connection
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        What `wake_after` asked for inside the block is sent once it has committed.
+        """
+        asked: set[tuple[str, str]] = set()
+        token = _asked.set(asked)
+        try:
+            async with self._acquire() as connection, connection.transaction():
+                yield connection
+        finally:
+            _asked.reset(token)
+        if asked:
+            self._to_send |= asked
+            if self._sender is None or self._sender.done():
+                self._sender = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        """Send what waits, in a transaction that writes nothing; what comes in meanwhile goes together."""
+        while self._to_send:
+            await asyncio.sleep(SEND_EVERY)
+            messages, self._to_send = self._to_send, set()
+            try:
+                async with self._pool.acquire() as connection:
+                    await connection.executemany(NOTIFY, messages)
+            except LostConnection as error:
+                log.warning("a wake-up was not sent (%s); the worker looks by itself now and then", error)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
@@ -131,13 +169,20 @@ async def _keep_session(connection: Any) -> None:
     """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
 
 
-NEW_ID = """SELECT parley_id()"""
-NOTIFY = """SELECT pg_notify($1, $2)"""
-
-
 async def get_new_id(tx: Tx) -> int:
     """A fresh id, for rows that must know theirs before they are inserted."""
     return int(await tx.fetchval(NEW_ID))
+
+
+def wake_after(channel: str, payload: str) -> None:
+    """Send `payload` to those who listen on `channel` soon after the transaction around this call has committed.
+
+    Unlike `notify` it is not part of the transaction. PostgreSQL lets only one transaction with a NOTIFY commit at a
+    time, and waits for the disk meanwhile: on a path as busy as posting, that would make all writers queue up.
+    """
+    asked = _asked.get()
+    if asked is not None:
+        asked.add((channel, payload))
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from parley.kit.db import Tx
+from parley.kit.db import Tx, wake_after
 
 if TYPE_CHECKING:
     from parley.kit.instance import Instance
@@ -49,6 +49,34 @@ async def delete_job_log(instance: Instance, payload: dict[str, Any]) -> None:
         await tx.execute(DELETE_OLD_LOG)
 
 
+HAS_TRIGGER = """
+    SELECT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = 'pgqueuer'::regclass AND tgname = 'tg_pgqueuer_changed' AND tgenabled <> 'D')
+"""
+DISABLE_TRIGGER = """ALTER TABLE pgqueuer DISABLE TRIGGER tg_pgqueuer_changed"""
+
+
+async def quiet_queue(connection: Any) -> None:
+    """Stop the queue's own NOTIFY for every row: `wake_worker` does it, outside the transactions (see `wake_after`)."""
+    if await connection.fetchval(HAS_TRIGGER):
+        await connection.execute(DISABLE_TRIGGER)
+
+
+def wake_worker() -> None:
+    """Tell the worker that there is something to do, once the transaction around this call has committed."""
+    environment, _, _ = _builders()
+    channel = environment.settings.channel
+    event = {
+        "channel": channel,
+        "operation": "insert",
+        "sent_at": "2000-01-01T00:00:00Z",  # the same for all, so that wake-ups of many writes become one
+        "table": environment.settings.queue_table,
+        "type": "table_changed_event",
+    }
+    wake_after(channel, msgspec.json.encode(event).decode())
+
+
 async def enqueue(
     tx: Tx,
     name: str,
@@ -67,9 +95,11 @@ async def enqueue(
         await queue_of(tx).enqueue(name, body, priority, after)
     else:
         await queue_of(tx).enqueue(name, body, priority, after, dedupe_key, on_conflict="skip")
+    wake_worker()
 
 
 async def enqueue_each(tx: Tx, names: Sequence[str], payload: Any) -> None:
     """Queue several jobs with the same payload in one statement, to run once `tx` has committed."""
     body = msgspec.json.encode(payload)
     await queue_of(tx).enqueue(list(names), [body] * len(names), [0] * len(names))
+    wake_worker()

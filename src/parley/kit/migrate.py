@@ -11,7 +11,7 @@ from typing import Any
 
 import parley
 from parley.kit.db import connect
-from parley.kit.jobs import queue_of
+from parley.kit.jobs import queue_of, quiet_queue
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ async def _migrate(connection: Any) -> list[str]:
     else:
         await queue.install()
         done.append("job queue")
+    await quiet_queue(connection)
     return done
 
 

@@ -34,7 +34,7 @@ CONFIGURATION = """\
 # Written by Parley at every start. For other values set PARLEY_DATABASE_URL to a PostgreSQL of your own.
 listen_addresses = ''
 max_connections = 120
-shared_buffers = 64MB
+shared_buffers = 256MB
 max_wal_size = 2GB
 wal_compression = on
 random_page_cost = 1.1
