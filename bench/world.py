@@ -25,6 +25,7 @@ SEED = 20_260_101
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 60
 BASE = "http://localhost:3000"
+ALT_TEXT = "A bridge in the evening light."
 BLURHASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
 WORDS = [
     "morning",
@@ -210,6 +211,7 @@ async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members:
                     None,
                     [],
                     [],
+                    [],
                     None,
                     url,
                     url,
@@ -230,7 +232,7 @@ async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members:
             name = hashlib.sha256(str(pictures[0]).encode()).hexdigest()[:43]
             media.append(
                 (pictures[0], author, status, "image", "ready", f"{name}.webp", f"{name}-small.webp", "image/webp",
-                 90_000, PICTURE_META, BLURHASH, "A bridge in the evening light.", check[0], moment)
+                 90_000, PICTURE_META, BLURHASH, ALT_TEXT, check[0], moment)
             )  # fmt: skip
         check = screening(ids, "status", status, author, moment)
         screened.append(check)
@@ -244,10 +246,24 @@ async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members:
         conversation = parent[2] if parent else status
         statuses.append(
             (status, author, conversation, parent and parent[0], parent and parent[1], None, visibility, shown, html,
-             spoiler, "en", tags, pictures, check[0], url, url, moment)
+             spoiler, "en", tags, pictures, [ALT_TEXT] * len(pictures), check[0], url, url, moment)
         )  # fmt: skip
         revisions.append(
-            (status, 1, shown, html, spoiler, bool(spoiler), "en", tags, pictures, check[0], "published", moment)
+            (
+                status,
+                1,
+                shown,
+                html,
+                spoiler,
+                bool(spoiler),
+                "en",
+                tags,
+                pictures,
+                [ALT_TEXT] * len(pictures),
+                check[0],
+                "published",
+                moment,
+            )
         )
         tagged += [(tag_ids[name], status) for name in tags]
         made.append((status, author, conversation))
@@ -257,13 +273,14 @@ async def _add_statuses(connection: Any, ids: Ids, dice: random.Random, members:
         connection,
         "statuses",
         "id account_id conversation_id in_reply_to_id in_reply_to_account_id reblog_of_id visibility text html "
-        "spoiler_text language tags media_ids screening_id uri url created_at state",
+        "spoiler_text language tags media_ids media_descriptions screening_id uri url created_at state",
         _once_boosted(statuses),
     )
     await _copy(
         connection,
         "status_revisions",
-        "status_id revision text html spoiler_text sensitive language tags media_ids screening_id state created_at",
+        "status_id revision text html spoiler_text sensitive language tags media_ids media_descriptions screening_id "
+        "state created_at",
         revisions,
     )
     await _copy(

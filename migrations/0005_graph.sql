@@ -101,3 +101,17 @@ CREATE TABLE suggestion_dismissals (
     target_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     PRIMARY KEY (account_id, target_id)
 );
+
+-- Accounts with what ties a reader to each, for pages that show both. Other rooms join it.
+CREATE FUNCTION accounts_as_seen(viewer bigint, ids bigint[]) RETURNS TABLE (
+    id bigint, version integer, updated_at timestamptz, statuses_count bigint, followers_count bigint,
+    following_count bigint, last_status_at timestamptz, following boolean, blocked boolean, muting boolean
+) LANGUAGE sql STABLE AS $$
+    SELECT h.id, h.version, h.updated_at, h.statuses_count, h.followers_count, h.following_count, h.last_status_at,
+        EXISTS (SELECT FROM follows f WHERE f.account_id = $1 AND f.target_id = h.id),
+        EXISTS (SELECT FROM blocks b WHERE b.account_id = $1 AND b.target_id = h.id)
+            OR EXISTS (SELECT FROM blocks b WHERE b.target_id = $1 AND b.account_id = h.id),
+        EXISTS (SELECT FROM mutes m WHERE m.account_id = $1 AND m.target_id = h.id
+            AND (m.expires_at IS NULL OR m.expires_at > now()))
+    FROM account_heads($2) h
+$$;

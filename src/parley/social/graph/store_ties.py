@@ -39,25 +39,26 @@ async def list_ties(tx: Tx, account_id: int, other_ids: Sequence[int]) -> dict[i
     marks: dict[int, str] = {}
     for other_id, mark in await tx.fetch(LIST_TIES, account_id, other_ids):
         marks[other_id] = marks.get(other_id, "") + mark
-    return {other: _TIES["f" in found, "b" in found, "m" in found] for other, found in marks.items()}
+    return {other: tie_of("f" in found, "b" in found, "m" in found) for other, found in marks.items()}
 
 
 # Plan: accounts and their counters by primary key; each tie is looked up by primary key or its reverse index.
 LIST_HEADS_WITH_TIES = """
-    SELECT h.id, h.version, h.updated_at, h.statuses_count, h.followers_count, h.following_count, h.last_status_at,
-        EXISTS (SELECT FROM follows f WHERE f.account_id = $1 AND f.target_id = h.id),
-        EXISTS (SELECT FROM blocks b WHERE b.account_id = $1 AND b.target_id = h.id)
-            OR EXISTS (SELECT FROM blocks b WHERE b.target_id = $1 AND b.account_id = h.id),
-        EXISTS (SELECT FROM mutes m WHERE m.account_id = $1 AND m.target_id = h.id
-            AND (m.expires_at IS NULL OR m.expires_at > now()))
-    FROM account_heads($2::bigint[]) h
+    SELECT id, version, updated_at, statuses_count, followers_count, following_count, last_status_at,
+        following, blocked, muting
+    FROM accounts_as_seen($1, $2::bigint[])
 """
 
 
 async def list_heads_with_ties(tx: Tx, account_id: int, other_ids: Sequence[int]) -> list[tuple[AccountHead, Tie]]:
     """The heads of the others, each with what ties the account to it."""
     rows = await tx.fetch(LIST_HEADS_WITH_TIES, account_id, other_ids)
-    return [(AccountHead(*row[:7]), _TIES[row[7], row[8], row[9]]) for row in rows]
+    return [(AccountHead(*row[:7]), tie_of(row[7], row[8], row[9])) for row in rows]
+
+
+def tie_of(following: bool, blocked: bool, muting: bool) -> Tie:
+    """The one object for this combination."""
+    return _TIES[following, blocked, muting]
 
 
 _TIES = {tie: STRANGER if tie == (False, False, False) else Tie(*tie) for tie in product((False, True), repeat=3)}

@@ -8,9 +8,9 @@ from parley.kit.db import Tx
 from parley.social.accounts.reads import complete_heads, get_account_views
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.graph import store_ties
-from parley.social.graph.store_ties import STRANGER, Tie
+from parley.social.graph.store_ties import STRANGER, Tie, tie_of
 
-__all__ = ["STRANGER", "Tie", "get_accounts_with_ties", "get_ties"]
+__all__ = ["STRANGER", "Tie", "get_accounts_with_ties", "get_ties", "tie_of"]
 
 
 async def get_ties(tx: Tx, viewer: Viewer | None, account_ids: Collection[int]) -> dict[int, Tie]:

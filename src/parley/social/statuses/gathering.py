@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from parley.kit.db import Tx
-from parley.social.accounts.reads import load_emojis
+from parley.social.accounts.reads import complete_heads, load_emojis
 from parley.social.accounts.views import AccountView, EmojiView, Viewer
 from parley.social.graph.ties import Tie, get_accounts_with_ties
 from parley.social.media.reads import get_media_views
@@ -54,10 +54,16 @@ async def complete_bodies(
     tx: Tx, viewer: Viewer | None, bodies: dict[int, Body], known_marks: dict[int, Marks]
 ) -> Gathered:
     """Complete bodies with everything that changes; `known_marks` need not be asked for."""
-    marked_ids = [status_id for status_id in bodies if status_id not in known_marks]
-    marks = dict(known_marks)
-    if marked_ids:
-        marks |= await store.list_marks(tx, marked_ids, viewer.account_id if viewer else None)
+    author_ids = list({body.account_id for body in bodies.values()})
+    if viewer is not None and bodies and not known_marks:
+        marks, authors = await store.list_marks_and_authors(tx, list(bodies), viewer.account_id, author_ids)
+        accounts = await complete_heads(tx, [head for head, _ in authors.values()])
+        ties = {author_id: tie for author_id, (_, tie) in authors.items()}
+    else:
+        marks = dict(known_marks)
+        if missing := [status_id for status_id in bodies if status_id not in marks]:
+            marks |= await store.list_marks(tx, missing, viewer.account_id if viewer else None)
+        accounts, ties = await get_accounts_with_ties(tx, viewer, author_ids)
     stale = [
         status_id
         for status_id, body in bodies.items()
@@ -69,8 +75,6 @@ async def complete_bodies(
         _keep(tx, fresh)
     # A status that has just been deleted for good is in `bodies` but not in `marks`.
     bodies = {status_id: body for status_id, body in bodies.items() if status_id in marks}
-    author_ids = {body.account_id for body in bodies.values()}
-    accounts, ties = await get_accounts_with_ties(tx, viewer, author_ids)
     found = Gathered(viewer, bodies, marks, accounts, ties, {}, {}, {}, {}, {}, {})
     await _gather_parts(tx, found)
     return found
