@@ -112,7 +112,7 @@ def page_of(rows: list[Row]) -> str:
         "",
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}. Everything ran on this one machine at the same",
         "time: two web processes, the worker, the embedded PostgreSQL with its default durability, and the load",
-        "generator (wrk with one thread; 16 connections to read, 5 to post). `make bench` measures it again.",
+        "generator (wrk with one thread; 16 connections to read, 8 to post). `make bench` measures it again.",
         "",
         "| what | world | measured | target |",
         "|---|---|---|---|",

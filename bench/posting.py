@@ -10,5 +10,5 @@ from bench.load import Load, run_wrk
 def measure(server: Any, people: list[tuple[int, str]], *, seconds: int = 10) -> Load:
     """`people` are (account id, token) who post in turn."""
     targets = [("/api/v1/statuses", token) for _, token in people]
-    run_wrk(server.base_url, targets, method="POST", seconds=3, connections=5)  # warm
-    return run_wrk(server.base_url, targets, method="POST", seconds=seconds, connections=5)
+    run_wrk(server.base_url, targets, method="POST", seconds=3, connections=8)  # warm
+    return run_wrk(server.base_url, targets, method="POST", seconds=seconds, connections=8)

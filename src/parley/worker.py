@@ -156,7 +156,7 @@ async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
 async def run_worker(settings: Settings, dsn: str) -> None:
     """Run jobs until SIGTERM or SIGINT; jobs in progress are finished first."""
     screening.use_policy(settings.policy_dir or None)
-    async with open_instance(settings, dsn) as instance:
+    async with open_instance(settings, dsn, wait_for_disk=False) as instance:
         from pgqueuer import PgQueuer
 
         await make_event_partitions(instance, {})

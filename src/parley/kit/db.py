@@ -64,8 +64,12 @@ SEND_EVERY = 0.005
 class Database:
     """The pool of one process."""
 
-    def __init__(self, dsn: str, *, connections: int = 10) -> None:
+    def __init__(self, dsn: str, *, connections: int = 10, wait_for_disk: bool = True) -> None:
+        """`wait_for_disk` off lets commits return before they are on disk. Nothing that is acknowledged to anybody may
+        go through such a pool: it is for jobs, whose queue entry goes in a later commit, so that after a crash either
+        both are there or the job runs again."""
         self.dsn = dsn
+        self._wait_for_disk = wait_for_disk
         self._connections = connections
         self._pool: Any = None
         self._watchers: list[list[str]] = []
@@ -80,7 +84,11 @@ class Database:
             max_size=self._connections,
             init=prepare_connection,
             reset=_keep_session,
-            server_settings={"jit": "off", "application_name": "parley"},
+            server_settings={
+                "jit": "off",
+                "application_name": "parley",
+                **({} if self._wait_for_disk else {"synchronous_commit": "off"}),
+            },
         )
 
     async def close(self) -> None:

@@ -26,9 +26,9 @@ class Instance:
 
 
 @asynccontextmanager
-async def open_instance(settings: Settings, dsn: str) -> AsyncIterator[Instance]:
-    """Open everything that one process of the instance needs, and close it again."""
-    db = Database(dsn, connections=settings.database_connections)
+async def open_instance(settings: Settings, dsn: str, *, wait_for_disk: bool = True) -> AsyncIterator[Instance]:
+    """Open everything that one process of the instance needs, and close it again. `wait_for_disk`: see Database."""
+    db = Database(dsn, connections=settings.database_connections, wait_for_disk=wait_for_disk)
     live = Live(dsn)
     await db.open()
     try:

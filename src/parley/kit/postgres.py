@@ -36,7 +36,6 @@ listen_addresses = ''
 max_connections = 120
 shared_buffers = 256MB
 max_wal_size = 2GB
-wal_compression = on
 random_page_cost = 1.1
 jit = off
 io_method = sync
