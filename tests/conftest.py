@@ -78,17 +78,68 @@ def template(postgres: str) -> str:
     return "parley_template"
 
 
+EMPTY_EVERYTHING = """
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- no triggers, no foreign keys: everything goes
+    FOR name IN
+        SELECT oid::regclass::text FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+          AND relname <> 'parley_meta'
+    LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
+        IF filled THEN
+            EXECUTE 'DELETE FROM ' || name;
+        END IF;
+    END LOOP;
+END
+$$
+"""
+
+# Changes when a test changes the schema: such a database is not used again.
+SCHEMA = """
+    SELECT concat_ws(' ',
+        (SELECT count(*) || ':' || sum(hashtext(oid::regclass::text)) FROM pg_class WHERE oid >= 16384),
+        (SELECT count(*) || ':' || sum(xmin::text::bigint) FROM pg_attribute WHERE attrelid >= 16384),
+        (SELECT count(*) || ':' || sum(xmin::text::bigint) FROM pg_trigger),
+        (SELECT count(*) || ':' || sum(xmin::text::bigint) FROM pg_proc WHERE oid >= 16384),
+        (SELECT count(*) FROM pg_constraint), (SELECT schema_version FROM parley_meta),
+        (SELECT count(*) FROM pg_db_role_setting))
+"""
+
+_idle_databases: list[tuple[str, str]] = []
+"""Databases that were emptied after use, with the state of their schema: copying the template takes far longer."""
+
+
 @asynccontextmanager
 async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
-    """A copy of the template for one test; dropped afterwards."""
-    name = f"test_{secrets.token_hex(6)}"
-    admin = await connect(postgres)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+    """A copy of the template for one test: a fresh one, or one that an earlier test used and that was emptied."""
+    if _idle_databases:
+        name, schema = _idle_databases.pop()
+    else:
+        name = f"test_{secrets.token_hex(6)}"
+        admin = await connect(postgres)
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+        await admin.close()
+        inside = await connect(_database(postgres, name))
+        schema = await inside.fetchval(SCHEMA)
+        await inside.close()
     try:
         yield _database(postgres, name)
     finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
+        inside = await connect(_database(postgres, name))
+        await inside.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+            name,
+        )
+        await inside.execute(EMPTY_EVERYTHING)
+        unchanged = await inside.fetchval(SCHEMA) == schema
+        await inside.close()
+        if unchanged:
+            _idle_databases.append((name, schema))
 
 
 @contextmanager
