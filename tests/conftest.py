@@ -110,6 +110,33 @@ SCHEMA = """
         (SELECT count(*) FROM pg_db_role_setting))
 """
 
+LIST_TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND relname <> 'parley_meta'
+"""
+
+_seeds: dict[str, list[Any]] = {}
+"""Rows that migrations put into the template, by table: they are there again in every emptied database."""
+
+
+async def note_seeds(connection: Any) -> None:
+    """Remember what is in a fresh copy of the template."""
+    for (table,) in await connection.fetch(LIST_TABLES):
+        rows = await connection.fetchval(f"SELECT json_agg(t) FROM {table} t")
+        if rows:
+            _seeds[table] = rows
+
+
+async def sow(connection: Any) -> None:
+    """Put the template's rows back."""
+    for table, rows in _seeds.items():
+        await connection.execute(
+            f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_recordset(NULL::{table}, $1)",
+            rows,
+        )
+
+
 _idle_databases: list[tuple[str, str]] = []
 """Databases that were emptied after use, with the state of their schema: copying the template takes far longer."""
 
@@ -126,6 +153,7 @@ async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
         await admin.close()
         inside = await connect(_database(postgres, name))
         schema = await inside.fetchval(SCHEMA)
+        await note_seeds(inside)
         await inside.close()
     try:
         yield _database(postgres, name)
@@ -136,6 +164,7 @@ async def copied_database(postgres: str, template: str) -> AsyncIterator[str]:
             name,
         )
         await inside.execute(EMPTY_EVERYTHING)
+        await sow(inside)
         unchanged = await inside.fetchval(SCHEMA) == schema
         await inside.close()
         if unchanged:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from html.parser import HTMLParser
 
 import pytest
@@ -160,13 +159,9 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.timeout(20)  # linear: well under a second; quadratic in any of these: minutes
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_time_grows_no_faster_than_the_text(piece: str) -> None:
-    for render in (plain, lambda text: render_markdown(text, **LINKS), clean_foreign_html):
-        spent = []
-        for length in (5_000, 40_000):
-            text = (piece * length)[:length]
-            started = time.process_time()
-            render(text)
-            spent.append(time.process_time() - started)
-        assert spent[1] < max(24 * spent[0], 0.4), (piece, spent)
+def test_no_text_takes_for_ever(piece: str) -> None:
+    text = (piece * 200_000)[:200_000]
+    for render in (plain, lambda text: render_markdown(text, **LINKS).html, clean_foreign_html):
+        assert isinstance(render(text), str)

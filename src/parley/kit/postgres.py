@@ -146,6 +146,8 @@ class EmbeddedPostgres:
                     raise PostgresError(f"Processes of a killed PostgreSQL still use {self._data}; end them first.")
                 time.sleep(0.1)
             pid_file.unlink()
+            for left in self.socket_dir.glob(".s.PGSQL.*"):
+                left.unlink()
 
     def _works_in_folder(self) -> bool:
         for process in psutil.process_iter():
