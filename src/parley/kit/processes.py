@@ -28,6 +28,7 @@ OWNS_DATABASE = "PARLEY_INTERNAL_OWNS_DATABASE"
 RUN_WORKER = "PARLEY_INTERNAL_RUN_WORKER"
 LOCK_FD = "PARLEY_INTERNAL_LOCK"
 MESSAGE = "PARLEY_INTERNAL_MESSAGE"
+WATCHER = "PARLEY_INTERNAL_WATCHER"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -79,6 +80,8 @@ def end_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.environ.get(WATCHER, str(os.getppid())) != str(os.getppid()):
+            os._exit(1)  # the watcher died before we asked: the kernel will not tell us any more
 
 
 def become_server(dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[str] | None, message: str) -> None:
@@ -155,6 +158,7 @@ def serve_http(settings: Settings) -> None:
 def main() -> None:
     """Run the processes that the environment asks for, until stopped; then stop them in order."""
     settings = load_settings()
+    os.environ[WATCHER] = str(os.getpid())
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     worker = WorkerProcess() if os.environ.get(RUN_WORKER) else None
     if worker:
