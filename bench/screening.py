@@ -23,7 +23,7 @@ from rich.table import Table
 
 from parley import screening
 from parley.screening import Content, Facts, Ruleset
-from parley.screening.signals import Frame
+from parley.screening.signal import Frame
 
 VOCABULARY = (
     "the a to and of in is it for on with that this was my we you they have be at so but not as what just all today "

@@ -9,22 +9,29 @@ when it could not do what was asked.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from parley import __version__
-from parley.kit.errors import ParleyError
+from parley.commands import policy
+from parley.commands.running import (
+    AsJson,
+    database,
+    fail,
+    prepare_database,
+    settings_or_exit,
+    show,
+    with_instance,
+    with_transaction,
+)
 from parley.kit.postgres import EmbeddedPostgres, PostgresError
 from parley.kit.processes import AlreadyRunning, become_server, check_port, lock_data_folder
-from parley.kit.settings import Settings, SettingsError, load_settings
+from parley.kit.settings import Settings
 
 T = TypeVar("T")
 
@@ -39,108 +46,13 @@ app = typer.Typer(
 account_app = typer.Typer(help="Make accounts and give them roles.", no_args_is_help=True)
 token_app = typer.Typer(help="Make access tokens for scripts.", no_args_is_help=True)
 invite_app = typer.Typer(help="Make invitations.", no_args_is_help=True)
-policy_app = typer.Typer(help="Check the moderation policy.", no_args_is_help=True)
 emoji_app = typer.Typer(help="Add custom emoji.", no_args_is_help=True)
+
 app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
 app.add_typer(invite_app, name="invite")
-app.add_typer(policy_app, name="policy")
+app.add_typer(policy.app, name="policy")
 app.add_typer(emoji_app, name="emoji")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-
-
-def fail(sentence: str) -> typer.Exit:
-    """Print `sentence` to standard error; raise what this returns."""
-    typer.secho(sentence, err=True, fg="red")
-    return typer.Exit(1)
-
-
-def settings_or_exit() -> Settings:
-    """The settings; a wrong one ends the command with a sentence."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise fail(f"Wrong setting: {error}") from error
-    if settings.rate_limits == "off":
-        typer.secho("WARNING: rate limits are OFF. This is for tests on loopback only.", err=True, fg="red", bold=True)
-    return settings
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """The database's address; an embedded server that does not run is started for as long as the command needs it."""
-    if settings.database_url:
-        yield settings.database_url
-        return
-    server = EmbeddedPostgres(settings)
-    try:
-        server.start()
-    except PostgresError as error:
-        raise fail(str(error)) from error
-    try:
-        yield server.dsn
-    finally:
-        server.stop()
-
-
-async def prepare_database(dsn: str) -> list[str]:
-    """Migrate, and make the partitions that the next months need; returns what ran."""
-    from parley.kit.db import connect
-    from parley.kit.migrate import migrate as run_migrations
-    from parley.social.events.actions import make_partitions
-
-    done = await run_migrations(dsn)
-    connection = await connect(dsn)
-    try:
-        await make_partitions(connection)
-    finally:
-        await connection.close()
-    return done
-
-
-def with_transaction(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `action(tx)` in one transaction of the instance's database; known errors end the command with their text."""
-    from parley import screening
-    from parley.kit.db import Database
-
-    async def run(dsn: str) -> T:
-        await prepare_database(dsn)
-        db = Database(dsn, connections=2)
-        await db.open()
-        try:
-            async with db.write() as tx:
-                return await action(tx)
-        finally:
-            await db.close()
-
-    screening.use_policy(settings.policy_dir or None)
-    with database(settings) as dsn:
-        try:
-            return asyncio.run(run(dsn))
-        except ParleyError as error:
-            raise fail(error.text) from error
-
-
-def with_instance(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `action(instance)` with files and database open; known errors end the command with their text."""
-    from parley.kit.instance import open_instance
-
-    async def run(dsn: str) -> T:
-        await prepare_database(dsn)
-        async with open_instance(settings, dsn) as instance:
-            return await action(instance)
-
-    with database(settings) as dsn:
-        try:
-            return asyncio.run(run(dsn))
-        except ParleyError as error:
-            raise fail(error.text) from error
-
-
-def show(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print the result."""
-    typer.echo(json.dumps(result) if as_json else text)
 
 
 @app.command()
@@ -439,25 +351,6 @@ def emoji_remove(
 
     view = with_instance(settings_or_exit(), lambda instance: remove_emoji_files(instance, shortcode))
     show({"shortcode": view.shortcode}, as_json, f":{view.shortcode}: is removed.")
-
-
-@policy_app.command("check")
-def policy_check(
-    folder: Annotated[str, typer.Argument(help="Folder of the policy; the one in use when not given.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Validate a moderation policy and run the test cases written beside its rules."""
-    from parley import screening
-
-    problems = screening.check_policy(folder or settings_or_exit().policy_dir or None)
-    texts = [str(problem) for problem in problems]
-    show(
-        {"problems": texts},
-        as_json,
-        "\n".join(texts) or "The policy is valid and all of its test cases pass.",
-    )
-    if problems:
-        raise typer.Exit(1)
 
 
 def main() -> None:

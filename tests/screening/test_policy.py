@@ -216,7 +216,7 @@ def test_the_hash_changes_with_the_files_and_with_the_code(policy: MakePolicy) -
 
 
 def test_a_later_signal_can_be_named_by_rules_at_once(policy: MakePolicy) -> None:
-    from parley.screening.signals import Measured, Signal
+    from parley.screening.signal import Measured, Signal
 
     later = Signal(
         "mood", 1, "A later signal.", {"mood.anger.score": "double"}, lambda frame: Measured({"mood.anger.score": 0.97})

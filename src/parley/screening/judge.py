@@ -14,7 +14,7 @@ from parley.screening.explain import author_sentence, rule_reason
 from parley.screening.policy import live_ruleset
 from parley.screening.rules import Rule, fired
 from parley.screening.ruleset import Ruleset, trust_level
-from parley.screening.signals import Frame
+from parley.screening.signal import Frame
 from parley.screening.verdict import Match, Outcome, RuleFired, SignalValue, Verdict, strongest
 
 _WITHOUT_POLICY = FailModes(new=Outcome.HOLD, known=Outcome.HOLD, trusted=Outcome.ALLOW_FLAG, staff=Outcome.ALLOW_FLAG)

@@ -12,7 +12,8 @@ from pathlib import Path
 from parley.screening.documents import PolicyError, Problem
 from parley.screening.reading import read_policy
 from parley.screening.ruleset import Ruleset
-from parley.screening.signals import SIGNALS, Signal
+from parley.screening.signal import Signal
+from parley.screening.signals import SIGNALS
 
 
 def shipped_policy() -> Path:

@@ -30,7 +30,8 @@ from parley.screening.documents import (
 from parley.screening.phrases import PhraseError
 from parley.screening.rules import Expressions, FieldType, Rule, RuleError
 from parley.screening.ruleset import Clause, PolicyCase, Ruleset
-from parley.screening.signals import SIGNALS, Signal, quiet_values
+from parley.screening.signal import Signal, quiet_values
+from parley.screening.signals import SIGNALS
 from parley.screening.verdict import Outcome
 
 ENGINE_VERSION = 1

@@ -14,7 +14,7 @@ from parley.screening.banks import LinkBank, WordBank
 from parley.screening.content import STAFF_ROLES, Facts, Trust
 from parley.screening.documents import Case, PolicyHead, TrustThresholds
 from parley.screening.rules import Expressions, Rule
-from parley.screening.signals import Signal
+from parley.screening.signal import Signal
 from parley.screening.verdict import SignalValue
 
 
