@@ -5,7 +5,7 @@ This file must not decide what a match leads to.
 
 from __future__ import annotations
 
-from parley.screening.banks import TIERS, Link
+from parley.screening.banks import TIERS, Link, LinkEntry, WordEntry
 from parley.screening.rules import FieldType
 from parley.screening.signal import Frame, Measured, Signal
 from parley.screening.verdict import Match, SignalValue
@@ -14,6 +14,11 @@ _PROGRAMS = (".apk", ".bat", ".cmd", ".dmg", ".exe", ".hta", ".iso", ".jar", ".m
 ALL_TEXTS = "all_texts"
 """The field of a match whose words are spread over several texts."""
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "xmpp", "gemini", "ipfs", "magnet", "dat", "dweb", "ssb"})
+
+
+def has_expired(entry: WordEntry | LinkEntry, frame: Frame) -> bool:
+    """Whether the entry no longer counted at the moment of judging."""
+    return entry.expires is not None and frame.facts.now >= entry.expires
 
 
 def measure_words(frame: Frame) -> Measured:
@@ -28,7 +33,7 @@ def measure_words(frame: Frame) -> Measured:
         for found in frame.words.find(view):
             quote = view.quote(found.words)
             key = (found.entry.id, name, quote)
-            if key in seen or found.entry.id in whole:
+            if key in seen or found.entry.id in whole or has_expired(found.entry, frame):
                 continue
             seen.add(key)
             matches.append(
@@ -64,6 +69,7 @@ def measure_links(frame: Frame) -> Measured:
         )
         for link in frame.links
         for entry in frame.link_bank.find(link)
+        if not has_expired(entry, frame)
     ]
     counted = [link for link in frame.links if not link.bare]
     values = _tiers("links", matches)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Literal
 
 import ada_url
@@ -40,6 +41,7 @@ class WordEntry(Struct, frozen=True, kw_only=True):
     phrases: tuple[Phrase, ...]
     unless: tuple[Phrase, ...] = ()
     background: bool = False
+    expires: datetime | None = None
 
 
 class WordMatch(Struct, frozen=True):
@@ -54,13 +56,14 @@ class WordBank:
 
     def __init__(self, entries: Sequence[WordEntry], spellings: dict[str, tuple[str, ...]]) -> None:
         self.entries = tuple(entries)
+        self.spellings = spellings
         phrases = [phrase for entry in entries for phrase in (*entry.phrases, *entry.unless)]
         self.vocabulary: Vocabulary = build_vocabulary(
             (word for phrase in phrases for word in phrase.words),
             (stem for phrase in phrases for stem in phrase.stems),
             spellings,
         )
-        options = _quiet()
+        options = quiet_options()
         self._compiled = [
             (entry, [re2.compile(p.pattern.encode(), options) for p in entry.phrases],
              [re2.compile(p.pattern.encode(), options) for p in entry.unless])
@@ -124,14 +127,15 @@ def _overlap(one: range, other: range) -> bool:
 def check_pattern(pattern: str) -> str:
     """Return what is wrong with a URL pattern, or an empty string."""
     try:
-        re2.compile(pattern, _quiet())
+        re2.compile(pattern, quiet_options())
     except re2.error as error:
         fault = error.args[0] if error.args else "unknown"
         return fault.decode(errors="replace") if isinstance(fault, bytes) else str(fault)
     return ""
 
 
-def _quiet() -> re2.Options:
+def quiet_options() -> re2.Options:
+    """Return RE2's options for every pattern of a bank: little memory, nothing in the log."""
     options = re2.Options()
     options.max_mem = 1 << 20
     options.log_errors = False
@@ -139,7 +143,8 @@ def _quiet() -> re2.Options:
 
 
 class LinkEntry(Struct, frozen=True, kw_only=True):
-    """One entry of a link bank: domains with all their subdomains, and patterns of whole URLs (RE2)."""
+    """One entry of a link bank: domains with all their subdomains, but for those below `unless`, and patterns of
+    whole URLs (RE2)."""
 
     id: str
     tier: Tier
@@ -147,7 +152,9 @@ class LinkEntry(Struct, frozen=True, kw_only=True):
     title: str
     domains: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     background: bool = False
+    expires: datetime | None = None
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -171,12 +178,16 @@ class LinkBank:
         for entry in entries:
             for domain in entry.domains:
                 self._domains.setdefault(domain, []).append(entry)
-        options = _quiet()
+        options = quiet_options()
         self._patterns = [(entry, re2.compile(pattern, options)) for entry in entries for pattern in entry.patterns]
 
     def find(self, link: Link) -> list[LinkEntry]:
         """Return the entries that the link matches, each once."""
-        found = {e.id: e for domain in parent_domains(link.host) for e in self._domains.get(domain, ())}
+        parents = parent_domains(link.host)
+        found = {e.id: e for domain in parents for e in self._domains.get(domain, ())}
+        found = {
+            name: entry for name, entry in found.items() if not (entry.unless and set(entry.unless) & set(parents))
+        }
         if not link.bare:
             found |= {entry.id: entry for entry, pattern in self._patterns if pattern.search(link.href)}
         return list(found.values())

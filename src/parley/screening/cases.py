@@ -69,7 +69,7 @@ def _run_case(ruleset: Ruleset, case: Case) -> str:
         facts = case_facts(case.account)
     except msgspec.ValidationError as error:
         return f"the account of test {case.name!r} is wrong: {error}."
-    verdict = judge(case_content(case), facts, ruleset=ruleset)
+    verdict = judge(case_content(case), facts, ruleset=ruleset, given=case.signals)
     if verdict.degraded:
         return f"test {case.name!r} could not be judged completely: {' '.join(verdict.because)}"
     if verdict.outcome is case.expect:
@@ -80,14 +80,26 @@ def _run_case(ruleset: Ruleset, case: Case) -> str:
 
 def _run_bank_case(ruleset: Ruleset, case: PolicyCase) -> str:
     text = case.case.text
+    if case.bank in ("emails", "addresses", "names"):
+        return _run_account_case(ruleset, case)
     if case.bank == "words":
         content = Content(kind="status", texts={"text": text})
     else:
         content = Content(kind="status", links=(text,))
-    verdict = judge(content, ORDINARY_MEMBER, ruleset=ruleset)
+    verdict = judge(content, ORDINARY_MEMBER, ruleset=ruleset, given={})
     found = [match for match in verdict.matches if match.bank == case.bank and match.entry == case.entry]
     if case.must_match and not found:
         return f"{text!r} should be found by {case.entry!r}, but is not. Widen the entry or correct the test."
     if not case.must_match and found:
         return f"{text!r} should not be found by {case.entry!r}, but {found[0].quote!r} is. Narrow it with unless."
     return ""
+
+
+def _run_account_case(ruleset: Ruleset, case: PolicyCase) -> str:
+    text, bank = case.case.text, ruleset.accounts
+    look = {"emails": bank.find_email, "addresses": bank.find_address, "names": bank.find_name}
+    found = any(entry.id == case.entry for entry in look[case.bank](text))
+    if found == case.must_match:
+        return ""
+    wanted = "should be found by" if case.must_match else "should not be found by"
+    return f"{text!r} {wanted} {case.entry!r}. Correct the entry or the test."

@@ -49,6 +49,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     other facts by the policy's thresholds (`trust_level`) unless it is given here. `domain` is the home of a
     remote author, None for a local one. `first_contact` says that somebody is addressed whom the author
     has never exchanged posts with. `strikes` counts active strikes.
+    `capped_rules` are the rules that acted too often within the hour.
     """
 
     now: datetime
@@ -66,3 +67,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     following: int = 0
     strikes: int = 0
     posts_last_hour: int = 0
+    capped_rules: tuple[str, ...] = ()

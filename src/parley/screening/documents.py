@@ -1,57 +1,41 @@
-"""The shape of a policy's YAML files, read with positions so that every problem names its file and line.
+"""The shape of a policy's YAML files.
 
-A policy is a folder: `policy.yaml` (thresholds, fail modes, limits), `clauses.yaml`, `words.yaml`,
-`links.yaml` and `rules.yaml`. This file knows the shape only; what the parts mean together is checked in `policy.py`.
+A policy is a folder: `policy.yaml` (thresholds, fail modes, limits), `clauses.yaml`, `words.yaml`, `links.yaml` and
+`rules.yaml`; `words.de.yaml` and the like for other languages, and `accounts.yaml`, may stand beside them.
+This file knows the shape only; what the parts mean together is checked in `reading.py`.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import msgspec
-import yaml
 from msgspec import Meta, Struct
 
-from parley.screening.banks import TIERS, Tier
-from parley.screening.content import KINDS, Kind, Trust
-from parley.screening.verdict import Outcome
+from parley.screening.banks import Tier
+from parley.screening.content import Kind, Trust
+from parley.screening.verdict import Outcome, SignalValue
+from parley.screening.yaml_files import PolicyError, Problem
+
+__all__ = ["PolicyError", "Problem"]
 
 FORMAT = 1
 """The format of policy files that this version reads."""
 
 FILES = ("policy.yaml", "clauses.yaml", "words.yaml", "links.yaml", "rules.yaml")
-MAX_FILE_BYTES = 4 * 1024 * 1024
+"""The files that every policy has."""
+ACCOUNTS = "accounts.yaml"
+MORE_WORDS = r"^words\.[a-z]{2,3}\.yaml$"
+"""Names of files that a policy may have: word banks of other languages."""
 
 State = Literal["DRAFT", "BACKGROUND", "LIVE", "EXPIRED"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 ClauseId = Annotated[str, Meta(pattern=r"^[1-9][0-9]?\.[1-9][0-9]?$")]
 Text = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
-T = TypeVar("T")
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a policy: where, what, and what is allowed. `line` counts from 1."""
-
-    file: str
-    line: int
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
-
-
-class PolicyError(ValueError):
-    """A policy that cannot be used. `problems` says everything that was found, not only the first."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
-        super().__init__(f"The policy has {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+"""A day as 2027-01-31. What expires no longer counts from its beginning, in UTC."""
+OverCap = Literal["hold", "allow_flag"]
+Hours = Annotated[float, Meta(gt=0)]
 
 
 class _Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,6 +81,43 @@ class SignalSwitch(_Strict, frozen=True, kw_only=True):
     fail: FailModes | None = None
 
 
+class LadderStep(_Strict, frozen=True, kw_only=True):
+    """What follows when the weights of somebody's strikes that have not expired reach `at`. `days` only where the
+    action has an end."""
+
+    at: Positive
+    action: Literal["warn", "limit_days", "restrict_days", "suspend_days", "terminate"]
+    days: Positive | None = None
+
+
+class Clocks(_Strict, frozen=True, kw_only=True):
+    """Within how many hours people must have acted, by what it is about. `appeal_open_days` is in days."""
+
+    authority_order: Hours = 1
+    provider_acknowledge: Hours = 0.25
+    provider_first_action: Hours = 4
+    provider_notice: Hours = 24
+    severity_0_interim: Hours = 1
+    user_report: Hours = 24
+    appeal_target: Hours = 72
+    appeal_open_days: Hours = 180
+
+
+class Caps(_Strict, frozen=True, kw_only=True):
+    """How often one rule may act by itself in an hour, and what it does after that; a rule may say otherwise."""
+
+    per_hour: Positive = 300
+    over_cap: OverCap = "hold"
+
+
+class Activation(_Strict, frozen=True, kw_only=True):
+    """From how many posts on a change of what is refused or held needs a second member of the staff: a number, or a
+    share in per cent of the posts that its backtest looked at."""
+
+    four_eyes_over_posts: Annotated[int, Meta(ge=0)] = 100
+    four_eyes_over_percent: Annotated[float, Meta(ge=0, le=100)] = 0.5
+
+
 class PolicyHead(_Strict, frozen=True, kw_only=True):
     """`policy.yaml`."""
 
@@ -108,13 +129,19 @@ class PolicyHead(_Strict, frozen=True, kw_only=True):
     fail_modes: FailModes
     limits: Limits
     signals: dict[str, SignalSwitch] = {}
+    ladder: list[LadderStep] = []
+    clocks: Clocks = Clocks()
+    thresholds: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)], int | float] = {}
+    caps: Caps = Caps()
+    activation: Activation = Activation()
 
 
 class Case(_Strict, frozen=True, kw_only=True):
     """A test that stands beside a clause or a rule: what is posted by whom, and what must happen.
 
     `account` overrides facts (`account_age_days`, `published_statuses`, `role` ...); without it the author is
-    an ordinary known member.
+    an ordinary known member. `signals` fixes the values of signals; those that depend on a model find nothing in a
+    test unless it gives their values, so that tests do not change with the model.
     """
 
     name: Text
@@ -127,6 +154,14 @@ class Case(_Strict, frozen=True, kw_only=True):
     tags: list[str] = []
     media: int = 0
     account: dict[str, bool | int | float | str] = {}
+    signals: dict[str, SignalValue] = {}
+
+
+class StrikeWeight(_Strict, frozen=True, kw_only=True):
+    """What a confirmed breach counts on the ladder, and for how long. Weight 0 is never a strike."""
+
+    weight: Annotated[int, Meta(ge=0, le=100)]
+    expires_days: Positive | None = None
 
 
 class ClauseDocument(_Strict, frozen=True, kw_only=True):
@@ -139,6 +174,8 @@ class ClauseDocument(_Strict, frozen=True, kw_only=True):
     hint: str = ""
     remedy: Text
     severity: Annotated[int, Meta(ge=0, le=3)]
+    clock_hours: Positive | None = None
+    strike: StrikeWeight | None = None
     breaks: list[Text]
     fine: list[Text] = []
     tests: list[Case]
@@ -152,6 +189,7 @@ class WordDocument(_Strict, frozen=True, kw_only=True):
     clause: ClauseId
     title: Text
     state: State = "LIVE"
+    expires: Day | None = None
     match: Annotated[list[Text], Meta(min_length=1)]
     unless: list[Text] = []
     hits: Annotated[list[Text], Meta(min_length=1)]
@@ -159,22 +197,26 @@ class WordDocument(_Strict, frozen=True, kw_only=True):
 
 
 class WordsFile(_Strict, frozen=True, kw_only=True):
-    """`words.yaml`."""
+    """`words.yaml`, and without `spellings` the files of other languages."""
 
     spellings: dict[str, str] = {}
     words: list[Any]
 
 
 class LinkDocument(_Strict, frozen=True, kw_only=True):
-    """One entry of the link bank: domains with their subdomains, or patterns of whole URLs (RE2 syntax)."""
+    """One entry of the link bank: domains with their subdomains, or patterns of whole URLs (RE2 syntax).
+
+    `unless` names subdomains that are no match."""
 
     id: Name
     tier: Tier
     clause: ClauseId
     title: Text
     state: State = "LIVE"
+    expires: Day | None = None
     domains: list[Text] = []
     patterns: list[Text] = []
+    unless: list[Text] = []
     hits: Annotated[list[Text], Meta(min_length=1)]
     misses: Annotated[list[Text], Meta(min_length=1)]
 
@@ -184,6 +226,31 @@ class LinksFile(_Strict, frozen=True, kw_only=True):
 
     shorteners: list[Text] = []
     links: list[Any]
+
+
+class AccountDocument(_Strict, frozen=True, kw_only=True):
+    """One entry of the banks of sign-up: of `emails` it has domains, of `addresses` networks, of `names` patterns."""
+
+    id: Name
+    tier: Tier
+    clause: ClauseId
+    title: Text
+    state: State = "LIVE"
+    expires: Day | None = None
+    domains: list[Text] = []
+    networks: list[Text] = []
+    patterns: list[Text] = []
+    unless: list[Text] = []
+    hits: Annotated[list[Text], Meta(min_length=1)]
+    misses: Annotated[list[Text], Meta(min_length=1)]
+
+
+class AccountsFile(_Strict, frozen=True, kw_only=True):
+    """`accounts.yaml`."""
+
+    emails: list[Any] = []
+    addresses: list[Any] = []
+    names: list[Any] = []
 
 
 class RuleDocument(_Strict, frozen=True, kw_only=True):
@@ -196,6 +263,9 @@ class RuleDocument(_Strict, frozen=True, kw_only=True):
     id: Name
     version: Positive = 1
     state: State
+    expires: Day | None = None
+    cap_per_hour: Positive | None = None
+    over_cap: OverCap | None = None
     title: Text
     kinds: list[Kind] = []
     when: Text
@@ -205,133 +275,3 @@ class RuleDocument(_Strict, frozen=True, kw_only=True):
     because: Text
     labels: list[Name] = []
     tests: Annotated[list[Case], Meta(min_length=1)]
-
-
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML with the booleans of YAML 1.2: `no`, `on` and `y` are words, as a word bank needs."""
-
-
-_UNWANTED = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNWANTED]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-
-
-class Document:
-    """One YAML file: its plain value, and the line of every key and item."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path.name
-        self.problems: list[Problem] = []
-        self._lines: dict[tuple[str | int, ...], int] = {}
-        self.value: Any = self._read(path)
-
-    def line(self, *keys: str | int) -> int:
-        """Return the line of the deepest of these keys that exists; 0 when the file could not be read."""
-        for depth in range(len(keys), -1, -1):
-            line = self._lines.get(keys[:depth])
-            if line is not None:
-                return line
-        return 0
-
-    def problem(self, keys: tuple[str | int, ...], message: str) -> None:
-        """Note a problem at the place that the keys lead to."""
-        self.problems.append(Problem(file=self.file, line=self.line(*keys), key=dotted(keys), message=message))
-
-    def convert(self, value: Any, shape: type[T], keys: tuple[str | int, ...]) -> T | None:
-        """Return the value in its shape, or None after noting what is wrong with it."""
-        try:
-            return msgspec.convert(value, shape)
-        except msgspec.ValidationError as error:
-            text, inner = _split_path(str(error))
-            self.problem(keys + inner, _explain(text, shape))
-            return None
-
-    def _read(self, path: Path) -> Any:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            self.problem((), f"this file is missing. A policy is a folder with {', '.join(FILES)}.")
-            return None
-        except OSError as error:
-            self.problem((), f"this file cannot be read ({error.strerror}).")
-            return None
-        if len(data) > MAX_FILE_BYTES:
-            self.problem((), f"this file is larger than {MAX_FILE_BYTES // 1024 // 1024} MB.")
-            return None
-        loader = _Loader(data)
-        try:
-            node = loader.get_single_node()
-            return {} if node is None else self._plain(loader, node, (), set())
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 0
-            what = getattr(error, "problem", None) or "it is not YAML"
-            self.problems.append(Problem(file=self.file, line=line, key="", message=f"cannot be read as YAML: {what}."))
-            return None
-        finally:
-            loader.dispose()
-
-    def _plain(self, loader: Any, node: yaml.Node, keys: tuple[str | int, ...], seen: set[int]) -> Any:
-        self._lines.setdefault(keys, node.start_mark.line + 1)
-        if not isinstance(node, yaml.ScalarNode):
-            if id(node) in seen:
-                self.problem(keys, "an alias (*name) is used. Write the value out: every entry stands on its own.")
-                return None
-            seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            plain: dict[str, Any] = {}
-            for key_node, value_node in node.value:
-                key = str(key_node.value)
-                if key in plain:
-                    self._lines[(*keys, key)] = key_node.start_mark.line + 1
-                    self.problem((*keys, key), "this key stands twice. Remove one of them.")
-                self._lines[(*keys, key)] = key_node.start_mark.line + 1
-                plain[key] = self._plain(loader, value_node, (*keys, key), seen)
-            return plain
-        if isinstance(node, yaml.SequenceNode):
-            return [self._plain(loader, child, (*keys, index), seen) for index, child in enumerate(node.value)]
-        return loader.construct_object(node)
-
-
-_ALLOWED = (
-    f"Outcomes: {', '.join(Outcome)}. States: DRAFT, BACKGROUND, LIVE, EXPIRED. Tiers: {', '.join(TIERS)}. "
-    f"Kinds: {', '.join(KINDS)}."
-)
-
-
-def dotted(keys: tuple[str | int, ...]) -> str:
-    """Return a path of keys as people write it: `rules[3].when`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-
-
-def _split_path(text: str) -> tuple[str, tuple[str | int, ...]]:
-    """Split msgspec's "... - at `$.a[0]`" into the text and the keys."""
-    text, found, path = text.partition(" - at `$")
-    if not found:
-        return text, ()
-    keys = re.findall(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]", path.rstrip("`"))
-    return text, tuple(name or int(index) for name, index in keys)
-
-
-def _explain(text: str, shape: Any) -> str:
-    """Turn msgspec's message into one that also says what is allowed."""
-    if text.startswith("Object contains unknown field"):
-        allowed = sorted(field.name for field in msgspec.structs.fields(shape)) if _is_struct(shape) else []
-        name = text.split("`")[1]
-        known = f" Allowed here are: {', '.join(allowed)}." if allowed and name not in allowed else ""
-        return f"the key {name!r} does not exist.{known}"
-    if text.startswith("Object missing required field"):
-        return f"the key {text.split('`')[1]!r} is missing."
-    if text.startswith("Invalid enum value"):
-        return f"{text.removeprefix('Invalid enum value ')} is not one of the allowed values. {_ALLOWED}"
-    lowered = f"{text[0].lower()}{text[1:]}."
-    if "matching regex" in text:
-        return f"{lowered} Names are lower-case words joined by hyphens; clause ids look like 1.2."
-    return lowered
-
-
-def _is_struct(shape: Any) -> bool:
-    return isinstance(shape, type) and issubclass(shape, Struct)

@@ -6,6 +6,7 @@ never to silence. This file must not read a database, the network or (but for th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter_ns
 
 from parley.screening.content import STAFF_ROLES, Content, Facts, Kind, Trust
@@ -14,7 +15,7 @@ from parley.screening.explain import author_sentence, rule_reason
 from parley.screening.policy import live_ruleset
 from parley.screening.rules import Rule, fired
 from parley.screening.ruleset import Ruleset, trust_level
-from parley.screening.signal import Frame
+from parley.screening.signal import Frame, quiet_values
 from parley.screening.verdict import Match, Outcome, RuleFired, SignalValue, Verdict, strongest
 
 _WITHOUT_POLICY = FailModes(new=Outcome.HOLD, known=Outcome.HOLD, trusted=Outcome.ALLOW_FLAG, staff=Outcome.ALLOW_FLAG)
@@ -23,8 +24,17 @@ _THRESHOLDS_WITHOUT_POLICY = TrustThresholds(
 )
 
 
-def judge(content: Content, facts: Facts, *, ruleset: Ruleset | None = None) -> Verdict:
+def judge(
+    content: Content,
+    facts: Facts,
+    *,
+    ruleset: Ruleset | None = None,
+    given: Mapping[str, SignalValue] | None = None,
+) -> Verdict:
     """Return the verdict for one revision; the ruleset is the live one unless another is given.
+
+    `given` is for a policy's tests: values that replace what was measured. With it, signals that depend on a model are
+    not measured but quiet, unless it holds their values.
 
     Never raises for any content: a signal or a rule that fails makes the verdict degraded. Takes well under a
     millisecond for an ordinary post, and is bounded by the policy's limits for any other.
@@ -42,15 +52,15 @@ def judge(content: Content, facts: Facts, *, ruleset: Ruleset | None = None) -> 
         limits=ruleset.head.limits,
         texts=texts,
     )
-    values, matches, broken = _measure(frame, ruleset)
-    true, unknown = fired(ruleset.rules, ruleset.expressions, values, content.kind)
+    values, matches, broken = _measure(frame, ruleset, given)
+    true, unknown = fired(ruleset.rules, ruleset.expressions, values, content.kind, facts.now)
     failures = [f"Not everything was looked at: {'; '.join(exceeded[:3])}."] if exceeded else []
     failures += [f"The signal {name!r} failed ({why})." for name, why in broken.items()]
     failures += [f"The rule {rule.id!r} could not be evaluated ({why})." for rule, why in unknown if rule.decides]
     modes = [_fail_modes(ruleset, name).mode(trust) for name in broken]
     if exceeded or (failures and not broken):
         modes.append(ruleset.head.fail_modes.mode(trust))
-    return _decide(content, ruleset, trust, values, matches, true, failures, modes, tuple(broken), started)
+    return _decide(content, facts, ruleset, trust, values, matches, true, failures, modes, tuple(broken), started)
 
 
 def screen_failed(facts: Facts, error: BaseException, *, kind: Kind = "status") -> Verdict:
@@ -105,12 +115,17 @@ def _within_limits(content: Content, limits: Limits) -> tuple[dict[str, str], li
     return texts, exceeded
 
 
-def _measure(frame: Frame, ruleset: Ruleset) -> tuple[dict[str, SignalValue], list[Match], dict[str, str]]:
+def _measure(
+    frame: Frame, ruleset: Ruleset, given: Mapping[str, SignalValue] | None
+) -> tuple[dict[str, SignalValue], list[Match], dict[str, str]]:
     """Run every enabled signal guarded; return values, matches, and the failed signals with the reason."""
     values: dict[str, SignalValue] = dict(ruleset.quiet)
     matches: list[Match] = []
     broken: dict[str, str] = {}
     for signal in ruleset.signals:
+        if given is not None and signal.from_model:
+            values.update(quiet_values([signal]))
+            continue
         try:
             measured = signal.measure(frame)
             missing = signal.fields.keys() - measured.values.keys()
@@ -123,6 +138,7 @@ def _measure(frame: Frame, ruleset: Ruleset) -> tuple[dict[str, SignalValue], li
             continue
         values.update(measured.values)
         matches.extend(measured.matches)
+    values.update(given or {})
     return values, matches, broken
 
 
@@ -133,6 +149,7 @@ def _fail_modes(ruleset: Ruleset, signal: str) -> FailModes:
 
 def _decide(
     content: Content,
+    facts: Facts,
     ruleset: Ruleset,
     trust: Trust,
     values: dict[str, SignalValue],
@@ -144,7 +161,7 @@ def _decide(
     started: int,
 ) -> Verdict:
     """Let the strongest outcome win; among equals the clause of the greatest severity, then the first rule."""
-    rules = [_fire(rule, matches, ruleset) for rule in true]
+    rules = [_fire(rule, matches, ruleset, facts) for rule in true]
     rules.sort(key=lambda rule: (not rule.decides, -rule.outcome.rank, _severity(ruleset, rule.clause)))
     deciding = [rule for rule in rules if rule.decides]
     by_rules = strongest(rule.outcome for rule in deciding)
@@ -173,20 +190,33 @@ def _decide(
     )
 
 
-def _fire(rule: Rule, matches: list[Match], ruleset: Ruleset) -> RuleFired:
+def _fire(rule: Rule, matches: list[Match], ruleset: Ruleset, facts: Facts) -> RuleFired:
     clause = rule.clause
     if clause is None:
         found = {m.clause for m in matches if f"{m.bank}.{m.tier}" == rule.matches and not m.background}
         clause = min(found, key=lambda name: (_severity(ruleset, name), name), default=None)
+    because, outcome = rule_reason(rule, matches), rule.outcome
+    if rule.id in facts.capped_rules:
+        outcome = _softened(rule, _severity(ruleset, clause))
+    capped = outcome is not rule.outcome
+    if capped:
+        because += f" ({rule.outcome} became {outcome}: the rule acted {rule.cap_per_hour} times within the hour.)"
     return RuleFired(
         rule=rule.id,
         version=rule.version,
-        outcome=rule.outcome,
+        outcome=outcome,
         clause=clause,
-        because=rule_reason(rule, matches),
+        because=because,
         labels=rule.labels,
         decides=rule.decides,
+        capped=capped,
     )
+
+
+def _softened(rule: Rule, severity: int) -> Outcome:
+    """Return what a rule does that acted too often: never more than before, for severity 0 never less than hold."""
+    over_cap = Outcome.HOLD if severity == 0 else rule.over_cap
+    return min(rule.outcome, over_cap, key=lambda outcome: outcome.rank)
 
 
 def _severity(ruleset: Ruleset, clause: str | None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from cel_expr_python import cel
@@ -35,7 +36,11 @@ class RuleError(ValueError):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One rule, ready to evaluate. `decides` is false for a BACKGROUND rule: it is only logged."""
+    """One rule, ready to evaluate. `decides` is false for a BACKGROUND rule: it is only logged.
+
+    `when` is as it was written; `program` has the thresholds filled in. From `expires` on it no longer counts. Having
+    acted `cap_per_hour` times in an hour, it does no more than `over_cap`.
+    """
 
     id: str
     version: int
@@ -49,6 +54,35 @@ class Rule(Struct, frozen=True, kw_only=True):
     because: str
     labels: tuple[str, ...]
     decides: bool
+    expires: datetime | None = None
+    cap_per_hour: int = 300
+    over_cap: Outcome = Outcome.HOLD
+
+
+_LIMIT = re.compile(
+    r"""([rb]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))|\blimit\.(\w+)""", re.DOTALL
+)
+
+
+def fill_in_limits(expression: str, thresholds: Mapping[str, int | float]) -> tuple[str, set[str]]:
+    """Return the expression with the number in place of each `limit.name`, and the names that it uses.
+
+    Texts in quotation marks stay as they are. Raises `RuleError` for a name that is not among the thresholds.
+    """
+    names: set[str] = set()
+
+    def fill_in(found: re.Match[str]) -> str:
+        name = found.group(2)
+        if name is None:
+            return found.group()
+        if name not in thresholds:
+            near = difflib.get_close_matches(name, thresholds, n=3, cutoff=0.5) or sorted(thresholds)
+            known = f"Thresholds: {', '.join(near)}." if near else "It has no thresholds."
+            raise RuleError(f"limit.{name} is not among the thresholds of policy.yaml. {known}")
+        names.add(name)
+        return f"({thresholds[name]!r})"
+
+    return _LIMIT.sub(fill_in, expression), names
 
 
 class Expressions:
@@ -101,14 +135,14 @@ class Expressions:
 
 
 def fired(
-    rules: Sequence[Rule], expressions: Expressions, values: Mapping[str, SignalValue], kind: Kind
+    rules: Sequence[Rule], expressions: Expressions, values: Mapping[str, SignalValue], kind: Kind, now: datetime
 ) -> tuple[list[Rule], list[tuple[Rule, str]]]:
-    """Return the rules whose condition holds, and those that could not be evaluated with the reason."""
+    """Return the rules whose condition holds at the moment `now`, and those that failed, with the reason."""
     activation = expressions.activation(values)
     true: list[Rule] = []
     failed: list[tuple[Rule, str]] = []
     for rule in rules:
-        if rule.kinds and kind not in rule.kinds:
+        if (rule.kinds and kind not in rule.kinds) or (rule.expires is not None and now >= rule.expires):
             continue
         try:
             if expressions.evaluate(rule.program, activation):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from parley.screening.account_banks import AccountBank
 from parley.screening.banks import LinkBank, WordBank
 from parley.screening.content import STAFF_ROLES, Facts, Trust
 from parley.screening.documents import Case, PolicyHead, TrustThresholds
@@ -21,7 +22,8 @@ from parley.screening.verdict import SignalValue
 class Clause(Struct, frozen=True, kw_only=True):
     """One clause of the rules that members read. `severity` 0 is threat to life, 3 is a nuisance.
 
-    `text` is the rule, `hint` explains it, `remedy` tells an author what to change.
+    `text` is the rule, `hint` explains it, `remedy` tells an author what to change. Within `clock_hours` of a report a
+    moderator must have acted. A confirmed breach counts `strike_weight` for `strike_days`; 0 is never a strike.
     """
 
     id: str
@@ -33,6 +35,9 @@ class Clause(Struct, frozen=True, kw_only=True):
     severity: int
     breaks: tuple[str, ...] = ()
     fine: tuple[str, ...] = ()
+    clock_hours: int | None = None
+    strike_weight: int | None = None
+    strike_days: int | None = None
 
 
 class PolicyCase(Struct, frozen=True, kw_only=True):
@@ -51,17 +56,20 @@ class PolicyCase(Struct, frozen=True, kw_only=True):
 class Ruleset:
     """A policy, checked and compiled. Immutable: one object serves every request of a process.
 
-    `sha256` covers the bytes of the files and the versions of engine and signals, so two equal hashes give
-    equal verdicts for equal input. `cases` are the tests that stand beside clauses, rules and bank entries.
+    `sha256` covers the bytes of the files, entries that banks have besides, and the versions of engine and signals, so
+    two equal hashes give equal verdicts for equal input. `policy_sha256` covers the bytes of the files alone. `cases`
+    are the tests that stand beside clauses, rules and bank entries.
     """
 
     name: str
     version: str
     sha256: str
+    policy_sha256: str
     head: PolicyHead
     clauses: Mapping[str, Clause]
     words: WordBank
     links: LinkBank
+    accounts: AccountBank
     rules: tuple[Rule, ...]
     signals: tuple[Signal, ...]
     expressions: Expressions

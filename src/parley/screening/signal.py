@@ -67,13 +67,17 @@ class Measured(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One signal. `about` says in a few plain words what it measures, for the page that lists signals."""
+    """One signal. `about` says in a few plain words what it measures, for the page that lists signals.
+
+    `from_model` says that its values change with a model, so that a policy's tests must fix those that they need.
+    """
 
     name: str
     version: int
     about: str
     fields: Mapping[str, FieldType]
     measure: Callable[[Frame], Measured]
+    from_model: bool = False
 
 
 _QUIET: dict[FieldType, SignalValue] = {"bool": False, "int": 0, "double": 0.0, "string": "", "list": []}

@@ -70,7 +70,10 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 class RuleFired(Struct, frozen=True, kw_only=True):
-    """One rule whose condition was true. `decides` is false for a BACKGROUND rule: it is only logged."""
+    """One rule whose condition was true. `decides` is false for a BACKGROUND rule: it is only logged.
+
+    `capped` says that the rule acted too often within the hour, and so does less than it says.
+    """
 
     rule: str
     version: int
@@ -79,6 +82,7 @@ class RuleFired(Struct, frozen=True, kw_only=True):
     because: str
     labels: tuple[str, ...] = ()
     decides: bool = True
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
