@@ -17,6 +17,7 @@ class Composer {
   private readonly attachments: HTMLElement | null;
   private readonly limit: number;
   private uploading = 0;
+  private sent = new Map<Element, string>();
 
   constructor(private readonly form: HTMLFormElement) {
     this.text = form.querySelector<HTMLTextAreaElement>("textarea[name=text]")!;
@@ -27,6 +28,9 @@ class Composer {
     this.limit = Number(form.dataset.limit ?? "1000");
     form.addEventListener("input", () => this.count());
     form.addEventListener("submit", (event) => this.guard(event), true);
+    form.addEventListener("htmx:beforeRequest", (event) => {
+      if (event.target === form) this.sent = this.states();
+    });
     form.addEventListener("htmx:afterRequest", (event) => this.afterPost(event as CustomEvent));
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -73,17 +77,29 @@ class Composer {
     say("A file is still being uploaded. Post when it is done.", true);
   }
 
+  // What the answer to a post finds on the page: the form as it was sent, and perhaps words that were written since
+  // (the post itself can arrive live before its own answer). Only what was sent is cleared.
   private afterPost(event: CustomEvent): void {
     if (event.target !== this.form || !event.detail.successful) return;
+    const newer = [...this.states()].filter(([part, state]) => this.sent.get(part) !== state);
     this.form.reset();
-    this.attachments?.replaceChildren();
-    this.form.querySelectorAll<HTMLDetailsElement>("details[open]").forEach((part) => (part.open = false));
+    for (const [part, state] of newer) setState(part, state);
+    const kept = newer.map(([part]) => part);
+    this.attachments?.querySelectorAll(".attachment").forEach((row) => this.sent.has(row) && row.remove());
+    this.form.querySelectorAll<HTMLDetailsElement>("details[open]").forEach((part) => {
+      if (!kept.some((one) => part.contains(one))) part.open = false;
+    });
     this.form.querySelector(".problem")?.remove();
     const key = this.form.querySelector<HTMLInputElement>("input[name=idempotency_key]");
     if (key) key.defaultValue = key.value = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
     this.count();
     document.querySelector("#timeline > .empty")?.remove();
     say("Posted.", true);
+  }
+
+  private states(): Map<Element, string> {
+    const parts = this.form.querySelectorAll("textarea, select, input:not([type=hidden], [type=file]), details, .attachment");
+    return new Map([...parts].map((part) => [part, stateOf(part)]));
   }
 
   private upload(files: FileList | null | undefined): void {
@@ -131,6 +147,21 @@ class Composer {
     });
     this.uploading += 1;
     request.send(body);
+  }
+}
+
+function stateOf(part: Element): string {
+  if (part instanceof HTMLDetailsElement) return String(part.open);
+  if (part instanceof HTMLInputElement && (part.type === "checkbox" || part.type === "radio")) return String(part.checked);
+  const holdsText = part instanceof HTMLInputElement || part instanceof HTMLTextAreaElement;
+  return holdsText || part instanceof HTMLSelectElement ? part.value : "";
+}
+
+function setState(part: Element, state: string): void {
+  if (part instanceof HTMLInputElement && (part.type === "checkbox" || part.type === "radio")) {
+    part.checked = state === "true";
+  } else if (part instanceof HTMLInputElement || part instanceof HTMLTextAreaElement || part instanceof HTMLSelectElement) {
+    part.value = state;
   }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import shutil
@@ -203,6 +204,36 @@ async def test_a_held_post_says_so_at_once_and_a_refused_one_stays_in_the_compos
     await page.get_by_role("button", name="Post", exact=True).click()
     await page.locator(".composer [role=alert]").wait_for()
     assert await write.input_value() == "I am going to kill you"
+    assert watched.problems == []
+
+
+async def test_what_is_written_before_the_answer_to_a_post_comes_stays(chromium: Any, live_server: LiveServer) -> None:
+    watched = await open_page(chromium, live_server)
+    page = watched.page
+    await sign_up(page, "slow_sol")
+    answered = asyncio.Event()
+
+    async def answer_late(route: Any) -> None:
+        response = await route.fetch()
+        await answered.wait()
+        await route.fulfill(response=response)
+
+    await page.route("**/compose", answer_late)
+    write = page.get_by_role("textbox", name="What is on your mind?")
+    await write.fill("Sent over a slow line")
+    await page.get_by_role("button", name="Post", exact=True).click()
+    await page.locator("#timeline").get_by_text("Sent over a slow line").wait_for()
+    await write.fill("Written while waiting")
+    await page.get_by_title("Add a content warning").click()
+    answered.set()
+    await page.get_by_role("button", name="Post", exact=True).and_(page.locator(":enabled")).wait_for()
+    assert await write.input_value() == "Written while waiting"
+    await page.get_by_label("Content warning").fill("Patience")
+    await page.get_by_role("button", name="Post", exact=True).click()
+    await page.locator("#timeline .status", has_text="Patience").first.wait_for()
+    await page.wait_for_function("document.querySelector('form.composer textarea').value === ''")
+    assert not await page.get_by_label("Content warning").is_visible()
+    assert await page.locator("#timeline .status", has_text="Sent over a slow line").count() == 1
     assert watched.problems == []
 
 
