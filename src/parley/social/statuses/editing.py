@@ -12,20 +12,20 @@ from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.screening import Outcome
-from parley.social.accounts.reads import get_screening_facts, load_emojis
+from parley.social.accounts.reads import load_emojis
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
 from parley.social.media.actions import attach_media, update_attached_media
 from parley.social.media.views import MediaView
 from parley.social.statuses import rules, store, store_polls, store_writes, text
+from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.posting import (
     addressed_by,
     describe_content,
     describe_people,
     find_people,
-    hour_ago,
     kind_of,
     load_own_media,
 )
@@ -196,16 +196,9 @@ def _differs(newest: RevisionRow, edit: _Edit) -> bool:
 
 
 async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Composed, number: int) -> Screened:
-    facts = await get_screening_facts(tx, viewer.account_id)
-    addressed = addressed_by(composed, viewer, without=body.mentioned_ids)
-    ground = await store_writes.get_ground(tx, viewer.account_id, addressed, hour_ago())
+    ground = await load_ground(tx, viewer, addressed_by(composed, viewer, without=body.mentioned_ids))
     facts = msgspec.structs.replace(
-        facts,
-        visibility=body.visibility,
-        is_edit=True,
-        is_reply=body.in_reply_to_id is not None,
-        first_contact=ground.strangers > 0,
-        posts_last_hour=ground.posts_last_hour,
+        facts_of(ground), visibility=body.visibility, is_edit=True, is_reply=body.in_reply_to_id is not None
     )
     kind = kind_of(body.visibility, has_poll=edit.poll is not None)
     content = describe_content(

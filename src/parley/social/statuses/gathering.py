@@ -13,7 +13,7 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.social.accounts.reads import complete_heads, load_emojis
-from parley.social.accounts.views import AccountView, EmojiView, Viewer
+from parley.social.accounts.views import AccountHead, AccountView, EmojiView, Viewer
 from parley.social.graph.ties import Tie, get_accounts_with_ties
 from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
@@ -51,9 +51,14 @@ async def gather(tx: Tx, viewer: Viewer | None, ids: Collection[int]) -> Gathere
 
 
 async def complete_bodies(
-    tx: Tx, viewer: Viewer | None, bodies: dict[int, Body], known_marks: dict[int, Marks]
+    tx: Tx,
+    viewer: Viewer | None,
+    bodies: dict[int, Body],
+    known_marks: dict[int, Marks],
+    *,
+    known_head: AccountHead | None = None,
 ) -> Gathered:
-    """Complete bodies with everything that changes; `known_marks` need not be asked for."""
+    """Complete bodies with everything that changes; `known_marks` and the viewer's own head need not be asked for."""
     author_ids = list({body.account_id for body in bodies.values()})
     if viewer is not None and bodies and not known_marks:
         marks, authors = await store.list_marks_and_authors(tx, list(bodies), viewer.account_id, author_ids)
@@ -63,7 +68,10 @@ async def complete_bodies(
         marks = dict(known_marks)
         if missing := [status_id for status_id in bodies if status_id not in marks]:
             marks |= await store.list_marks(tx, missing, viewer.account_id if viewer else None)
-        accounts, ties = await get_accounts_with_ties(tx, viewer, author_ids)
+        others = [author_id for author_id in author_ids if known_head is None or author_id != known_head.id]
+        accounts, ties = await get_accounts_with_ties(tx, viewer, others)
+        if known_head is not None:
+            accounts |= await complete_heads(tx, [known_head])
     stale = [
         status_id
         for status_id, body in bodies.items()

@@ -12,8 +12,9 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.social.accounts.views import AccountView, EmojiView, Viewer
-from parley.social.graph.ties import STRANGER, Tie, get_accounts_with_ties
+from parley.social.accounts.reads import complete_heads
+from parley.social.accounts.views import AccountHead, AccountView, EmojiView, Viewer
+from parley.social.graph.ties import STRANGER, Tie
 from parley.social.media.views import MediaView
 from parley.social.statuses import store
 from parley.social.statuses.gathering import (
@@ -66,13 +67,16 @@ async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusVie
     return views[0]
 
 
-async def present_new(tx: Tx, viewer: Viewer, body: Body) -> StatusView:
-    """The view of a status that the viewer has inserted in this very transaction, without reading it back."""
+async def present_new(tx: Tx, viewer: Viewer, body: Body, head: AccountHead) -> StatusView:
+    """The view of a status that the viewer has inserted in this very transaction, without reading it back.
+
+    `head` is the viewer's own, as it is since then.
+    """
     bodies = {body.id: body}
     if body.quote_of_id is not None:
         bodies |= await load_bodies(tx, [body.quote_of_id])
     marks = {body.id: Marks(body.id, body.version, 0, 0, 0, 0, *_NO_MARKS)}
-    found = await complete_bodies(tx, viewer, bodies, marks)
+    found = await complete_bodies(tx, viewer, bodies, marks, known_head=head)
     view = _present(found, body.id)
     assert view is not None
     return view
@@ -90,12 +94,11 @@ async def get_visible_body(tx: Tx, viewer: Viewer | None, status_id: int, *, ori
 
 
 async def _get_seen(tx: Tx, viewer: Viewer | None, status_id: int) -> tuple[Body, Tie]:
-    bodies = await store.list_bodies(tx, [status_id])
-    if not bodies:
+    found = await store.get_body_with_author(tx, viewer.account_id if viewer else None, status_id)
+    if found is None:
         raise NotFound
-    body = bodies[0]
-    accounts, ties = await get_accounts_with_ties(tx, viewer, {body.account_id})
-    tie = ties.get(body.account_id, STRANGER)
+    body, head, tie = found
+    accounts = await complete_heads(tx, [head])
     if not _is_visible(body, accounts.get(body.account_id), viewer, tie):
         raise NotFound
     return body, tie

@@ -15,26 +15,27 @@ from parley.kit.cleaning import plain_text
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid
-from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.screening import Content, Kind, Outcome
 from parley.social.accounts.profiles import address_key
-from parley.social.accounts.reads import AddressRow, find_addresses, get_screening_facts, load_emojis
-from parley.social.accounts.views import Viewer
+from parley.social.accounts.reads import AddressRow, find_addresses, load_emojis
+from parley.social.accounts.views import AccountHead, Viewer
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusHeld
+from parley.social.events.facts import StatusHeld, StatusPosted
 from parley.social.media.actions import attach_media
 from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
-from parley.social.sessions.preferences import get_preferences
 from parley.social.statuses import rules, store_polls, store_schedule, store_writes, text
-from parley.social.statuses.hydrate import get_status, get_visible_body, present_new
-from parley.social.statuses.publishing import announce, make_tags
+from parley.social.statuses.drafts import Checked, Draft, check_new_status, complete_draft
+from parley.social.statuses.ground import facts_of, load_ground
+from parley.social.statuses.hydrate import get_status, present_new
+from parley.social.statuses.publishing import make_tags, where_counted
 from parley.social.statuses.store import Body
-from parley.social.statuses.store_writes import Ground, StatusRow, body_of
+from parley.social.statuses.store_ground import Ground
+from parley.social.statuses.store_writes import StatusRow, body_of
 from parley.social.statuses.text import Composed
 from parley.social.statuses.views import NewPoll, NewStatus, StatusView
-from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES, can_quote
+from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES
 from parley.social.verdicts.actions import Screened, Subject, screen
 
 
@@ -55,88 +56,15 @@ async def post_status(
     or quotes is invisible to the author, Rejection when policy refuses it.
     """
     key = rules.check_key(idempotency_key)
-    draft = await check_new_status(tx, settings, viewer, new)
+    checked = await check_new_status(tx, settings, viewer, new)
     if key is not None:
         earlier = await store_schedule.insert_key(tx, viewer.account_id, key)
         if earlier is not None:
             if earlier.status_id is None:
                 raise Invalid("This Idempotency-Key was used for something else; use a new one.")
             return await get_status(tx, viewer, earlier.status_id)
-    body = await _insert(tx, settings, viewer, draft, scheduled_id)
-    if key is not None:
-        await store_schedule.update_key(tx, viewer.account_id, key, body.id, None)
-    return await present_new(tx, viewer, body)
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A new status after the rules: everything is decided but the verdict."""
-
-    words: rules.Words
-    content_type: str
-    sensitive: bool
-    visibility: str
-    local_only: bool
-    language: str | None
-    language_fallback: str | None
-    quote_policy: str
-    media_ids: list[int]
-    poll: NewPoll | None
-    parent: Body | None
-    quoted: Body | None
-
-
-async def check_new_status(tx: Tx, settings: Settings, viewer: Viewer, new: NewStatus) -> Draft:
-    """Apply the rules and the author's preferences; raises Invalid or NotFound. Stores nothing."""
-    poll = rules.check_poll(new.poll) if new.poll else None
-    media_ids = rules.check_media_ids(new.media_ids, has_poll=poll is not None)
-    alone = not media_ids and poll is None and new.quoted_status_id is None
-    words = rules.check_words(settings, new.text, new.spoiler_text, alone=alone)
-    language = rules.check_language(new.language)
-    rules.check_choice("Content type", new.content_type, rules.CONTENT_TYPES)
-    visibility, sensitive, policy, fallback = new.visibility, new.sensitive, new.quote_policy, None
-    if visibility is None or sensitive is None or policy is None or language is None:
-        preferences = await get_preferences(tx, viewer)
-        visibility = visibility or preferences.visibility
-        sensitive = preferences.sensitive if sensitive is None else sensitive
-        policy = policy or preferences.quote_policy
-        fallback = preferences.language
-    rules.check_choice("Visibility", visibility, rules.VISIBILITIES)
-    rules.check_choice("Quote approval policy", policy, rules.QUOTE_POLICIES)
-    parent = quoted = None
-    if new.in_reply_to_id is not None:
-        parent, _ = await get_visible_body(tx, viewer, new.in_reply_to_id)
-    if new.quoted_status_id is not None:
-        quoted = await _check_quote(tx, viewer, new.quoted_status_id)
-        if quoted.visibility == "private" and visibility in ("public", "unlisted"):
-            visibility = "private"
-    return Draft(
-        words=words,
-        content_type=new.content_type,
-        sensitive=sensitive or bool(words.spoiler_text),
-        visibility=visibility,
-        # An answer to a local-only post must not carry it elsewhere.
-        local_only=new.local_only or (parent is not None and parent.local_only),
-        language=language,
-        language_fallback=fallback,
-        quote_policy=policy if visibility in ("public", "unlisted") else "nobody",
-        media_ids=media_ids,
-        poll=poll,
-        parent=parent,
-        quoted=quoted,
-    )
-
-
-async def _check_quote(tx: Tx, viewer: Viewer, quoted_id: int) -> Body:
-    body, tie = await get_visible_body(tx, viewer, quoted_id)
-    if not can_quote(
-        visibility=body.visibility,
-        state=body.state,
-        policy=body.quote_policy,
-        is_author=body.account_id == viewer.account_id,
-        follows_author=tie.following,
-    ):
-        raise Invalid("Validation failed: The author of this post does not allow you to quote it.")
-    return body
+    body, head = await _insert(tx, settings, viewer, checked, key, scheduled_id)
+    return await present_new(tx, viewer, body, head)
 
 
 async def find_people(tx: Tx, settings: Settings, found: Any) -> dict[tuple[str, str | None], AddressRow]:
@@ -201,11 +129,6 @@ def addressed_by(composed: Composed, viewer: Viewer, *, without: Collection[int]
     return [account_id for account_id in ids if account_id != viewer.account_id and account_id not in without]
 
 
-def hour_ago() -> int:
-    """The smallest id of the last hour."""
-    return id_at(now() - timedelta(hours=1))
-
-
 def kind_of(visibility: str, *, has_poll: bool) -> Kind:
     """Under which kind a status is screened."""
     if visibility == "direct":
@@ -236,31 +159,55 @@ async def load_own_media(tx: Tx, viewer: Viewer, media_ids: Sequence[int]) -> li
     return media
 
 
-async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, scheduled_id: int | None) -> Body:
-    media = await load_own_media(tx, viewer, draft.media_ids)
-    found = draft.words.found
+async def _insert(
+    tx: Tx, settings: Settings, viewer: Viewer, checked: Checked, key: str | None, scheduled_id: int | None
+) -> tuple[Body, AccountHead]:
+    media = await load_own_media(tx, viewer, checked.media_ids)
+    found = checked.words.found
     people = await find_people(tx, settings, found)
-    emojis = await load_emojis(tx, _shortcodes(draft))
-    composed = text.compose(found, draft.content_type, people, emojis, settings)
+    emojis = await load_emojis(tx, _shortcodes(checked))
+    composed = text.compose(found, checked.new.content_type, people, emojis, settings)
+    ground = await load_ground(tx, viewer, addressed_by(composed, viewer))
+    draft = complete_draft(checked, ground)
     language = draft.language or await text.detect_language(found, draft.language_fallback)
-    addressed = addressed_by(composed, viewer)
-    ground = await store_writes.get_ground(tx, viewer.account_id, addressed, hour_ago())
-    status_id, poll_id = ground.status_id, ground.poll_id
     screened = await _screen(tx, viewer, draft, composed, media, ground, language)
     state = state_of(screened)
     moment = now()
-    options = draft.poll.options if draft.poll else ()
     if draft.poll is not None:
-        await _insert_poll(tx, viewer, draft.poll, poll_id, status_id, moment)
+        await _insert_poll(tx, viewer, draft.poll, ground.poll_id, ground.status_id, moment)
     tag_ids = await make_tags(tx, composed) if state != "held" else []
-    parent, quoted = draft.parent, draft.quoted
-    row = StatusRow(
-        id=status_id,
+    row = _row_of(viewer, draft, composed, ground, screened, media, language, moment)
+    row = msgspec.structs.replace(row, emojis=list(emojis), tag_ids=tag_ids, key=key)
+    head = await store_writes.insert_status(tx, row)
+    if media:
+        await attach_media(tx, viewer.account_id, draft.media_ids, row.id, scheduled_status_id=scheduled_id)
+    if state == "held":
+        await record(tx, StatusHeld(account_id=viewer.account_id, status_id=row.id, revision=1))
+    else:
+        await record(tx, StatusPosted(account_id=viewer.account_id, status_id=row.id))
+    return body_of(row), head
+
+
+def _row_of(
+    viewer: Viewer,
+    draft: Draft,
+    composed: Composed,
+    ground: Ground,
+    screened: Screened,
+    media: Sequence[MediaView],
+    language: str | None,
+    moment: datetime,
+) -> StatusRow:
+    parent, quoted, state = draft.parent, draft.quoted, state_of(screened)
+    parent_id, quoted_id = parent.id if parent else None, quoted.id if quoted else None
+    counts = where_counted(state, draft.visibility, parent_id, quoted_id)
+    return StatusRow(
+        id=ground.status_id,
         account_id=viewer.account_id,
-        conversation_id=parent.conversation_id if parent else status_id,
-        in_reply_to_id=parent.id if parent else None,
+        conversation_id=parent.conversation_id if parent else ground.status_id,
+        in_reply_to_id=parent_id,
         in_reply_to_account_id=_answered(parent, viewer) if parent else None,
-        quote_of_id=quoted.id if quoted else None,
+        quote_of_id=quoted_id,
         quote_state="accepted" if quoted else None,
         quote_policy=draft.quote_policy,
         visibility=draft.visibility,
@@ -275,29 +222,22 @@ async def _insert(tx: Tx, settings: Settings, viewer: Viewer, draft: Draft, sche
         mentions=describe_people(composed.mentions),
         mentioned_ids=[person.id for person in composed.mentions],
         tags=list(composed.tags),
-        emojis=list(emojis),
+        emojis=[],
         media_ids=draft.media_ids,
-        poll_id=poll_id if draft.poll else None,
+        poll_id=ground.poll_id if draft.poll else None,
         app_id=viewer.app_id,
         screening_id=screened.id,
         created_at=moment,
         media_descriptions=[view.description for view in media],
-        poll_options=list(options) or None,
-        tag_ids=tag_ids,
+        poll_options=list(draft.poll.options) if draft.poll else None,
+        tag_ids=[],
+        counted=counts.author,
+        counted_on=counts.others,
+        key=None,
     )
-    await store_writes.insert_status(tx, row)
-    if media:
-        await attach_media(tx, viewer.account_id, draft.media_ids, status_id, scheduled_status_id=scheduled_id)
-    if state == "held":
-        await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=1))
-    else:
-        await announce(
-            tx, viewer.account_id, status_id, row.in_reply_to_id, row.quote_of_id, moment, visibility=row.visibility
-        )
-    return body_of(row)
 
 
-def _shortcodes(draft: Draft) -> list[str]:
+def _shortcodes(draft: Checked) -> list[str]:
     names = list(draft.words.found.emojis)
     for line in (draft.words.spoiler_text, *(draft.poll.options if draft.poll else ())):
         names += text.find_shortcodes(line)
@@ -320,14 +260,7 @@ async def _screen(
     ground: Ground,
     language: str | None,
 ) -> Screened:
-    facts = await get_screening_facts(tx, viewer.account_id)
-    facts = msgspec.structs.replace(
-        facts,
-        visibility=draft.visibility,
-        is_reply=draft.parent is not None,
-        first_contact=ground.strangers > 0,
-        posts_last_hour=ground.posts_last_hour,
-    )
+    facts = msgspec.structs.replace(facts_of(ground), visibility=draft.visibility, is_reply=draft.parent is not None)
     kind = kind_of(draft.visibility, has_poll=draft.poll is not None)
     content = describe_content(
         kind,

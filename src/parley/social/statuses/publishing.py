@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
@@ -67,6 +68,21 @@ async def announce(
     """Count a status that has just become public, and tell the rest of the instance."""
     await count_status(tx, account_id, in_reply_to_id, quote_of_id, 1, visibility=visibility, posted_at=moment)
     await record(tx, StatusPosted(account_id=account_id, status_id=status_id))
+
+
+class Counts(NamedTuple):
+    """Where a new status is counted: how often among its author's, and on which statuses that it answers or quotes."""
+
+    author: int
+    others: list[int]
+
+
+def where_counted(state: str, visibility: str, in_reply_to_id: int | None, quote_of_id: int | None) -> Counts:
+    """What `count_status` says, for a status that is being inserted."""
+    if state == "held" or visibility == "direct":
+        return Counts(0, [])
+    targets = {target for target in (in_reply_to_id, quote_of_id) if target is not None}
+    return Counts(1, sorted(targets) if visibility in BOOSTABLE else [])
 
 
 async def count_status(

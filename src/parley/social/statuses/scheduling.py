@@ -15,7 +15,7 @@ from parley.social.accounts.views import Viewer
 from parley.social.media.actions import release_reserved_media, reserve_media
 from parley.social.media.reads import get_media_views
 from parley.social.statuses import rules, store_schedule
-from parley.social.statuses.posting import check_new_status
+from parley.social.statuses.drafts import check_new_status, load_draft
 from parley.social.statuses.store_schedule import ScheduledRow
 from parley.social.statuses.views import NewStatus, ScheduledView
 
@@ -32,7 +32,7 @@ async def schedule_status(
     """Keep `new` until `scheduled_at`, at least 5 minutes ahead. Raises Invalid, NotFound."""
     key = rules.check_key(idempotency_key)
     rules.check_schedule(scheduled_at, now())
-    draft = await check_new_status(tx, settings, viewer, new)
+    draft = await load_draft(tx, viewer, await check_new_status(tx, settings, viewer, new))
     if key is not None:
         earlier = await store_schedule.insert_key(tx, viewer.account_id, key)
         if earlier is not None:

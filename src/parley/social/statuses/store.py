@@ -80,6 +80,29 @@ async def list_bodies(tx: Tx, ids: Sequence[int]) -> list[Body]:
     return [_body(row) for row in await tx.fetch(LIST_BODIES, ids)]
 
 
+# One row: the status by its key, its author as one reader sees it by the graph's function.
+GET_BODY_WITH_AUTHOR = """
+    SELECT s.id, s.version, s.account_id, s.conversation_id, s.in_reply_to_id, s.in_reply_to_account_id,
+        s.reblog_of_id, s.quote_of_id, s.quote_state, s.quote_policy, s.visibility, s.local_only, s.state, s.text,
+        s.content_type, s.html, s.spoiler_text, s.sensitive, s.language, s.mentions, s.mentioned_ids, s.tags, s.emojis,
+        s.media_ids, s.media_descriptions, s.poll_id, s.app_id, s.revision, s.held_revision, s.screening_id, s.uri,
+        s.url, s.created_at, s.edited_at,
+        a.id, a.version, a.updated_at, a.statuses_count, a.followers_count, a.following_count, a.last_status_at,
+        a.following, a.blocked, a.muting
+    FROM statuses s CROSS JOIN LATERAL accounts_as_seen($2, ARRAY[s.account_id]) a
+    WHERE s.id = $1
+"""
+
+
+async def get_body_with_author(tx: Tx, viewer_id: int | None, status_id: int) -> tuple[Body, AccountHead, Tie] | None:
+    """The body of a status, whatever its state, its author's head, and what ties the viewer to the author."""
+    row = await tx.fetchrow(GET_BODY_WITH_AUTHOR, status_id, viewer_id or 0)
+    if row is None:
+        return None
+    columns = list(row)
+    return _body(columns[:34]), AccountHead(*columns[34:41]), tie_of(*columns[41:])
+
+
 LIST_BODIES_WITH_ORIGINALS = """
     WITH asked AS MATERIALIZED (
         SELECT id, reblog_of_id, quote_of_id FROM statuses WHERE id = ANY($1::bigint[])

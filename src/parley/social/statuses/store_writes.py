@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
+from parley.social.accounts.views import AccountHead
 from parley.social.statuses.store import Body, read_mentions
 
 
@@ -45,10 +46,17 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     poll_options: list[str] | None
     tag_ids: list[int]
     """Empty for a status that is held: it is under no tag until it is published."""
+    counted: int
+    """1 when it counts among its author's statuses, otherwise 0."""
+    counted_on: list[int]
+    """What it answers and quotes, where everybody may see that it does."""
+    key: str | None
+    """The author's idempotency key that this status is the result of."""
 
 
 # One round trip for everything that belongs to a new status. The foreign keys between these rows are checked when
-# the statement ends.
+# the statement ends. Rows that others count on too are locked in one order always, so that writers cannot deadlock:
+# the author's (the last SELECT runs before the parts that it does not read), then what is answered and quoted.
 INSERT_STATUS = """
     WITH status AS (
         INSERT INTO statuses (id, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id,
@@ -68,14 +76,31 @@ INSERT_STATUS = """
     ), addressed AS (
         INSERT INTO status_mentions (account_id, author_id, status_id)
         SELECT m, $2, $1 FROM unnest($19::bigint[]) AS m WHERE $11 <> 'held'::status_state
+    ), stats AS (
+        INSERT INTO status_stats (status_id) VALUES ($1)
+    ), targets AS (
+        SELECT status_id FROM status_stats WHERE status_id = ANY($31::bigint[])
+        ORDER BY status_id FOR NO KEY UPDATE
+    ), counted_on AS (
+        UPDATE status_stats c SET replies_count = c.replies_count + (c.status_id IS NOT DISTINCT FROM $4)::integer,
+            quotes_count = c.quotes_count + (c.status_id IS NOT DISTINCT FROM $6)::integer
+        FROM targets WHERE c.status_id = targets.status_id
+    ), keyed AS (
+        UPDATE idempotency_keys SET status_id = $1 WHERE account_id = $2 AND key = $32
     )
-    INSERT INTO status_stats (status_id) VALUES ($1)
+    SELECT id, version, updated_at, statuses_count, followers_count, following_count, last_status_at
+    FROM count_author_statuses($2, $30, $27)
 """
 
 
-async def insert_status(tx: Tx, row: StatusRow) -> None:
-    """A status, its first revision, its counters, its tags and whom it addresses."""
-    await tx.execute(INSERT_STATUS, *msgspec.structs.astuple(row))
+async def insert_status(tx: Tx, row: StatusRow) -> AccountHead:
+    """A status, its first revision, its counters, its tags and whom it addresses, counted wherever it counts.
+
+    Returns the author's head as it is then.
+    """
+    head = await tx.fetchrow(INSERT_STATUS, *msgspec.structs.astuple(row))
+    assert head is not None
+    return AccountHead(*head)
 
 
 def body_of(row: StatusRow) -> Body:
@@ -116,33 +141,6 @@ def body_of(row: StatusRow) -> Body:
         created_at=row.created_at,
         edited_at=None,
     )
-
-
-class Ground(msgspec.Struct, frozen=True):
-    """What posting and editing start from: fresh ids, and what the judge is told about the author's recent doings."""
-
-    status_id: int
-    poll_id: int
-    posts_last_hour: int
-    """At most 500 are counted."""
-    strangers: int
-    """How many of those who are addressed have never addressed the author."""
-
-
-GET_GROUND = """
-    SELECT parley_id(), parley_id(),
-        (SELECT count(*) FROM (
-            SELECT FROM statuses WHERE account_id = $1 AND id > $3 AND reblog_of_id IS NULL LIMIT 500) AS recent),
-        (SELECT count(*) FROM unnest($2::bigint[]) AS addressed (id) WHERE NOT EXISTS (
-            SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = addressed.id))
-"""
-
-
-async def get_ground(tx: Tx, author_id: int, addressed_ids: Sequence[int], hour_ago_id: int) -> Ground:
-    """Two fresh ids (for a status and a poll) and facts about the author, in one round trip."""
-    row = await tx.fetchrow(GET_GROUND, author_id, addressed_ids, hour_ago_id)
-    assert row is not None
-    return Ground(*row)
 
 
 LIST_TAG_IDS = """SELECT name, id FROM tags WHERE name = ANY($1::text[])"""
