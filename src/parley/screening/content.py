@@ -17,15 +17,39 @@ Trust = Literal["new", "known", "trusted", "staff"]
 TRUST_LEVELS: tuple[Trust, ...] = ("new", "known", "trusted", "staff")
 KINDS: tuple[Kind, ...] = ("status", "poll", "media", "profile", "message")
 STAFF_ROLES = frozenset({"owner", "admin", "moderator"})
+MEDIA_TIERS = ("quarantine", "reject", "hold", "flag")
+"""What a bank of hashes asks for, the gravest first."""
 
 
-class Content(Struct, frozen=True, kw_only=True):
+class MediaMatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a bank of hashes that was found in a file.
+
+    `kind` is pdq, frame, md5, sha1, sha256 or audio. `distance` counts the bits of 256 that differ, `form` says in
+    words how the file was turned and `part` which part of the known picture it is; `share` is that of the frames.
+    `place` is where the file stands: `media_1`, `avatar`, `header`. `background` entries never decide.
+    """
+
+    bank: str
+    entry: int
+    tier: str
+    clause: str
+    kind: str
+    distance: int = 0
+    form: str = ""
+    part: str = ""
+    share: float = 1.0
+    place: str = "file"
+    background: bool = False
+
+
+class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision of something that a person wrote, before anyone else sees it.
 
     `texts` maps a field's name to its plain text (no HTML): `text`, `spoiler_text`, `poll_option_1`,
     `description` (of media), `display_name`, `note`, `field_1_name`, `field_1_value` and so on.
     `links` are the absolute URLs that the author wrote; links that stand bare in a text are found as well.
-    `media_types` are MIME types, one for each attachment, as far as they are known.
+    `media_types` are MIME types, one for each attachment, as far as they are known. `media_matches` is what banks of
+    hashes know of the files; `media_waiting` counts those that nobody has looked at yet.
     """
 
     kind: Kind
@@ -38,9 +62,11 @@ class Content(Struct, frozen=True, kw_only=True):
     language: str | None = None
     has_poll: bool = False
     sensitive: bool = False
+    media_matches: tuple[MediaMatch, ...] = ()
+    media_waiting: int = 0
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the server knows about the author and the setting at the moment of judging.
 
     The defaults describe a stranger: a caller that leaves a fact out gets the more careful verdict.

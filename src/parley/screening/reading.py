@@ -16,6 +16,7 @@ from parley.screening import banks, documents, normalise
 from parley.screening.account_banks import AccountBank
 from parley.screening.bank_reading import read_accounts, read_links, read_spellings, read_words
 from parley.screening.banks import LinkBank, WordBank
+from parley.screening.content import MEDIA_TIERS
 from parley.screening.documents import ClauseDocument, FailModes, LadderStep, PolicyHead, RuleDocument
 from parley.screening.rules import Expressions, FieldType, Rule, RuleError, fill_in_limits
 from parley.screening.ruleset import Clause, Ruleset
@@ -205,6 +206,7 @@ def _rules(
 def _check_rule_clause(sources: Sources, keys: Keys, written: RuleDocument, clauses: Mapping[str, Clause]) -> None:
     document = sources.files["rules.yaml"]
     banks_and_tiers = [f"{bank}.{tier}" for bank in ("words", "links") for tier in banks.TIERS]
+    banks_and_tiers += [f"media.{tier}" for tier in MEDIA_TIERS]
     if written.clause != "of-match":
         sources.check_clause("rules.yaml", (*keys, "clause"), written.clause, clauses)
     elif not written.matches:

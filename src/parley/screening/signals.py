@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from parley.screening.bank_signals import BANK_SIGNALS
 from parley.screening.form_signals import FORM_SIGNALS
+from parley.screening.media_signals import MEDIA_SIGNALS
 from parley.screening.signal import Signal
 
-SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *BANK_SIGNALS)
+SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *BANK_SIGNALS, *MEDIA_SIGNALS)
