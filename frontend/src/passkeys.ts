@@ -23,8 +23,8 @@ async function ask(form: HTMLFormElement, credential: HTMLInputElement): Promise
       body: new URLSearchParams(new FormData(form) as unknown as Record<string, string>),
       headers: { Accept: "application/json" },
     });
-    if (!answer.ok) throw new Error("The server refused to begin. Reload the page and try again.");
-    const { options, handle } = await answer.json();
+    const { options, handle, error } = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(error ?? "The server refused to begin. Reload the page and try again.");
     const result =
       form.dataset.passkey === "create"
         ? await startRegistration({ optionsJSON: options })

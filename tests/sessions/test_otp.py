@@ -134,6 +134,22 @@ async def test_turning_codes_off_takes_the_password(world: World, alice: httpx.A
     assert (await (await sign_in(world, "alice")).get("/settings/account")).status_code == 200
 
 
+async def test_setting_codes_up_takes_the_password_once_signing_in_is_long_ago(
+    world: World, alice: httpx.AsyncClient
+) -> None:
+    page, path = "/settings/security", "/settings/security/otp"
+    with time_travel(timedelta(minutes=9)):
+        assert "secret=" in (await send_form(alice, page, path)).text
+    with time_travel(timedelta(minutes=11)):
+        assert 'id="otp-begin-pw"' in (await alice.get(page)).text
+        for wrong in ({}, {"password": "wrong"}):
+            answer = await send_form(alice, page, path, **wrong)
+            assert answer.status_code == 422
+            assert "The password is wrong." in answer.text
+            assert "secret=" not in answer.text
+        assert "secret=" in (await send_form(alice, page, path, password=PASSWORD)).text
+
+
 async def test_a_second_setup_cannot_replace_the_secret_in_force(world: World, alice: httpx.AsyncClient) -> None:
     generator, _ = await turn_otp_on(alice)
     answer = await send_form(alice, "/settings/security", "/settings/security/otp")
@@ -154,8 +170,8 @@ async def test_an_apps_token_cannot_touch_how_a_member_signs_in(world: World) ->
     app = Viewer(account_id=account_id, username="alice", scopes=frozenset({"read", "write"}), token_id=1)
     async with world.instance.db.write() as tx:
         with pytest.raises(Forbidden):
-            await begin_otp_setup(tx, world.settings, app)
-        with pytest.raises(Forbidden):
             await enable_otp(tx, world.settings, app, "000000")
+    with pytest.raises(Forbidden):
+        await begin_otp_setup(world.instance, app, PASSWORD)
     with pytest.raises(Forbidden):
         await disable_otp(world.instance, app, PASSWORD)

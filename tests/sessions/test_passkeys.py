@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from parley.kit.clock import time_travel
-from tests.conftest import World
+from tests.conftest import PASSWORD, World
 from tests.sessions.authenticator import SoftKey
 from tests.sessions.pages import csrf_of, mails, send_form, sign_in
 from tests.sessions.test_otp import turn_otp_on
@@ -69,6 +69,20 @@ async def test_a_passkey_signs_in_without_a_name_or_password(
         assert await is_in(browser)
     await world.run_jobs()
     assert "A passkey was added" in mails(world.settings)[-1].get_content()
+
+
+async def test_adding_a_passkey_takes_the_password_once_signing_in_is_long_ago(
+    alice: httpx.AsyncClient, key: SoftKey
+) -> None:
+    page, path = "/settings/security", "/settings/security/passkeys/options"
+    with time_travel(timedelta(minutes=11)):
+        assert 'id="passkey-pw"' in (await alice.get(page)).text
+        for wrong in ({}, {"password": "wrong"}):
+            answer = await send_form(alice, page, path, **wrong)
+            assert (answer.status_code, answer.json()) == (422, {"error": "The password is wrong."})
+        begun = (await send_form(alice, page, path, password=PASSWORD)).json()
+        form = {"handle": begun["handle"], "credential": key.create(begun["options"]), "name": "Late key"}
+        assert (await send_form(alice, page, "/settings/security/passkeys", **form)).status_code == 303
 
 
 async def test_an_answer_is_good_once(world: World, alice: httpx.AsyncClient, key: SoftKey) -> None:

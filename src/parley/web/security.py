@@ -59,9 +59,9 @@ async def begin_otp(request: AnyRequest) -> Response[str]:
     """Make a secret for an authenticator app and show it."""
     visit = await visit_of(request)
     viewer = visit.need_member()
+    form = await read_form(request)
     try:
-        async with visit.instance.db.write() as tx:
-            setup = await begin_otp_setup(tx, visit.instance.settings, viewer)
+        setup = await begin_otp_setup(visit.instance, viewer, str(form.get("password", "")))
     except ParleyError as error:
         if error.status not in SHOWN_AGAIN:
             raise
@@ -154,9 +154,15 @@ async def begin_passkey(request: AnyRequest) -> Response[dict[str, Any]]:
     """What the browser needs to make a passkey."""
     visit = await visit_of(request)
     viewer = visit.need_member()
-    async with visit.instance.db.write() as tx:
-        begun = await begin_passkey_registration(tx, visit.instance.settings, viewer)
-    return Response({"options": begun.options, "handle": begun.handle}, headers={"Cache-Control": "no-store"})
+    form = await read_form(request)
+    headers = {"Cache-Control": "no-store"}
+    try:
+        begun = await begin_passkey_registration(visit.instance, viewer, str(form.get("password", "")))
+    except ParleyError as error:
+        if error.status not in SHOWN_AGAIN:
+            raise
+        return Response({"error": error.text}, status_code=error.status, headers=headers)
+    return Response({"options": begun.options, "handle": begun.handle}, headers=headers)
 
 
 @post("/settings/security/passkeys")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from parley.kit.clock import now
-from parley.kit.db import UniqueViolation
+from parley.kit.db import Tx, UniqueViolation
 from parley.kit.errors import Forbidden, Invalid
 from parley.kit.ids import token_hash
 from parley.kit.instance import Instance
@@ -46,6 +46,26 @@ async def right_member(instance: Instance, viewer: Viewer, password: str) -> Mem
     if member is None or not right:
         raise Invalid("The password is wrong.", fields={"password": [("ERR_INVALID", "is wrong")]})
     return member
+
+
+FRESH = timedelta(minutes=10)
+"""How long after signing in a new way to sign in may be added without the password."""
+
+
+async def needs_password(tx: Tx, viewer: Viewer) -> bool:
+    """Whether the viewer must give the password again before a new way to sign in is added."""
+    need_session(viewer)
+    began = await store.get_session_began(tx, viewer.account_id, viewer.session_id or 0)
+    return began is None or now() - began > FRESH
+
+
+async def check_presence(instance: Instance, viewer: Viewer, password: str) -> None:
+    """Make sure that the member sits there, who has just signed in or gives the password again: whoever finds a
+    browser that was left signed in must not get a way in of their own. Raises as `check_password`."""
+    async with instance.db.read() as tx:
+        again = await needs_password(tx, viewer)
+    if again:
+        await right_member(instance, viewer, password)
 
 
 async def change_password(instance: Instance, viewer: Viewer, current: str, new: str) -> None:

@@ -7,6 +7,7 @@ from parley.kit.errors import NotFound
 from parley.social.accounts.views import Viewer
 from parley.social.sessions import store
 from parley.social.sessions.browsers import list_sessions, viewer_of_session
+from parley.social.sessions.credentials import needs_password
 from parley.social.sessions.factors import store as factors
 from parley.social.sessions.factors.passkeys import list_passkeys
 from parley.social.sessions.members import list_invites, list_pending
@@ -46,6 +47,7 @@ async def get_security(tx: Tx, viewer: Viewer) -> SecurityView:
         otp_enabled=member.otp_enabled_at is not None,
         recovery_codes_left=await factors.count_recovery_codes(tx, viewer.account_id),
         passkeys=tuple(await list_passkeys(tx, viewer)),
+        needs_password=await needs_password(tx, viewer),
     )
 
 

@@ -367,6 +367,15 @@ async def list_session_rows(tx: Tx, account_id: int, now: datetime) -> list[Sess
     return [SessionRow(**row) for row in await tx.fetch(LIST_SESSIONS, account_id, now)]
 
 
+GET_SESSION_BEGAN = """SELECT created_at FROM sessions WHERE account_id = $1 AND id = $2"""
+
+
+async def get_session_began(tx: Tx, account_id: int, session_id: int) -> datetime | None:
+    """When the member signed in with one of the own browsers."""
+    began: datetime | None = await tx.fetchval(GET_SESSION_BEGAN, account_id, session_id)
+    return began
+
+
 DELETE_SESSION = """DELETE FROM sessions WHERE account_id = $1 AND id = $2 RETURNING id"""
 DELETE_SESSIONS = """DELETE FROM sessions WHERE account_id = $1 AND id <> $2 RETURNING id"""
 DELETE_EXPIRED_SESSIONS = """DELETE FROM sessions WHERE expires_at < $1"""

@@ -89,6 +89,8 @@ class SecurityView(msgspec.Struct, frozen=True):
     otp_enabled: bool
     recovery_codes_left: int
     passkeys: tuple[PasskeyView, ...]
+    needs_password: bool
+    """Whether adding another way to sign in takes the password: who signed in just now need not give it."""
 
 
 class PreferencesView(msgspec.Struct, frozen=True, kw_only=True):

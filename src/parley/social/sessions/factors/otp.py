@@ -20,7 +20,7 @@ from parley.kit.secrets import CannotUnseal, seal, unseal
 from parley.kit.settings import Settings
 from parley.social.accounts.views import Viewer
 from parley.social.sessions import store as members
-from parley.social.sessions.credentials import need_session, right_member
+from parley.social.sessions.credentials import check_presence, need_session, right_member
 from parley.social.sessions.factors import store
 from parley.social.sessions.mailing import note_security
 from parley.social.sessions.views import OtpSetup
@@ -50,16 +50,19 @@ def matching_step(settings: Settings, sealed: bytes | None, code: str, *, at: da
     return found
 
 
-async def begin_otp_setup(tx: Tx, settings: Settings, viewer: Viewer) -> OtpSetup:
+async def begin_otp_setup(instance: Instance, viewer: Viewer, password: str = "") -> OtpSetup:
     """Make a secret for the member's authenticator app; it counts once `enable_otp` saw a code of it.
 
-    Raises Conflict when one-time passwords are on already.
+    Who did not sign in just now gives the password again. Raises Invalid (field `password`), and Conflict when
+    one-time passwords are on already.
     """
-    need_session(viewer)
+    await check_presence(instance, viewer, password)
+    settings = instance.settings
     secret = pyotp.random_base32()
     sealed = seal(settings, secret.encode(), purpose=PURPOSE)
-    if not await store.update_otp_secret(tx, viewer.account_id, sealed):
-        raise Conflict("One-time codes are on already. Turn them off first.")
+    async with instance.db.write() as tx:
+        if not await store.update_otp_secret(tx, viewer.account_id, sealed):
+            raise Conflict("One-time codes are on already. Turn them off first.")
     label = f"{viewer.username}@{settings.local_domain}"
     uri = pyotp.TOTP(secret, interval=PERIOD, name=label, issuer=settings.name).provisioning_uri()
     return OtpSetup(secret, uri)

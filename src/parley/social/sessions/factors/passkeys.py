@@ -21,7 +21,7 @@ from parley.kit.limits import bucket_of, count_try
 from parley.kit.settings import Settings
 from parley.social.accounts.views import Viewer
 from parley.social.sessions import store as members
-from parley.social.sessions.credentials import need_session
+from parley.social.sessions.credentials import check_presence, need_session
 from parley.social.sessions.factors import store
 from parley.social.sessions.joining import BadLink, make_proof
 from parley.social.sessions.mailing import note_security
@@ -47,12 +47,20 @@ def _host(settings: Settings) -> str:
     return settings.local_domain.rsplit(":", 1)[0]
 
 
-async def begin_passkey_registration(tx: Tx, settings: Settings, viewer: Viewer) -> PasskeyOptions:
-    """What the browser needs to make a passkey for the viewer. Raises Conflict when there are 20 already."""
+async def begin_passkey_registration(instance: Instance, viewer: Viewer, password: str = "") -> PasskeyOptions:
+    """What the browser needs to make a passkey for the viewer. Who did not sign in just now gives the password again.
+
+    Raises Invalid (field `password`), and Conflict when there are 20 already.
+    """
+    await check_presence(instance, viewer, password)
+    async with instance.db.write() as tx:
+        return await _begin_registration(tx, instance.settings, viewer)
+
+
+async def _begin_registration(tx: Tx, settings: Settings, viewer: Viewer) -> PasskeyOptions:
     import webauthn
     from webauthn.helpers import structs
 
-    need_session(viewer)
     member = await members.get_member(tx, viewer.account_id)
     if member is None:
         raise NotFound
