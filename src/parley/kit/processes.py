@@ -152,7 +152,12 @@ def serve_http(settings: Settings) -> None:
         workers_kill_timeout=10,
         log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
     )
-    server.serve()
+    try:
+        server.serve()
+    except SystemExit:
+        # Ctrl-C also reaches a web process that is still starting. That it died of it is no failure.
+        if not server.interrupt_signal:
+            raise
 
 
 def main() -> None:
