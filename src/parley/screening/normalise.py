@@ -8,16 +8,17 @@ never bent into bad ones. This file must not know any bank's content and must no
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from pathlib import Path
 
 from msgspec import Struct
+
+from parley.screening.letters import ENCLOSED, FILLERS, look_alikes
+from parley.screening.model_text import for_model as for_model
 
 VERSION = 1
 """Raised with every change that can alter a verdict: it is part of the ruleset's hash."""
@@ -44,11 +45,6 @@ _LEET_CHARACTERS = frozenset(_LEET)
 _SPACED_MAX = 60
 
 
-_FILLERS = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
-_STROKED = {ord(letter): plain for letter, plain in zip("øłđħŧƒıðəŋ", "oldhtfiden", strict=True)}
-_ENCLOSED = {first + offset: chr(ord("a") + offset) for first in (0x1F150, 0x1F170, 0x1F1E6) for offset in range(26)}
-
-
 @lru_cache(maxsize=1)
 def _removed() -> dict[int, str | int | None]:
     """Combining marks (which NFKD would sort), controls, format characters, fillers: all that shows nothing."""
@@ -56,34 +52,13 @@ def _removed() -> dict[int, str | int | None]:
     return {
         point: None
         for point in points
-        if point in _FILLERS or unicodedata.category(chr(point)) in ("Cc", "Cf", "Cs", "Me", "Mn")
+        if point in FILLERS or unicodedata.category(chr(point)) in ("Cc", "Cf", "Cs", "Me", "Mn")
     }
 
 
 @lru_cache(maxsize=1)
 def _prepared() -> dict[int, str | int | None]:
-    return _removed() | _ENCLOSED
-
-
-@lru_cache(maxsize=1)
-def _look_alikes() -> dict[int, str]:
-    """Single characters of other scripts that look like a Latin letter, from Unicode's confusables list."""
-    import confusable_homoglyphs
-
-    source = Path(confusable_homoglyphs.__file__).parent / "confusables.json"
-    table: dict[int, str] = {}
-    lowered: dict[int, str] = {}
-    for character, others in json.loads(source.read_text(encoding="utf-8")).items():
-        if len(character) != 1 or character.isascii():
-            continue
-        latin = next((o["c"] for o in others if len(o["c"]) == 1 and o["c"].isascii() and o["c"].isalpha()), "")
-        if not latin:
-            continue
-        table[ord(character)] = latin.lower()
-        small = character.lower()
-        if len(small) == 1 and small != character:
-            lowered.setdefault(ord(small), latin.lower())
-    return lowered | table | _STROKED
+    return _removed() | ENCLOSED
 
 
 def fold(text: str) -> str:
@@ -285,8 +260,8 @@ def _was_hidden(chunk: str, folded: str) -> bool:
     if chunk.isascii() or not folded.isalnum():
         return False
     return any(
-        ord(character) in _FILLERS
-        or ord(character) in _ENCLOSED
+        ord(character) in FILLERS
+        or ord(character) in ENCLOSED
         or unicodedata.category(character) == "Cf"
         or unicodedata.decomposition(character).startswith("<")
         for character in chunk
@@ -319,7 +294,7 @@ def _decode(word: str, vocabulary: Vocabulary) -> str:
         return ""
     candidates = [word]
     if not word.isascii():
-        latin = word.translate(_look_alikes())
+        latin = word.translate(look_alikes())
         if not latin.isascii() or latin == word:
             return ""
         candidates = [latin]
@@ -376,7 +351,7 @@ def _is_letter(word: str) -> bool:
 
 def _segment(letters: str, vocabulary: Vocabulary) -> list[tuple[str, int, int]]:
     """Split letters into bank words (with one long enough to matter), or return nothing."""
-    plain = letters.translate(_look_alikes()) if not letters.isascii() else letters
+    plain = letters.translate(look_alikes()) if not letters.isascii() else letters
     for text in dict.fromkeys((plain, plain.translate(_LEET_I), plain.translate(_LEET_L))):
         best: list[list[tuple[str, int, int]] | None] = [[]] + [None] * len(text)
         for end in range(1, len(text) + 1):
