@@ -1,7 +1,8 @@
 """Serves stored files: GET and HEAD below /media/, with ranges (RFC 9110, section 14) and headers that disarm.
 
 The content type is our own record's, never a client's word, and no file can run anything where it is opened.
-A name is unguessable and its content never changes, so whoever holds the address may keep the file.
+A name is unguessable and its content never changes, so whoever holds the address may keep the file, unless it is
+withheld: then the address carries a key that only those get who may see what carries the file.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ async def head_media_file(
 async def _find(request: Asked, name: str) -> FileView | None:
     try:
         async with instance_of(request).db.read() as tx:
-            return await get_file(tx, name)
+            key = request.query_params.get("key", "")
+            return await get_file(tx, instance_of(request).settings, name, key=key)
     except NotFound:
         return None
 
@@ -94,7 +96,7 @@ def _headers(file: FileView) -> dict[str, str]:
     return {
         **_safe_headers(_POLICY if is_picture else _PLAYER_POLICY),
         "Content-Disposition": "inline",
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": "private, no-store" if file.withheld else "public, max-age=31536000, immutable",
         "Accept-Ranges": "bytes",
         "ETag": file.etag,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hmac
 import os
 import secrets
 from functools import lru_cache
@@ -46,13 +47,19 @@ def unseal(settings: Settings, sealed: bytes, *, purpose: str = "") -> bytes:
         raise CannotUnseal("sealed with another key or for another purpose") from error
 
 
+def keyed_hash(settings: Settings, text: str, *, purpose: str) -> str:
+    """HMAC-SHA-256 of `text` in hexadecimal, which only this instance can make. `purpose` is bound to it."""
+    own_key = hmac.digest(_key_of(settings.secret_key, settings.path("secret.key")), purpose.encode(), "sha256")
+    return hmac.digest(own_key, text.encode(), "sha256").hex()
+
+
 def _cipher(settings: Settings) -> AESGCM:
-    return _cipher_of(settings.secret_key, settings.path("secret.key"))
+    return AESGCM(_key_of(settings.secret_key, settings.path("secret.key")))
 
 
 @lru_cache(maxsize=8)
-def _cipher_of(given: str, path: Path) -> AESGCM:
-    return AESGCM(_decode(given, "secret_key") if given else _kept_key(path))
+def _key_of(given: str, path: Path) -> bytes:
+    return _decode(given, "secret_key") if given else _kept_key(path)
 
 
 def _decode(text: str, where: str) -> bytes:

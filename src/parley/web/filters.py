@@ -10,10 +10,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from parley.kit import clock
 from parley.social.accounts.views import AccountView, EmojiView
+from parley.social.media.reads import file_address
+from parley.social.media.views import MediaView
 
 SWATCHES = ("#7a3e2b", "#1f5f6b", "#5b4a8a", "#2f6a3a", "#8a2f56", "#3f5570", "#6b5a12", "#80392e")
 _TAGS = re.compile(r"(<[^>]*>)")
@@ -68,6 +72,12 @@ def short(count: int) -> str:
 def media_url(name: str) -> str:
     """The address of a stored file."""
     return name if name.startswith("/") else f"/media/{name}"
+
+
+@pass_context
+def file_path(context: Context, media: MediaView, name: str) -> str:
+    """The address of one of an attachment's stored files."""
+    return file_address(context["settings"], media, name)
 
 
 def swatch(account_id: int) -> str:
@@ -168,6 +178,7 @@ FILTERS = {
     "iso": iso,
     "short": short,
     "media_url": media_url,
+    "file_path": file_path,
     "swatch": swatch,
     "display_name": display_name,
     "spoiler": spoiler,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.settings import Settings
+from parley.social.media.reads import file_address
 from parley.social.media.views import MediaView
 
 
@@ -36,9 +37,9 @@ class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
     moderation: MediaModeration | msgspec.UnsetType = msgspec.UNSET
 
 
-def file_url(name: str | None, settings: Settings) -> str | None:
-    """The public address of a stored file."""
-    return None if name is None else f"{settings.base_url}/media/{name}"
+def file_url(view: MediaView, name: str | None, settings: Settings) -> str | None:
+    """The address of one of an attachment's stored files."""
+    return None if name is None else settings.base_url + file_address(settings, view, name)
 
 
 def media_entity(view: MediaView, settings: Settings) -> MediaAttachment:
@@ -47,8 +48,8 @@ def media_entity(view: MediaView, settings: Settings) -> MediaAttachment:
     return MediaAttachment(
         id=str(view.id),
         type="unknown" if view.state == "failed" else view.type,
-        url=file_url(view.file, settings) or view.remote_url,
-        preview_url=file_url(view.preview_file, settings),
+        url=file_url(view, view.file, settings) or view.remote_url,
+        preview_url=file_url(view, view.preview_file, settings),
         remote_url=view.remote_url,
         preview_remote_url=None,
         text_url=None,

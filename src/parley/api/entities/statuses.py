@@ -188,8 +188,9 @@ def _fixed_half(view: StatusView, settings: Settings) -> bytes:
             local_only=view.local_only,
         )
     )
-    # A file that is still processed will look different without a new version of the status.
-    if view.is_committed and all(media.state == "ready" for media in view.media):
+    # A file that is still processed will look different without a new version of the status; the address of one that is
+    # withheld is good for a while only.
+    if view.is_committed and all(media.state == "ready" and not media.withheld for media in view.media):
         if len(_kept) >= MOST_KEPT:
             del _kept[next(iter(_kept))]
         _kept[key] = half

@@ -342,8 +342,21 @@ async def remove_files(tx: Tx, names: list[str], *, uploads: list[str] | None = 
 async def hide_media(tx: Tx, ids: list[int], *, hidden: bool) -> None:
     """Withhold the files of attachments from everybody, or serve them again: the caller decided that it may.
 
-    The bytes are kept, so that a decision can be reviewed and undone.
+    The bytes are kept, so that a decision can be reviewed and undone. The same bytes cannot be uploaded again while
+    they are hidden; what was uploaded of them before is decided on by itself.
     """
     rows = await store.list_media_for_update(tx, ids)
     names = [name for row in rows.values() for name in row.stored_names]
     await store_files.update_hidden(tx, names, hidden=hidden)
+    # Not previews: the black first picture of a film says nothing against other films.
+    files = [row.file for row in rows.values() if row.file]
+    await (store_files.insert_hidden if hidden else store_files.delete_hidden)(tx, files)
+
+
+async def withhold_media(tx: Tx, status_id: int, *, shown: list[int]) -> None:
+    """Serve what a status carries to its author alone, but for `shown`, which is served to everybody.
+
+    The caller knows what others may see of the status. Ids in `shown` of anything else mean nothing.
+    """
+    for withheld, names in await store.update_withheld(tx, status_id, shown):
+        await store_files.update_withheld(tx, names, withheld=withheld)

@@ -14,6 +14,7 @@ import msgspec
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
+from parley.kit.errors import Invalid
 from parley.kit.files import CONTENT
 from parley.kit.instance import Instance
 from parley.social.media import store_files
@@ -27,19 +28,32 @@ Copies = dict[str, str]
 """By the key of bytes that were there already: the key that their name uses."""
 
 
-async def claim_names(tx: Tx, made: list[FileRow], *, account_id: int | None) -> Copies:
+class HiddenContent(Invalid):
+    """422: people hid these very bytes before. Nothing was claimed."""
+
+    default_text = "This file was taken down here before, so it cannot be uploaded again."
+
+
+async def claim_names(tx: Tx, made: list[FileRow], *, account_id: int | None, withheld: bool = False) -> Copies:
     """Let stored files be served under their names; `account_id` is whose they are (None: the instance's).
 
-    Content that another name has is shared with it. Give the answer to `settle_copies` after the commit.
+    With `withheld`, to those alone who may see what carries them. Content that another name has is shared with it.
+    Give the answer to `settle_copies` after the commit. Raises HiddenContent: then give `made` to `drop_made`.
     """
-    await store_files.lock_contents(tx, [file.content_hash for file in made])
+    hashes = [file.content_hash for file in made]
+    await store_files.lock_contents(tx, hashes)
+    if await store_files.has_hidden(tx, hashes):
+        raise HiddenContent
     copies: Copies = {}
     for file in made:
         key = await store_files.get_used_key(tx, file.content_hash)
         if key is not None:
             copies[file.content_key] = key
         await store_files.insert_file(
-            tx, msgspec.structs.replace(file, content_key=key or file.content_key), account_id=account_id
+            tx,
+            msgspec.structs.replace(file, content_key=key or file.content_key),
+            account_id=account_id,
+            withheld=withheld,
         )
     return copies
 

@@ -14,13 +14,22 @@ from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.kit.live import Message, publish
-from parley.social.media import store
+from parley.social.media import store, store_files
 from parley.social.media.actions import remove_files, remove_media
-from parley.social.media.contents import Copies, claim_names, drop_made, free_names, settle_copies, sweep_contents
+from parley.social.media.contents import (
+    Copies,
+    HiddenContent,
+    claim_names,
+    drop_made,
+    free_names,
+    settle_copies,
+    sweep_contents,
+)
 from parley.social.media.formats import sniff
 from parley.social.media.process import decode, is_crowded, store_made
 from parley.social.media.results import Purpose, Result
 from parley.social.media.store import MediaRow
+from parley.social.media.store_files import FileRow
 
 log = logging.getLogger(__name__)
 
@@ -64,26 +73,39 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
         file = await store_made(instance, result.file, folder)
         preview = await store_made(instance, result.preview, folder) if result.preview else None
     made = [one for one in (file, preview) if one is not None]
-    copies: Copies = {}
-    async with instance.db.write() as tx:
-        current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
-        wanted = current is not None and current.upload_file == upload
-        if wanted:
-            copies = await claim_names(tx, made, account_id=row.account_id)
-            await store.update_ready(
-                tx,
-                row.id,
-                result.type,
-                (file.name, file.content_hash, file.mime_type, file.size_bytes),
-                result.meta,
-                blurhash=result.blurhash,
-                preview=preview.name if preview else None,
-            )
-            await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
-    if not wanted:  # Deleted, or done by another run of this job, while it was decoded.
+    try:
+        copies = await _keep_file(instance, row, upload, result, made)
+    except HiddenContent as error:
+        await drop_made(instance, made)
+        await _fail(instance, row, error.text)
+        return
+    if copies is None:  # Deleted, or done by another run of this job, while it was decoded.
         await drop_made(instance, made)
     await instance.files.uploads.delete(upload)
-    await settle_copies(instance, copies)
+    await settle_copies(instance, copies or {})
+
+
+async def _keep_file(
+    instance: Instance, row: MediaRow, upload: str, result: Result, made: list[FileRow]
+) -> Copies | None:
+    """Let the cleaned file and its preview be served; None when nobody wants them any more."""
+    file, preview = made[0], made[1] if len(made) > 1 else None
+    async with instance.db.write() as tx:
+        current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
+        if current is None or current.upload_file != upload:
+            return None
+        copies = await claim_names(tx, made, account_id=row.account_id, withheld=current.withheld)
+        await store.update_ready(
+            tx,
+            row.id,
+            result.type,
+            (file.name, file.content_hash, file.mime_type, file.size_bytes),
+            result.meta,
+            blurhash=result.blurhash,
+            preview=preview.name if preview else None,
+        )
+        await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
+    return copies
 
 
 async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> None:
@@ -91,6 +113,9 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
         folder = Path(name)
         result = await _decode(instance, upload, "thumbnail", folder)
         made = await store_made(instance, result.file, folder) if result.file else None
+    if made is not None and await _is_hidden(instance, made):
+        await drop_made(instance, [made])
+        made = None
     copies: Copies = {}
     async with instance.db.write() as tx:
         current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
@@ -99,7 +124,7 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
             # A thumbnail that cannot be used leaves the one that was made from the file.
             preview, meta, blurhash = current.preview_file, current.meta, current.blurhash
             if made is not None:
-                copies = await claim_names(tx, [made], account_id=row.account_id)
+                copies = await claim_names(tx, [made], account_id=row.account_id, withheld=current.withheld)
                 preview, blurhash = made.name, result.blurhash
                 meta = {**meta, "small": result.meta["small"]}
             await store.update_preview(tx, row.id, preview, meta, blurhash=blurhash)
@@ -110,6 +135,11 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
         await drop_made(instance, [made])
     await instance.files.uploads.delete(upload)
     await settle_copies(instance, copies)
+
+
+async def _is_hidden(instance: Instance, made: FileRow) -> bool:
+    async with instance.db.read() as tx:
+        return await store_files.has_hidden(tx, [made.content_hash])
 
 
 async def _decode(instance: Instance, upload: str, purpose: Purpose, folder: Path) -> Result:

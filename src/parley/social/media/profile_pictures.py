@@ -17,7 +17,7 @@ from parley.kit.instance import Instance
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.uploads import Upload
 from parley.social.media.actions import picture_inspector
-from parley.social.media.contents import claim_names, settle_copies
+from parley.social.media.contents import HiddenContent, claim_names, drop_made, settle_copies
 from parley.social.media.decode import BROKEN
 from parley.social.media.formats import MAX_EMOJI_BYTES, sniff
 from parley.social.media.process import decode, store_made
@@ -60,7 +60,12 @@ async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_i
         still = file
         if result.preview != result.file:
             still = await store_made(instance, result.preview, folder)
-    async with instance.db.write() as tx:
-        copies = await claim_names(tx, list(dict.fromkeys((file, still))), account_id=account_id)
+    made = list(dict.fromkeys((file, still)))
+    try:
+        async with instance.db.write() as tx:
+            copies = await claim_names(tx, made, account_id=account_id)
+    except HiddenContent:
+        await drop_made(instance, made)
+        raise
     await settle_copies(instance, copies)
     return PictureFiles(file.name, still.name)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from pathlib import Path
 
+from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import is_file_name
 from parley.kit.instance import Instance
 from parley.kit.live import Message
+from parley.kit.secrets import keyed_hash
+from parley.kit.settings import Settings
 from parley.social.accounts.views import Viewer
 from parley.social.media import store, store_files
 from parley.social.media.store import MediaRow
@@ -36,6 +40,7 @@ def view_of(row: MediaRow, *, for_owner: bool) -> MediaView:
         mime_type=row.mime_type,
         meta=meta,
         blurhash=row.blurhash,
+        withheld=row.withheld,
         description=row.held_description or "" if held else row.description,
         held=held,
         held_sentence=row.held_sentence or "" if held else "",
@@ -104,12 +109,43 @@ def check_attachable(
         raise Invalid("Validation failed: a video or sound must be the only file of a post.")
 
 
-async def get_file(tx: Tx, name: str) -> FileView:
-    """A file that may be served, by its unguessable name; raises NotFound."""
+async def get_file(tx: Tx, settings: Settings, name: str, *, key: str = "") -> FileView:
+    """A file that may be served, by its unguessable name; a withheld one takes the `key` of `file_address` as well.
+
+    Raises NotFound.
+    """
     row = await store_files.get_file(tx, name) if is_file_name(name) else None
-    if row is None:
+    if row is None or (row.withheld and not _is_key(settings, name, key)):
         raise NotFound
-    return FileView(row.name, row.content_key, row.mime_type, row.size_bytes, f'"{row.content_hash.hex()[:32]}"')
+    etag = f'"{row.content_hash.hex()[:32]}"'
+    return FileView(row.name, row.content_key, row.mime_type, row.size_bytes, etag, withheld=row.withheld)
+
+
+KEY_HOURS = 2
+"""For how many hours, the running one among them, an address of a withheld file is good."""
+
+
+def file_address(settings: Settings, media: MediaView, name: str) -> str:
+    """The path of one of an attachment's files, for those who may see the attachment.
+
+    While it is withheld the path carries a key that is good for an hour or two, so that the author sees the own post
+    in every app, and an address that was passed on soon leads nowhere.
+    """
+    path = f"/media/{name}"
+    return f"{path}?key={_make_key(settings, name, _hour())}" if media.withheld else path
+
+
+def _hour() -> int:
+    return int(now().timestamp()) // 3600
+
+
+def _make_key(settings: Settings, name: str, hour: int) -> str:
+    return keyed_hash(settings, f"{name} {hour}", purpose="withheld file")[:32]
+
+
+def _is_key(settings: Settings, name: str, given: str) -> bool:
+    hours = range(_hour(), _hour() - KEY_HOURS, -1)
+    return any(hmac.compare_digest(_make_key(settings, name, hour).encode(), given.encode()) for hour in hours)
 
 
 async def save_file(instance: Instance, name: str, path: Path) -> None:

@@ -32,6 +32,7 @@ class MediaRow(msgspec.Struct, frozen=True):
     description: str
     description_revision: int
     remote_url: str | None
+    withheld: bool
     held_description: str | None
     held_sentence: str | None
 
@@ -54,7 +55,7 @@ class MediaRow(msgspec.Struct, frozen=True):
 LIST_MEDIA = """
     SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
         m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
-        m.blurhash, m.description, m.description_revision, m.remote_url, d.description, d.sentence
+        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, d.description, d.sentence
     FROM media m
     LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
     WHERE m.id = ANY($1)
@@ -64,7 +65,7 @@ LIST_MEDIA = """
 LIST_MEDIA_FOR_UPDATE = """
     SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
         m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
-        m.blurhash, m.description, m.description_revision, m.remote_url, d.description, d.sentence
+        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, d.description, d.sentence
     FROM media m
     LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
     WHERE m.id = ANY($1)
@@ -220,6 +221,19 @@ UPDATE_ATTACHED = """
 async def update_attached(tx: Tx, ids: list[int], status_id: int | None, scheduled_status_id: int | None) -> None:
     """Attach to a status or to a planned one, or to none."""
     await tx.execute(UPDATE_ATTACHED, ids, status_id, scheduled_status_id)
+
+
+UPDATE_WITHHELD = """
+    UPDATE media SET withheld = id <> ALL($2::bigint[])
+    WHERE status_id = $1 AND withheld <> (id <> ALL($2::bigint[]))
+    RETURNING withheld, file, preview_file
+"""
+
+
+async def update_withheld(tx: Tx, status_id: int, shown: list[int]) -> list[tuple[bool, list[str]]]:
+    """Withhold what a status carries, but for `shown`; of each that changed, the new state and the stored files."""
+    rows = await tx.fetch(UPDATE_WITHHELD, status_id, shown)
+    return [(row[0], [name for name in row[1:] if name]) for row in rows]
 
 
 UPDATE_SCHEDULED_RELEASED = """

@@ -20,16 +20,22 @@ class FileRow(msgspec.Struct, frozen=True):
     content_key: str
 
 
+class ServedRow(FileRow, frozen=True):
+    """One stored file that may be served; when `withheld`, to those alone who may see what carries it."""
+
+    withheld: bool
+
+
 GET_FILE = """
-    SELECT name, mime_type, size_bytes, content_hash, content_key FROM files
+    SELECT name, mime_type, size_bytes, content_hash, content_key, withheld FROM files
     WHERE name = $1 AND NOT hidden AND NOT withdrawn AND removed_at IS NULL
 """
 
 
-async def get_file(tx: Tx, name: str) -> FileRow | None:
+async def get_file(tx: Tx, name: str) -> ServedRow | None:
     """A file that may be served."""
     row = await tx.fetchrow(GET_FILE, name)
-    return FileRow(*row) if row else None
+    return ServedRow(*row) if row else None
 
 
 GET_KEY = """SELECT content_key FROM files WHERE name = $1"""
@@ -61,16 +67,40 @@ async def get_used_key(tx: Tx, content_hash: bytes) -> str | None:
 
 
 INSERT_FILE = """
-    INSERT INTO files (name, account_id, content_hash, content_key, mime_type, size_bytes)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO files (name, account_id, content_hash, content_key, mime_type, size_bytes, withheld)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 
-async def insert_file(tx: Tx, file: FileRow, *, account_id: int | None) -> None:
+async def insert_file(tx: Tx, file: FileRow, *, account_id: int | None, withheld: bool) -> None:
     """Let a stored file be served; `account_id` is whose it is (None: the instance's)."""
-    await tx.execute(
-        INSERT_FILE, file.name, account_id, file.content_hash, file.content_key, file.mime_type, file.size_bytes
-    )
+    content = (file.content_hash, file.content_key, file.mime_type, file.size_bytes)
+    await tx.execute(INSERT_FILE, file.name, account_id, *content, withheld)
+
+
+HAS_HIDDEN = """SELECT EXISTS (SELECT FROM hidden_contents WHERE content_hash = ANY($1::bytea[]))"""
+INSERT_HIDDEN = """
+    INSERT INTO hidden_contents (content_hash) SELECT content_hash FROM files WHERE name = ANY($1)
+    ON CONFLICT DO NOTHING
+"""
+DELETE_HIDDEN = """
+    DELETE FROM hidden_contents WHERE content_hash IN (SELECT content_hash FROM files WHERE name = ANY($1))
+"""
+
+
+async def has_hidden(tx: Tx, hashes: Iterable[bytes]) -> bool:
+    """Whether one of these contents was hidden by people."""
+    return bool(await tx.fetchval(HAS_HIDDEN, list(hashes)))
+
+
+async def insert_hidden(tx: Tx, names: list[str]) -> None:
+    """Remember what these files hold as hidden."""
+    await tx.execute(INSERT_HIDDEN, names)
+
+
+async def delete_hidden(tx: Tx, names: list[str]) -> None:
+    """Forget that what these files hold was hidden."""
+    await tx.execute(DELETE_HIDDEN, names)
 
 
 UPDATE_REMOVED = """UPDATE files SET removed_at = now() WHERE name = ANY($1) AND removed_at IS NULL"""
@@ -165,3 +195,11 @@ UPDATE_WITHDRAWN = """UPDATE files SET withdrawn = $2 WHERE name = ANY($1) AND w
 async def update_withdrawn(tx: Tx, names: list[str], *, withdrawn: bool) -> None:
     """Take files out of the public because their post went, or bring them back with a new post."""
     await tx.execute(UPDATE_WITHDRAWN, names, withdrawn)
+
+
+UPDATE_WITHHELD = """UPDATE files SET withheld = $2 WHERE name = ANY($1) AND withheld <> $2"""
+
+
+async def update_withheld(tx: Tx, names: list[str], *, withheld: bool) -> None:
+    """Serve files to those alone who may see what carries them, or to everybody again."""
+    await tx.execute(UPDATE_WITHHELD, names, withheld)

@@ -27,6 +27,8 @@ class MediaView(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     """The owner alone learns that the newest description waits for a decision; it is shown to the owner only."""
     held_sentence: str = ""
+    withheld: bool = False
+    """Its files are served only to those who may see what carries it: see `file_address` in reads.py."""
 
 
 class FileView(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class FileView(msgspec.Struct, frozen=True):
     mime_type: str
     size: int
     etag: str
+    withheld: bool = False
 
 
 class PictureFiles(msgspec.Struct, frozen=True):

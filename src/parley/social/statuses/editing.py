@@ -29,7 +29,7 @@ from parley.social.statuses.posting import (
     kind_of,
     load_own_media,
 )
-from parley.social.statuses.publishing import show_revision
+from parley.social.statuses.publishing import settle_media, show_revision
 from parley.social.statuses.rules import Words
 from parley.social.statuses.store import Body, RevisionRow
 from parley.social.statuses.store_polls import PollRow
@@ -85,6 +85,8 @@ async def edit_status(tx: Tx, settings: Settings, viewer: Viewer, status_id: int
     await _store(tx, row, edit, composed, list(emojis), number, screened, moment)
     if screened.held:
         await store_writes.update_held_revision(tx, status_id, number)
+        if edit.media:
+            await settle_media(tx, status_id)
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=number))
     else:
         limited = screened.verdict.outcome is Outcome.LIMIT

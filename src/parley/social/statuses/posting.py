@@ -29,7 +29,7 @@ from parley.social.statuses import rules, store_polls, store_schedule, store_wri
 from parley.social.statuses.drafts import Checked, Draft, check_new_status, complete_draft
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, present_new
-from parley.social.statuses.publishing import make_tags, where_counted
+from parley.social.statuses.publishing import make_tags, settle_media, where_counted
 from parley.social.statuses.store import Body
 from parley.social.statuses.store_ground import Ground
 from parley.social.statuses.store_writes import StatusRow, body_of
@@ -181,6 +181,8 @@ async def _insert(
     head = await store_writes.insert_status(tx, row)
     if media:
         await attach_media(tx, viewer.account_id, draft.media_ids, row.id, scheduled_status_id=scheduled_id)
+        if state == "held" or any(view.withheld for view in media):
+            await settle_media(tx, row.id)
     if state == "held":
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=row.id, revision=1))
     else:

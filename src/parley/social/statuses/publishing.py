@@ -17,6 +17,7 @@ from parley.kit.ids import id_at
 from parley.social.accounts.actions import change_statuses_count
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusEdited, StatusPosted
+from parley.social.media.actions import withhold_media
 from parley.social.statuses import store_polls, store_writes
 from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
@@ -150,6 +151,8 @@ async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime,
     await store_writes.update_shown_revision(tx, row.id, revision, state, moment if revision > 1 else None)
     shown = await store_writes.get_locked(tx, row.id)
     assert shown is not None
+    if row.media_ids or shown.media_ids:
+        await settle_media(tx, row.id)
     if row.poll_id is not None and row.poll_id != shown.poll_id:
         await store_polls.delete_poll(tx, row.poll_id)
     if state not in ("published", "limited"):
@@ -163,6 +166,17 @@ async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime,
         )
     else:
         await record(tx, StatusEdited(account_id=row.account_id, status_id=row.id, revision=revision))
+
+
+async def set_status_state(tx: Tx, status_id: int, state: str) -> None:
+    """Put a status into another state, with all that depends on it: the caller decided that it may be so."""
+    await store_writes.update_state(tx, status_id, state)
+    await settle_media(tx, status_id)
+
+
+async def settle_media(tx: Tx, status_id: int) -> None:
+    """Let exactly those files of a status be served to everybody that a revision which others may read carries."""
+    await withhold_media(tx, status_id, shown=await store_writes.list_shown_media(tx, status_id))
 
 
 async def refresh_status(tx: Tx, status_id: int) -> None:

@@ -11,7 +11,7 @@ from parley.screening import Outcome
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
 from parley.social.statuses import store_writes
-from parley.social.statuses.publishing import show_revision
+from parley.social.statuses.publishing import set_status_state, settle_media, show_revision
 
 _OPEN = ("published", "limited")
 
@@ -33,12 +33,13 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
         if not outcome.published and row.revision != revision:
             # It was edited since: then others read it in the history alone, and it must leave that.
             await store_writes.update_revision_hidden(tx, row.id, revision)
+            await settle_media(tx, row.id)
         waits = row.held_revision == revision or (row.state == "held" and row.revision == revision)
         if waits and outcome.published:
             await show_revision(tx, row, revision, now(), limited=outcome is Outcome.LIMIT)
         elif row.revision == revision and row.state in _OPEN and not outcome.published:
-            await store_writes.update_state(tx, row.id, "hidden_interim")
+            await set_status_state(tx, row.id, "hidden_interim")
             await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
             await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
         elif row.revision == revision and row.state == "published" and outcome is Outcome.LIMIT:
-            await store_writes.update_state(tx, row.id, "limited")
+            await set_status_state(tx, row.id, "limited")
