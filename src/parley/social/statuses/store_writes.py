@@ -334,9 +334,9 @@ UPDATE_REVISION_HIDDEN = """
 """
 
 
-async def update_revision_hidden(tx: Tx, status_id: int, revision: int) -> None:
-    """Take one revision out of what others may read of the history."""
-    await tx.execute(UPDATE_REVISION_HIDDEN, status_id, revision)
+async def update_revision_hidden(tx: Tx, status_id: int, revision: int) -> bool:
+    """Take one revision out of what others may read of the history; False when it was not there."""
+    return str(await tx.execute(UPDATE_REVISION_HIDDEN, status_id, revision)) == "UPDATE 1"
 
 
 UPDATE_QUOTE_STATE = """UPDATE statuses SET quote_state = $2 WHERE id = $1"""
@@ -361,6 +361,18 @@ UPDATE_VERSION = """UPDATE statuses SET id = id WHERE id = $1"""
 async def update_version(tx: Tx, status_id: int) -> None:
     """Let readers fetch a status anew, because something outside of its row changed (a trigger raises the version)."""
     await tx.execute(UPDATE_VERSION, status_id)
+
+
+# What others may read of a status: every published revision, while the status itself is public.
+LIST_SHOWN_MEDIA = """
+    SELECT DISTINCT unnest(r.media_ids) FROM statuses s JOIN status_revisions r ON r.status_id = s.id
+    WHERE s.id = $1 AND s.state IN ('published', 'limited') AND r.state = 'published'
+"""
+
+
+async def list_shown_media(tx: Tx, status_id: int) -> list[int]:
+    """Ids of the attachments that others may see, in the newest revision or in the history."""
+    return [row[0] for row in await tx.fetch(LIST_SHOWN_MEDIA, status_id)]
 
 
 DELETE_TRACES = """
