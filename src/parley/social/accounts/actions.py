@@ -166,10 +166,11 @@ async def _store_revision(tx: Tx, account_id: int, revision: int, profile: Profi
     if screened.held:
         await store.update_held_revision(tx, account_id, revision)
     else:
-        await _show(tx, account_id, revision, profile, screened.id)
+        await show_profile(tx, account_id, revision, profile, screened.id)
 
 
-async def _show(tx: Tx, account_id: int, revision: int, profile: Profile, screening_id: int) -> None:
+async def show_profile(tx: Tx, account_id: int, revision: int, profile: Profile, screening_id: int) -> None:
+    """Show one revision to everybody; nothing waits any more. Whether it may be shown was decided before."""
     avatar, header = profile.avatar, profile.header
     await store.update_profile(
         tx,
@@ -202,7 +203,7 @@ async def decide_held_profile(tx: Tx, account_id: int, revision: int, *, publish
         raise NotFound
     await store.update_revision_decided(tx, account_id, revision)
     if publish:
-        await _show(tx, account_id, revision, msgspec.convert(held.profile, Profile), held.screening_id)
+        await show_profile(tx, account_id, revision, msgspec.convert(held.profile, Profile), held.screening_id)
     else:
         await store.update_held_revision(tx, account_id, None)
     await record(tx, ProfileUpdated(account_id=account_id, revision=revision, held=not publish))
@@ -255,9 +256,14 @@ async def change_follow_counts(tx: Tx, account_id: int, target_id: int, by: int)
     changes = {account_id: (0, by), target_id: (by, 0)}
     for id_ in sorted(changes):  # in one order always, so that two such writes cannot wait for each other
         followers, following = changes[id_]
-        await store.update_counters(tx, id_, 0, followers, following, None)
+        await store.update_counters(tx, id_, followers=followers, following=following)
 
 
 async def change_statuses_count(tx: Tx, account_id: int, by: int, *, posted_at: datetime | None = None) -> None:
-    """`account_id` has `by` more statuses; `posted_at` is given when it has just posted."""
-    await store.update_counters(tx, account_id, by, 0, 0, posted_at)
+    """`account_id` has `by` more statuses of its own; `posted_at` is given when it has just posted."""
+    await store.update_counters(tx, account_id, statuses=by, posted_at=posted_at)
+
+
+async def change_boosts_count(tx: Tx, account_id: int, by: int, *, posted_at: datetime | None = None) -> None:
+    """`account_id` has boosted `by` more statuses; they are shown among its statuses, but earn it no trust."""
+    await store.update_counters(tx, account_id, statuses=by, boosts=by, posted_at=posted_at)

@@ -340,16 +340,24 @@ UPDATE_COUNTERS = """
     UPDATE account_stats SET statuses_count = greatest(statuses_count + $2, 0),
            followers_count = greatest(followers_count + $3, 0),
            following_count = greatest(following_count + $4, 0),
-           last_status_at = greatest(last_status_at, date_trunc('day', $5::timestamptz, 'UTC'))
+           last_status_at = greatest(last_status_at, date_trunc('day', $5::timestamptz, 'UTC')),
+           boosts_count = greatest(boosts_count + $6, 0)
     WHERE account_id = $1
 """
 
 
 async def update_counters(
-    tx: Tx, account_id: int, statuses: int, followers: int, following: int, posted_at: datetime | None
+    tx: Tx,
+    account_id: int,
+    *,
+    statuses: int = 0,
+    boosts: int = 0,
+    followers: int = 0,
+    following: int = 0,
+    posted_at: datetime | None = None,
 ) -> None:
-    """Add to the counters, and note the day of the last post."""
-    await tx.execute(UPDATE_COUNTERS, account_id, statuses, followers, following, posted_at)
+    """Add to the counters, and note the day of the last post. Boosts are among the statuses as well."""
+    await tx.execute(UPDATE_COUNTERS, account_id, statuses, followers, following, posted_at, boosts)
 
 
 class FactsRow(msgspec.Struct, frozen=True):
@@ -359,13 +367,14 @@ class FactsRow(msgspec.Struct, frozen=True):
     domain: str | None
     role: str
     statuses_count: int
+    """Without boosts: who only passes on what others wrote is not trusted for it."""
     followers_count: int
     following_count: int
 
 
 GET_FACTS = """
-    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
-           coalesce(s.following_count, 0)
+    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count - s.boosts_count, 0),
+           coalesce(s.followers_count, 0), coalesce(s.following_count, 0)
     FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id WHERE a.id = $1
 """
 

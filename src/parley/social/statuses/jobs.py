@@ -12,7 +12,7 @@ from parley.kit.clock import now
 from parley.kit.db import LostConnection
 from parley.kit.errors import ParleyError
 from parley.kit.instance import Instance
-from parley.social.accounts.actions import change_statuses_count
+from parley.social.accounts.actions import change_boosts_count
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
@@ -94,7 +94,7 @@ async def delete_status_traces(instance: Instance, payload: dict[str, Any]) -> N
         async with instance.db.write() as tx:
             boosters = await store_reblogs.delete_reblogs_of(tx, status_id, _AT_ONCE)
             for account_id in sorted(boosters):
-                await change_statuses_count(tx, account_id, -1)
+                await change_boosts_count(tx, account_id, -1)
         if len(boosters) < _AT_ONCE:
             break
     async with instance.db.write() as tx:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Forbidden, Invalid, NotFound
-from parley.social.accounts.actions import change_statuses_count
+from parley.social.accounts.actions import change_boosts_count
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import (
@@ -114,7 +114,7 @@ async def reblog_status(tx: Tx, viewer: Viewer, status_id: int, *, visibility: s
     if await store_reblogs.insert_reblog(
         tx, reblog_id, viewer.account_id, body.id, shown, body.local_only, viewer.app_id, moment
     ):
-        await change_statuses_count(tx, viewer.account_id, 1, posted_at=moment)
+        await change_boosts_count(tx, viewer.account_id, 1, posted_at=moment)
         await store_writes.update_counts(tx, body.id, reblogs=1)
         await record(tx, StatusReblogged(account_id=viewer.account_id, status_id=reblog_id, original_id=body.id))
     else:
@@ -137,7 +137,7 @@ async def delete_own_reblog(tx: Tx, account_id: int, original_id: int) -> bool:
     reblog_id = await store_reblogs.delete_reblog(tx, account_id, original_id)
     if reblog_id is None:
         return False
-    await change_statuses_count(tx, account_id, -1)
+    await change_boosts_count(tx, account_id, -1)
     await store_writes.update_counts(tx, original_id, reblogs=-1)
     await record(tx, StatusUnreblogged(account_id=account_id, status_id=reblog_id, original_id=original_id))
     return True
