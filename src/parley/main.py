@@ -19,7 +19,6 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.exceptions import ValidationException as LitestarValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from parley import screening
 from parley.api.access import add_limit_headers
 from parley.api.routes import api_routes
 from parley.kit.db import LostConnection, UnstorableText
@@ -28,6 +27,7 @@ from parley.kit.http import instance_of
 from parley.kit.instance import open_instance
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
+from parley.social.policies.live import follow_policy
 from parley.social.verdicts.actions import Rejection, keep_rejection
 from parley.web.errors import render_error
 from parley.web.routes import web_routes
@@ -134,8 +134,8 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        screening.use_policy(settings.policy_dir or None)
         async with open_instance(settings, dsn) as instance:
+            await follow_policy(instance)
             app.state.instance = instance
             yield
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import msgspec
 
-from parley import screening
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
-from parley.safety.jobs import keep_evidence_files
+from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
 from parley.social.discovery.jobs import index_status, unindex_status
@@ -33,6 +32,7 @@ from parley.social.graph.jobs import (
 )
 from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
 from parley.social.media.jobs_pictures import delete_old_pictures
+from parley.social.media.rescreening import apply_media_rescreening
 from parley.social.notifications.jobs import (
     notify_of_edit,
     notify_of_favourite,
@@ -41,12 +41,17 @@ from parley.social.notifications.jobs import (
     notify_of_hold,
     notify_of_poll,
     notify_of_reblog,
+    notify_of_report,
     notify_of_sign_up,
     notify_of_status,
+    notify_of_withdrawal,
     unnotify_of_favourite,
     unnotify_of_follow,
     unnotify_of_reblog,
 )
+from parley.social.policies.live import follow_policy
+from parley.social.policies.watching import watch_rules
+from parley.social.sessions.clusters import cluster_sign_ups
 from parley.social.sessions.jobs import (
     delete_stale_credentials,
     delete_unconfirmed_accounts,
@@ -54,8 +59,10 @@ from parley.social.sessions.jobs import (
     mail_confirmation,
     mail_confirmation_again,
     mail_password_reset,
+    mail_rule_alarm,
     mail_security_notice,
 )
+from parley.social.statuses.copies import forget_stranger_mentions, remember_text
 from parley.social.statuses.jobs import (
     clean_idempotency_keys,
     close_polls,
@@ -89,16 +96,19 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Blocked: (remove_blocked,),
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
-    facts.StatusPosted: (fan_out_status, notify_of_status, index_status),
-    facts.StatusHeld: (notify_of_hold,),
-    facts.StatusEdited: (announce_edit, notify_of_edit, index_status),
-    facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening),
+    facts.StatusPosted: (fan_out_status, notify_of_status, index_status, remember_text),
+    facts.StatusHeld: (notify_of_hold, remember_text),
+    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, remember_text),
+    facts.RuleAlarmRaised: (mail_rule_alarm,),
+    facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening, apply_media_rescreening),
+    facts.RevisionWithdrawn: (notify_of_withdrawal,),
     facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
     facts.StatusFavourited: (notify_of_favourite,),
     facts.StatusUnfavourited: (unnotify_of_favourite,),
     facts.PollClosed: (notify_of_poll,),
+    facts.ReportFiled: (notify_of_report, count_reporters),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
@@ -108,10 +118,14 @@ SCHEDULES: dict[Job, str] = {
     delete_orphans: "41 * * * *",
     publish_scheduled: "* * * * *",
     rescreen_degraded: "* * * * *",
+    watch_rules: "* * * * *",
     close_polls: "* * * * *",
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
+    forget_stranger_mentions: "13 * * * *",
+    cluster_sign_ups: "*/10 * * * *",
+    recount_reporters: "47 * * * *",
     trim_homes: "11 4 * * *",
     delete_stale_credentials: "29 * * * *",
     delete_unconfirmed_accounts: "53 4 * * *",
@@ -155,11 +169,11 @@ async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
 
 async def run_worker(settings: Settings, dsn: str) -> None:
     """Run jobs until SIGTERM or SIGINT; jobs in progress are finished first."""
-    screening.use_policy(settings.policy_dir or None)
     async with open_instance(settings, dsn, wait_for_disk=False) as instance:
         from pgqueuer import PgQueuer
 
         await make_event_partitions(instance, {})
+        await follow_policy(instance)
         queuer = PgQueuer.from_asyncpg_pool(instance.db.pool)
         _register(queuer, instance)
         loop = asyncio.get_running_loop()

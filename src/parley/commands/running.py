@@ -73,20 +73,20 @@ async def prepare_database(dsn: str) -> list[str]:
 
 def with_transaction(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
     """Run `action(tx)` in one transaction of the instance's database; known errors end the command with their text."""
-    from parley import screening
     from parley.kit.db import Database
+    from parley.social.policies.live import load_live
 
     async def run(dsn: str) -> T:
         await prepare_database(dsn)
         db = Database(dsn, connections=2)
         await db.open()
         try:
+            await load_live(db, settings)
             async with db.write() as tx:
                 return await action(tx)
         finally:
             await db.close()
 
-    screening.use_policy(settings.policy_dir or None)
     with database(settings) as dsn:
         try:
             return asyncio.run(run(dsn))
@@ -97,10 +97,12 @@ def with_transaction(settings: Settings, action: Callable[[Any], Awaitable[T]]) 
 def with_instance(settings: Settings, action: Callable[[Any], Awaitable[T]]) -> T:
     """Run `action(instance)` with files and database open; known errors end the command with their text."""
     from parley.kit.instance import open_instance
+    from parley.social.policies.live import load_live
 
     async def run(dsn: str) -> T:
         await prepare_database(dsn)
         async with open_instance(settings, dsn) as instance:
+            await load_live(instance.db, settings)
             return await action(instance)
 
     with database(settings) as dsn:

@@ -91,12 +91,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     max_video_mb: Annotated[int, msgspec.Meta(ge=1, le=4000)] = 99
     """Largest video or sound that may be uploaded, in MiB."""
 
+    read_pictures: bool = True
+    """Whether words in pictures are read for the judge. It takes the extra `ocr` (`pip install parley[ocr]`) and some
+    seconds of one core for each picture; without the extra nothing is read."""
+
     fanout_limit: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Authors with more followers than this are merged into home timelines when they are read instead of being
     written to each. The default was chosen by measurement: see docs/decisions/."""
 
     policy_dir: str = ""
     """Folder with the moderation policy. Empty: the policy that ships with Parley."""
+
+    four_eyes: bool = True
+    """Whether a change of the policy that would stop many posts needs a second member of the staff. Off is for
+    instances that one person runs; every activation that would have needed a second one then says so for ever."""
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""

@@ -7,7 +7,7 @@ from parley.screening.cases import check_policy
 from parley.screening.content import Content, Facts, Kind, Trust
 from parley.screening.documents import PolicyError, Problem
 from parley.screening.judge import judge, screen_failed
-from parley.screening.policy import live_ruleset, load_policy, shipped_policy, use_policy
+from parley.screening.policy import live_ruleset, load_policy, shipped_policy, use_policy, use_ruleset
 from parley.screening.ruleset import Clause, Ruleset, rules_page, trust_level
 from parley.screening.verdict import Match, Outcome, RuleFired, Verdict
 
@@ -33,4 +33,5 @@ __all__ = [
     "shipped_policy",
     "trust_level",
     "use_policy",
+    "use_ruleset",
 ]

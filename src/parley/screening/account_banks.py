@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import re2
 from msgspec import Struct
 
-from parley.screening.banks import Tier, parent_domains, quiet_options, read_link
+from parley.screening.banks import TIERS, Tier, parent_domains, quiet_options, read_link
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 AccountBankName = Literal["emails", "addresses", "names"]
@@ -34,6 +34,27 @@ class AccountEntry(Struct, frozen=True, kw_only=True):
     unless: tuple[str, ...] = ()
     background: bool = False
     expires: datetime | None = None
+
+
+class SignUp(Struct, frozen=True, kw_only=True):
+    """Who wants an account. `address` is the network address, empty when it is not known."""
+
+    username: str
+    email: str
+    address: str
+    now: datetime
+
+
+class SignUpVerdict(Struct, frozen=True, kw_only=True):
+    """What the banks say about a sign-up: `tier` None for nothing, reject for refused, hold for approval by people,
+    flag for looking at afterwards. `clause` is that of the strongest match; `because` explains it to the staff;
+    `entries` are those that were found, `bank` that of the strongest."""
+
+    tier: Tier | None = None
+    clause: str | None = None
+    because: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    bank: str = ""
 
 
 class AccountBank:
@@ -81,6 +102,32 @@ class AccountBank:
     def find_name(self, username: str) -> list[AccountEntry]:
         """Return the entries for a user name."""
         return list({e.id: e for e, pattern in self._patterns if pattern.search(username.lower())}.values())
+
+
+def judge_sign_up(bank: AccountBank, new: SignUp) -> SignUpVerdict:
+    """Return what the bank says about a sign-up; pure, as the judge is."""
+    looks = [
+        ("mail address", new.email, bank.find_email(new.email)),
+        ("network address", new.address, bank.find_address(new.address)),
+        ("user name", new.username, bank.find_name(new.username)),
+    ]
+    found = [
+        (entry, f"The {what} {shown} is in the bank ({entry.id}, rule {entry.clause}).")
+        for what, shown, entries in looks
+        for entry in entries
+        if not entry.background and (entry.expires is None or new.now < entry.expires)
+    ]
+    if not found:
+        return SignUpVerdict()
+    found.sort(key=lambda pair: TIERS.index(pair[0].tier))
+    first = found[0][0]
+    return SignUpVerdict(
+        tier=first.tier,
+        clause=first.clause,
+        because=tuple(reason for _, reason in found),
+        entries=tuple(entry.id for entry, _ in found),
+        bank=first.bank,
+    )
 
 
 def read_network(written: str) -> Network:

@@ -47,6 +47,12 @@ def use_policy(path: Path | str | None = None) -> Ruleset:
     return _live
 
 
+def use_ruleset(ruleset: Ruleset) -> None:
+    """Make a ruleset that was loaded already the live one of this process."""
+    global _live
+    _live = ruleset
+
+
 def live_ruleset() -> Ruleset:
     """Return the live ruleset, loading the shipped policy if none was chosen."""
     return _live or use_policy()

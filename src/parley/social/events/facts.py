@@ -50,6 +50,15 @@ class MediaUploaded(Fact, frozen=True):
     media_id: int
 
 
+class HashesBanked(Fact, frozen=True):
+    """A bank of hashes holds `hashes` more rows, with ids from `first_id` to `last_id`. 0 did it from a shell."""
+
+    bank_id: int
+    first_id: int
+    last_id: int
+    hashes: int
+
+
 class FollowRequested(Fact, frozen=True):
     """A locked account was asked."""
 
@@ -117,14 +126,177 @@ class StatusRejected(Fact, frozen=True):
     screening_id: int
 
 
+class RulesetChanged(Fact, frozen=True):
+    """Another ruleset judges from now on. `what`: policy (activated by people), bank (entries changed) or program (a
+    folder's or shipped policy, or the judge itself, is another). `changed` names at most 100 rules (`rule:spam`) and
+    entries (`words:own:x`); `previous` is empty for the first. `account_id` is 0 where nobody did it."""
+
+    what: str
+    ruleset: str
+    previous: str
+    policy_sha256: str
+    bank_revision: int
+    changed: tuple[str, ...] = ()
+
+
+class PolicyProposed(Fact, frozen=True):
+    """A version of the policy was kept, for others to look at."""
+
+    policy_sha256: str
+
+
+class PolicyApproved(Fact, frozen=True):
+    """A member of the staff approved a version."""
+
+    policy_sha256: str
+
+
+class PolicyActivated(Fact, frozen=True):
+    """A version was made live. `alone`: four eyes would have been needed, but this instance does without them.
+    `without_backtest`: in an emergency, for the reason in the note of the activation."""
+
+    policy_sha256: str
+    needs_second: bool
+    alone: bool
+    without_backtest: bool
+
+
+class BankChanged(Fact, frozen=True):
+    """Entries of this instance's banks were added or removed; `change_id` is the banks' new revision."""
+
+    change_id: int
+    added: int
+    removed: int
+
+
+class SignUpRefused(Fact, frozen=True):
+    """The banks refused a sign-up (`account_id` is 0) or a member's new mail address; `entries` are those found."""
+
+    clause: str
+    entries: tuple[str, ...]
+
+
+class RuleAlarmRaised(Fact, frozen=True):
+    """A rule did far more (`many`) or less (`few`) in an hour than it used to, or reached its cap (`cap`)."""
+
+    rule: str
+    kind: str
+    count: int
+    expected: float
+    hour: str
+
+
 class RevisionRescreened(Fact, frozen=True):
-    """A revision that could not be judged completely was judged again; `screening_id` is the new result."""
+    """A revision that could not be judged completely was judged again; `screening_id` is the new result.
+
+    `first`: it waited for its files, so nothing has been said to its author yet.
+    """
 
     subject_type: str
     subject_id: int
     revision: int
     screening_id: int
     outcome: str
+    first: bool = False
+
+
+class RevisionWithdrawn(Fact, frozen=True):
+    """A profile or a description of `account_id` that was shown is taken back, because it was judged again."""
+
+    subject_type: str
+    screening_id: int
+
+
+class SweepPlanned(Fact, frozen=True):
+    """History is to be judged again under the ruleset. `account_id` is 0 where a change of the ruleset did it."""
+
+    sweep_id: int
+    ruleset: str
+    total: int
+
+
+class SweepCounted(Fact, frozen=True):
+    """What a sweep would do was found out: `expected` revisions would be hidden, limited or published."""
+
+    sweep_id: int
+    judged: int
+    expected: int
+
+
+class SweepApproved(Fact, frozen=True):
+    """A member of the staff approved a sweep; `enough` when it may run. `alone`: a second one would have been needed,
+    but this instance does without."""
+
+    sweep_id: int
+    enough: bool
+    alone: bool
+
+
+class SweepStarted(Fact, frozen=True):
+    """A sweep began to act."""
+
+    sweep_id: int
+
+
+class SweepCompleted(Fact, frozen=True):
+    """A sweep went through all of its history."""
+
+    sweep_id: int
+    acted: int
+
+
+class SweepAborted(Fact, frozen=True):
+    """A sweep was ended before it was through."""
+
+    sweep_id: int
+
+
+class SweepUndone(Fact, frozen=True):
+    """What a sweep did was taken back, as far as nothing else has happened since."""
+
+    sweep_id: int
+    restored: int
+    kept: int
+
+
+class RevisionSwept(Fact, frozen=True):
+    """A sweep did something about a revision of `account_id`: hidden, revision_hidden, limited, released, withdrawn
+    (a profile or a description) or flagged. `screening_id` is the new result."""
+
+    sweep_id: int
+    subject_type: str
+    subject_id: int
+    revision: int
+    screening_id: int
+    kind: str
+
+
+class RevisionRestored(Fact, frozen=True):
+    """What a sweep did about a revision of `account_id` was taken back."""
+
+    sweep_id: int
+    subject_type: str
+    subject_id: int
+    revision: int
+
+
+class LabelRecorded(Fact, frozen=True):
+    """`account_id` (0: nobody by name) said what should have happened to a revision."""
+
+    subject_type: str
+    subject_id: int
+    revision: int
+    outcome: str
+    clause: str | None
+    source: str
+
+
+class ModelPromoted(Fact, frozen=True):
+    """Another text model judges from now on; `previous` is the one before. An empty hash is the model that ships."""
+
+    sha256: str
+    previous: str
+    candidate_id: int | None
 
 
 class StatusEdited(Fact, frozen=True):

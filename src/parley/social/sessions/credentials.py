@@ -18,6 +18,7 @@ from parley.kit.limits import bucket_of, count_try
 from parley.social.accounts.views import Viewer
 from parley.social.sessions import passwords, store
 from parley.social.sessions.joining import TAKEN, BadLink, let_in, problems_of_email
+from parley.social.sessions.judging import judge_new_email
 from parley.social.sessions.mailing import count_mails, note_security
 from parley.social.sessions.oauth.actions import revoke_all_tokens
 from parley.social.sessions.store import Member
@@ -96,6 +97,7 @@ async def change_email(instance: Instance, viewer: Viewer, password: str, email:
     if email.lower() == member.email.lower():
         raise Invalid(fields={"email": [("ERR_INVALID", "is already your address")]})
     await count_mails(instance, "confirmation", email, f"account {viewer.account_id}")
+    await judge_new_email(instance.db, email, viewer.account_id)
     try:
         async with instance.db.write() as tx:
             if instance.settings.email_confirmation:

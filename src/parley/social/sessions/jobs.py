@@ -86,6 +86,14 @@ async def mail_approval(instance: Instance, payload: dict[str, Any]) -> None:
         await send_mail(instance.settings, member.email, *letter)
 
 
+async def mail_rule_alarm(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after RuleAlarmRaised: write to everybody of the staff that a rule does not do what it used to."""
+    async with instance.db.read() as tx:
+        staff = await store.list_staff(tx)
+    for username, email in staff:
+        await send_mail(instance.settings, email, *letters.rule_alarm(instance.settings, username, payload))
+
+
 async def delete_stale_credentials(instance: Instance, payload: dict[str, Any]) -> None:
     """Hourly: forget one-time tokens, sessions, codes, counted tries and network addresses past
     their time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from parley.kit.settings import Settings
 
@@ -57,6 +57,25 @@ def security_notice(settings: Settings, username: str, what: str) -> Letter:
         "Then look at your passkeys and apps in the settings, and write to the people who run this instance."
     )
     return f"The security of your account on {settings.name} changed", _page(text, username, settings)
+
+
+def rule_alarm(settings: Settings, username: str, alarm: dict[str, Any]) -> Letter:
+    """Tells the staff that a rule of the policy acts far more or less often than it used to."""
+    rule, count, expected = alarm["rule"], alarm["count"], round(float(alarm["expected"]))
+    hour = f"{alarm['hour'][:13].replace('T', ' ')}:00 UTC"
+    if alarm["kind"] == "cap":
+        what = f"the rule {rule!r} has acted {count} times in the hour of {hour}, which is its cap ({expected})."
+        what += "\nUntil the hour is over it does less than it says: what it would refuse is held, or is only flagged."
+    else:
+        more = "more" if alarm["kind"] == "many" else "less"
+        what = (
+            f"the rule {rule!r} fired {count} times in the hour of {hour}. Usually it is about {expected}: far {more}."
+        )
+    text = (
+        f"{what}\n\nEither people do something new, or the rule is wrong. Look at what it found, and change the\n"
+        "policy if you must: `parley policy rules` shows what every rule does."
+    )
+    return f"A rule of the policy needs a look on {settings.name}", _page(text, username, settings)
 
 
 def approval(settings: Settings, username: str, needs_confirmation: bool) -> Letter:

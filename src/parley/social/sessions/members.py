@@ -177,6 +177,7 @@ async def list_pending(tx: Tx, viewer: Viewer | None, page: Page) -> list[Pendin
             confirmed=row.email_confirmed_at is not None,
             reason=row.sign_up_reason,
             created_at=row.created_at,
+            because=tuple(row.because),
         )
         for row in rows
     ]

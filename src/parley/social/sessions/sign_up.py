@@ -17,13 +17,15 @@ from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.settings import Settings
+from parley.screening.account_banks import SignUpVerdict
 from parley.social.accounts.actions import NewAccount, create_account
 from parley.social.accounts.names import check_username
 from parley.social.accounts.reads import has_held_profile
 from parley.social.events.actions import record
 from parley.social.events.facts import AccountCreated
-from parley.social.sessions import passwords, store
+from parley.social.sessions import passwords, store, store_notes
 from parley.social.sessions.joining import TAKEN, BadLink, let_in, new_webauthn_id, problems_of_email
+from parley.social.sessions.judging import SignUpRejected, judge_joining, judge_new_email, keep_refusal
 from parley.social.sessions.mailing import count_mails, note_security
 from parley.social.sessions.views import NewUser, SignUp
 
@@ -37,7 +39,8 @@ async def sign_up(instance: Instance, new: NewUser) -> SignUp:
     """Make an account for a person. An invitation stands for approval.
 
     Raises Invalid whose `details` carry Mastodon's codes for each field; Forbidden when nobody, or only people
-    with an invitation, may join; Rejection when policy refuses the name.
+    with an invitation, may join; Rejection when policy refuses the name, SignUpRejected when a bank refuses
+    an address or the name.
     """
     settings = instance.settings
     if settings.registrations == "closed":
@@ -51,10 +54,15 @@ async def sign_up(instance: Instance, new: NewUser) -> SignUp:
             problems["email"] = [TAKEN]
     if problems:
         raise Invalid(fields=problems)
+    try:
+        found = judge_joining(new.username, new.email, new.address)
+    except SignUpRejected as refusal:
+        await keep_refusal(instance.db, refusal)
+        raise
     password_hash = await passwords.hash_password(new.password)
     try:
         async with instance.db.write() as tx:
-            return await _join(tx, settings, new, password_hash)
+            return await _join(tx, settings, new, password_hash, found)
     except UniqueViolation as error:
         raise Invalid(fields={"email": [TAKEN]}) from error
 
@@ -97,11 +105,11 @@ def _checked(settings: Settings, new: NewUser) -> tuple[NewUser, Problems]:
     return normal, problems
 
 
-async def _join(tx: Tx, settings: Settings, new: NewUser, password_hash: str) -> SignUp:
+async def _join(tx: Tx, settings: Settings, new: NewUser, password_hash: str, found: SignUpVerdict) -> SignUp:
     invite = await store.update_invite_used(tx, new.invite_code, now()) if new.invite_code else None
     if new.invite_code and invite is None:
         raise Invalid(fields={"invite_code": [("ERR_INVALID", "is unknown, used up or expired")]})
-    approved = settings.registrations != "approval" or invite is not None
+    approved = (settings.registrations != "approval" and found.tier != "hold") or invite is not None
     confirmed = not settings.email_confirmation
     account = NewAccount(username=new.username, state="active" if approved and confirmed else "pending")
     account_id = await create_account(tx, settings, account)
@@ -123,6 +131,8 @@ async def _join(tx: Tx, settings: Settings, new: NewUser, password_hash: str) ->
         locale=new.locale,
         webauthn_id=new_webauthn_id(),
     )
+    if found.tier:
+        await store_notes.insert_note(tx, account_id, found.tier, found.clause or "", list(found.because))
     if not confirmed:
         await enqueue(tx, "mail_confirmation", {"account_id": account_id})
     await record(tx, AccountCreated(account_id=account_id, approved=approved))
@@ -185,6 +195,8 @@ async def resend_own_confirmation(
     await count_mails(instance, "confirmation", email or member.email, address)
     if email is not None and problems_of_email(email):
         raise Invalid(fields={"email": problems_of_email(email)})
+    if email is not None:
+        await judge_new_email(instance.db, email, account_id)
     try:
         async with instance.db.write() as tx:
             if email is not None and email.lower() != member.email.lower():

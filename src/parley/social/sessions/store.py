@@ -208,11 +208,13 @@ class PendingRow(msgspec.Struct, frozen=True):
     email_confirmed_at: datetime | None
     sign_up_reason: str
     created_at: datetime
+    because: list[str]
 
 
 LIST_PENDING = """
-    SELECT account_id, username, email, email_confirmed_at, sign_up_reason, created_at
-    FROM members
+    SELECT account_id, username, email, email_confirmed_at, sign_up_reason, created_at,
+           coalesce((SELECT because FROM sign_up_notes n WHERE n.account_id = m.account_id), '{}') AS because
+    FROM members m
     WHERE approved_at IS NULL AND account_id < $1 AND account_id > $2
     ORDER BY account_id DESC
     LIMIT $3
@@ -235,6 +237,18 @@ LIST_UNCONFIRMED = """
 async def list_unconfirmed(tx: Tx, before: datetime) -> list[int]:
     """Members who joined before `before` and never proved their address (at most 200)."""
     return [row["account_id"] for row in await tx.fetch(LIST_UNCONFIRMED, before)]
+
+
+LIST_STAFF = """
+    SELECT username, email FROM members
+    WHERE role IN ('moderator', 'admin', 'owner') AND email_confirmed_at IS NOT NULL AND account_state = 'active'
+    ORDER BY account_id LIMIT 100
+"""
+
+
+async def list_staff(tx: Tx) -> list[tuple[str, str]]:
+    """Name and mail address of everybody of the staff (at most 100)."""
+    return [(row["username"], row["email"]) for row in await tx.fetch(LIST_STAFF)]
 
 
 UPDATE_OLD_ADDRESSES = (

@@ -134,7 +134,7 @@ class InviteView(msgspec.Struct, frozen=True):
 
 
 class PendingView(msgspec.Struct, frozen=True):
-    """A person who waits for approval, for staff. `email` is private."""
+    """A person who waits for approval, for staff. `email` is private; `because` says what the banks found."""
 
     account_id: int
     username: str
@@ -142,6 +142,7 @@ class PendingView(msgspec.Struct, frozen=True):
     confirmed: bool
     reason: str
     created_at: datetime
+    because: tuple[str, ...] = ()
 
 
 class AppView(msgspec.Struct, frozen=True):

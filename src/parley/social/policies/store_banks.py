@@ -1,0 +1,162 @@
+"""The tables of bank entries and of their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from parley.kit.db import Tx
+from parley.screening.extending import BankItem
+
+INSERT_CHANGE = """
+    INSERT INTO bank_changes (account_id, username, what, added, removed) VALUES ($1, $2, $3, $4, $5) RETURNING id
+"""
+
+
+async def insert_change(tx: Tx, by: tuple[int | None, str], what: str, *, added: int, removed: int) -> int:
+    """Note a change of the banks and return its number: the banks' new revision."""
+    return int(await tx.fetchval(INSERT_CHANGE, *by, what, added, removed))
+
+
+class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry to keep: what is looked for, and where it comes from."""
+
+    item: BankItem
+    note: str = ""
+    source: str = ""
+    extra: dict[str, Any] = {}
+
+
+INSERT_ENTRIES = """
+    INSERT INTO bank_entries
+        (bank, name, tier, clause, title, state, items, patterns, unless, expires_at, note, source, extra, created_by,
+         added_in)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+"""
+
+
+async def insert_entries(tx: Tx, entries: Iterable[NewEntry], created_by: int | None, change_id: int) -> None:
+    """Keep new entries; their names must be free."""
+    await tx.executemany(
+        INSERT_ENTRIES,
+        [
+            (
+                *(e.item.bank, e.item.name, e.item.tier, e.item.clause, e.item.title, e.item.state),
+                *(list(e.item.items), list(e.item.patterns), list(e.item.unless), e.item.expires),
+                *(e.note, e.source, e.extra, created_by, change_id),
+            )
+            for e in entries
+        ],
+    )
+
+
+UPDATE_REMOVED = """
+    UPDATE bank_entries SET removed_in = $3 WHERE bank = $1 AND name = ANY($2) AND removed_in IS NULL
+"""
+
+
+async def update_removed(tx: Tx, bank: str, names: list[str], change_id: int) -> None:
+    """Take entries out of their bank from this change on."""
+    await tx.execute(UPDATE_REMOVED, bank, names, change_id)
+
+
+class EntryRow(msgspec.Struct, frozen=True):
+    """One entry with where it comes from."""
+
+    id: int
+    item: BankItem
+    note: str
+    source: str
+    extra: dict[str, Any]
+    created_by: int | None
+    created_at: datetime
+
+
+def _entry(row: Any) -> EntryRow:
+    item = BankItem(
+        bank=row[1],
+        name=row[2],
+        tier=row[3],
+        clause=row[4],
+        title=row[5],
+        state=row[6],
+        items=tuple(row[7]),
+        patterns=tuple(row[8]),
+        unless=tuple(row[9]),
+        expires=row[10],
+    )
+    return EntryRow(row[0], item, *row[11:])
+
+
+LIST_ENTRIES = """
+    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at, note, source, extra,
+           created_by, created_at
+    FROM bank_entries
+    WHERE removed_in IS NULL AND ($1 = '' OR bank = $1) AND ($2 = '' OR source = $2)
+      AND ($3 = '' OR name ILIKE '%' || $3 || '%' OR title ILIKE '%' || $3 || '%')
+    ORDER BY bank, name LIMIT $4 OFFSET $5
+"""
+
+
+async def list_entries(
+    tx: Tx, *, bank: str = "", source: str = "", text: str = "", limit: int = 1_000_000, offset: int = 0
+) -> list[EntryRow]:
+    """Entries that stand in their banks now. `text` must be escaped for LIKE."""
+    return [_entry(row) for row in await tx.fetch(LIST_ENTRIES, bank, source, text, limit, offset)]
+
+
+LIST_ITEMS = """
+    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at, '', '', '{}'::jsonb,
+           created_by, created_at
+    FROM bank_entries
+    WHERE state IN ('LIVE', 'BACKGROUND') AND added_in <= $1 AND (removed_in IS NULL OR removed_in > $1)
+"""
+
+
+async def list_items(tx: Tx, revision: int) -> list[BankItem]:
+    """What the judge looks for at a revision of the banks."""
+    return [_entry(row).item for row in await tx.fetch(LIST_ITEMS, revision)]
+
+
+LIST_CHANGE = """
+    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at, note, source, extra,
+           created_by, created_at
+    FROM bank_entries WHERE added_in = $1 ORDER BY id LIMIT $2
+"""
+
+
+async def list_entries_of_change(tx: Tx, change_id: int, limit: int) -> list[EntryRow]:
+    """What a change added."""
+    return [_entry(row) for row in await tx.fetch(LIST_CHANGE, change_id, limit)]
+
+
+COUNT_ENTRIES = """
+    SELECT bank, tier, state, count(*) FROM bank_entries WHERE removed_in IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+async def count_entries(tx: Tx) -> list[tuple[str, str, str, int]]:
+    """How many entries there are by bank, tier and state."""
+    return [(row[0], row[1], row[2], row[3]) for row in await tx.fetch(COUNT_ENTRIES)]
+
+
+HAS_ENTRY = """SELECT EXISTS (SELECT FROM bank_entries WHERE bank = $1 AND name = $2 AND removed_in IS NULL)"""
+
+
+async def has_entry(tx: Tx, bank: str, name: str) -> bool:
+    """Whether an entry of this name stands in the bank now."""
+    return bool(await tx.fetchval(HAS_ENTRY, bank, name))
+
+
+COUNT_PHRASES = """
+    SELECT coalesce(sum(cardinality(items) + cardinality(unless)), 0) FROM bank_entries
+    WHERE bank = 'words' AND removed_in IS NULL
+"""
+
+
+async def count_phrases(tx: Tx) -> int:
+    """How many phrases the word bank holds."""
+    return int(await tx.fetchval(COUNT_PHRASES))

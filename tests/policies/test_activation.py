@@ -1,0 +1,197 @@
+"""A policy goes live once it passes its tests, was tried on history and, where it stops much, two people agree."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from parley import screening
+from parley.kit.db import Tx
+from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.screening.reading import hash_files
+from parley.social.policies.actions import (
+    activate_policy,
+    approve_policy,
+    find_version,
+    propose_policy,
+    record_backtest,
+)
+from parley.social.policies.live import load_live, load_ruleset
+from parley.social.policies.reads import get_version_files, list_activations, list_policy_versions
+from tests.conftest import World
+from tests.policies.conftest import FOUR_TAGS, STRICTER, small, staff
+
+
+async def proposed(world: World, tx: Tx, name: str = "alice", **changes: tuple[str, str]) -> str:
+    return await propose_policy(tx, await staff(world, name), small(**(changes or STRICTER)), note="trying")
+
+
+async def tried(world: World, tx: Tx, sha256: str, *, stopped: int = 3, judged: int = 10_000) -> None:
+    against = screening.live_ruleset().sha256
+    await record_backtest(tx, sha256, backtest_id=7, against=against, judged=judged, stopped=stopped)
+
+
+async def events(tx: Tx, kind: str) -> list[dict[str, Any]]:
+    return [row["payload"] for row in await tx.fetch("SELECT payload FROM events WHERE type = $1 ORDER BY id", kind)]
+
+
+async def test_the_policy_of_the_folder_is_kept_whole_when_an_instance_starts(ruled: World) -> None:
+    async with ruled.instance.db.read() as tx:
+        (version,) = await list_policy_versions(tx)
+        assert (version.source, version.live) == ("folder", True)
+        assert await get_version_files(tx, version.sha256) == small()
+        assert version.sha256 == hash_files(small()) == screening.live_ruleset().policy_sha256
+        (change,) = await events(tx, "RulesetChanged")
+        assert (change["what"], change["ruleset"]) == ("program", screening.live_ruleset().sha256)
+    await load_live(ruled.instance.db, ruled.settings, starting=True)
+    async with ruled.instance.db.read() as tx:
+        assert len(await list_activations(tx)) == 1, "starting again changes nothing"
+
+
+async def test_a_version_that_was_tried_goes_live_everywhere_at_once(ruled: World) -> None:
+    assert "moderation" not in await ruled.post("bob", FOUR_TAGS)
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256)
+        done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+    assert [str(change) for change in done.changes if change.stops] == [
+        "rule four-tags: is new (LIVE): hold when content.tags == 4"
+    ]
+    ruleset = await load_live(ruled.instance.db, ruled.settings)
+    assert ruleset.sha256 == done.ruleset
+    held = await ruled.post("bob", FOUR_TAGS)
+    assert held["moderation"]["state"] == "held"
+    async with ruled.instance.db.read() as tx:
+        (activation, first) = await list_activations(tx)
+        assert (activation.activated_name, activation.backtest_id, activation.needs_second) == ("alice", 7, False)
+        (fact,) = [f for f in await events(tx, "RulesetChanged") if f["what"] == "policy"]
+        assert (fact["previous"], fact["changed"]) == (first.ruleset, ["rule:four-tags"])
+        old = await load_ruleset(tx, first.ruleset)
+        assert (old.sha256, "four-tags" in [rule.id for rule in old.rules]) == (first.ruleset, False)
+
+
+async def test_every_process_hears_of_it_without_a_restart(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256)
+        done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+        assert screening.live_ruleset().sha256 != done.ruleset
+    for _ in range(100):
+        if screening.live_ruleset().sha256 == done.ruleset:
+            break
+        await asyncio.sleep(0.05)
+    assert screening.live_ruleset().sha256 == done.ruleset
+
+
+async def test_an_activated_version_stands_before_the_folder(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256)
+        await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+    ruleset = await load_live(ruled.instance.db, ruled.settings, starting=True)
+    assert ruleset.policy_sha256 == sha256
+
+
+async def test_without_a_backtest_nothing_goes_live_that_stops_more(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        with pytest.raises(Conflict, match="rule:four-tags may stop more than before: run `parley policy backtest"):
+            await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+
+
+async def test_a_backtest_against_an_older_policy_does_not_count(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await record_backtest(tx, sha256, backtest_id=7, against="0" * 64, judged=9, stopped=0)
+        with pytest.raises(Conflict, match="against what is live now"):
+            await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+
+
+@pytest.mark.parametrize(("stopped", "judged"), [(101, 1_000_000), (6, 1000)])
+async def test_what_stops_much_needs_four_eyes(stopped: int, judged: int, ruled: World) -> None:
+    alice, mia = await staff(ruled, "alice"), await staff(ruled, "mod_mia", "moderator")
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256, stopped=stopped, judged=judged)
+        with pytest.raises(Conflict, match="somebody other than @alice runs `parley policy approve"):
+            await activate_policy(tx, alice, sha256, ruled.settings)
+        with pytest.raises(Forbidden, match="Somebody else has to approve it"):
+            await approve_policy(tx, alice, sha256)
+        with pytest.raises(Forbidden):
+            await approve_policy(tx, await staff(ruled, "spam_sam", "member"), sha256)
+        await approve_policy(tx, mia, sha256[:10], note="read it")
+        done = await activate_policy(tx, alice, sha256, ruled.settings)
+        assert (done.needs_second, done.alone) == (True, False)
+        assert (await list_policy_versions(tx))[0].approved_by == ("mod_mia",)
+
+
+async def test_one_person_may_go_without_four_eyes_but_it_is_on_record(ruled: World) -> None:
+    alone = msgspec.structs.replace(ruled.settings, four_eyes=False)
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256, stopped=5000)
+        done = await activate_policy(tx, await staff(ruled, "alice"), sha256, alone, note="spring cleaning")
+        assert done.alone
+        (activation, _) = await list_activations(tx)
+        assert activation.note == "spring cleaning; WITHOUT FOUR EYES: the setting four_eyes is off"
+        assert [fact["alone"] for fact in await events(tx, "PolicyActivated")] == [True]
+
+
+async def test_an_emergency_replaces_the_backtest_but_not_the_second_person(ruled: World) -> None:
+    alice = await staff(ruled, "alice")
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        with pytest.raises(Conflict, match="policy approve"):
+            await activate_policy(tx, alice, sha256, ruled.settings, emergency="a raid is under way")
+        await approve_policy(tx, await staff(ruled, "mod_mia", "moderator"), sha256)
+        await activate_policy(tx, alice, sha256, ruled.settings, emergency="a raid is under way")
+        (activation, _) = await list_activations(tx)
+        assert activation.note == "EMERGENCY, without a backtest: a raid is under way"
+
+
+async def test_a_change_that_stops_nothing_more_needs_neither(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, policy=("name: A small policy", "name: Our own rules"))
+        done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+    assert not done.needs_second
+
+
+async def test_members_and_moderators_cannot_make_a_policy_live(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        with pytest.raises(Forbidden):
+            await propose_policy(tx, await staff(ruled, "spam_sam", "member"), small())
+        sha256 = await proposed(ruled, tx)
+        with pytest.raises(Forbidden, match="Only admins and owners"):
+            await activate_policy(tx, await staff(ruled, "mod_mia", "moderator"), sha256, ruled.settings)
+
+
+async def test_a_policy_with_problems_or_failing_tests_is_not_even_kept(ruled: World) -> None:
+    alice = await staff(ruled, "alice")
+    async with ruled.instance.db.write() as tx:
+        with pytest.raises(Invalid, match=r"rules\.yaml:"):
+            await propose_policy(tx, alice, small(rules=("words.reject.count > 0", "nothing > 0")))
+        with pytest.raises(Invalid, match="Tests of the policy fail"):
+            failing = (STRICTER["rules"][0], STRICTER["rules"][1].replace("[a, b, c, d]", "[a, b]"))
+            await propose_policy(tx, alice, small(rules=failing))
+        assert len(await list_policy_versions(tx)) == 1
+        for wrong in ("", "zz", "0000", "%"):
+            with pytest.raises(NotFound):
+                await find_version(tx, wrong)
+
+
+async def test_a_folder_with_a_broken_policy_leaves_what_was_live(ruled: World, tmp_path: Any) -> None:
+    before = screening.live_ruleset().sha256
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    for name, content in small(rules=("words.reject.count > 0", "nothing > 0")).items():
+        (folder / name).write_bytes(content)
+    broken = msgspec.structs.replace(ruled.settings, policy_dir=str(folder))
+    assert (await load_live(ruled.instance.db, broken, starting=True)).sha256 == before
+    for name, content in small(**STRICTER).items():
+        (folder / name).write_bytes(content)
+    assert (await load_live(ruled.instance.db, broken, starting=True)).sha256 != before
+    async with ruled.instance.db.read() as tx:
+        assert (await list_policy_versions(tx))[0].source == "folder"
