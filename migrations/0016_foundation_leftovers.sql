@@ -18,6 +18,21 @@ FROM (SELECT account_id, count(*) AS boosts FROM statuses WHERE reblog_of_id IS 
       GROUP BY account_id) b
 WHERE b.account_id = s.account_id;
 
-CREATE FUNCTION author_boosts(account bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT boosts_count FROM account_stats WHERE account_id = $1
+CREATE OR REPLACE FUNCTION author_facts(account bigint) RETURNS TABLE (
+    created_at timestamptz, domain text, role text, statuses_count bigint, followers_count bigint,
+    following_count bigint, strikes integer, reporters integer, cluster_size integer
+) LANGUAGE sql STABLE AS $$
+    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count - s.boosts_count, 0),
+           coalesce(s.followers_count, 0), coalesce(s.following_count, 0), coalesce(t.strikes, 0),
+           coalesce(t.reporters, 0), coalesce(t.cluster_size, 1)
+    FROM accounts a
+    LEFT JOIN account_stats s ON s.account_id = a.id
+    LEFT JOIN account_standing t ON t.account_id = a.id
+    WHERE a.id = $1
 $$;
+
+-- The staff is told once of a report, and an author once of what was taken back.
+CREATE UNIQUE INDEX notifications_report_once ON notifications (account_id, (detail ->> 'report_id'))
+    WHERE type = 'admin.report';
+CREATE UNIQUE INDEX notifications_withdrawal_once ON notifications (account_id, (detail ->> 'screening_id'))
+    WHERE type = 'moderation_warning' AND status_id IS NULL;

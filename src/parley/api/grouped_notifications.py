@@ -12,6 +12,7 @@ from parley.api.entities.accounts import account_entity
 from parley.api.entities.notifications import GroupedNotifications, groups_entity
 from parley.api.notifications import query_of
 from parley.kit.http import instance_of, link_header, page_of
+from parley.safety.reads import list_told_reports
 from parley.social.notifications import actions, reads
 from parley.social.notifications.reads import GROUPED_TYPES
 from parley.social.notifications.views import GroupsView
@@ -35,10 +36,12 @@ async def list_groups(request: Asked) -> Response[GroupedNotifications]:
             grouped_types=query.grouped_types or GROUPED_TYPES,
             **query.choice(),
         )
+        reports = await list_told_reports(tx, viewer, (group.detail for group in view.groups))
     view = GroupsView(view.groups, view.accounts, await mark_filtered(instance, viewer, view.statuses))
     newest, oldest = (view.groups[0].newest_id, view.groups[-1].newest_id) if view.groups else (None, None)
     return Response(
-        groups_entity(view, instance.settings), headers=link_header(request, instance.settings, newest, oldest)
+        groups_entity(view, instance.settings, reports),
+        headers=link_header(request, instance.settings, newest, oldest),
     )
 
 
@@ -62,10 +65,11 @@ async def count_unread_groups(request: Asked) -> dict[str, int]:
 @get("/api/v2/notifications/{group_key:str}", scope="read:notifications")
 async def get_group(request: Asked, group_key: FromPath[str]) -> GroupedNotifications:
     """One group."""
-    instance = instance_of(request)
+    instance, viewer = instance_of(request), need_viewer(request)
     async with instance.db.read() as tx:
-        view = await reads.get_group(tx, need_viewer(request), group_key)
-    return groups_entity(view, instance.settings)
+        view = await reads.get_group(tx, viewer, group_key)
+        reports = await list_told_reports(tx, viewer, [group.detail for group in view.groups])
+    return groups_entity(view, instance.settings, reports)
 
 
 @post("/api/v2/notifications/{group_key:str}/dismiss", scope="write:notifications", status_code=200)

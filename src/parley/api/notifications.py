@@ -21,6 +21,7 @@ from parley.kit.errors import Invalid
 from parley.kit.http import instance_of, link_header, listify, page_of, parse, read_params, to_struct
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
+from parley.safety.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.notifications import actions, reads
 from parley.social.notifications.views import NotificationView
@@ -73,10 +74,11 @@ async def list_notifications(request: Asked) -> Response[list[Notification]]:
         views = await reads.list_notifications(
             tx, viewer, page, include_filtered=query.include_filtered, **query.choice()
         )
+        reports = await list_told_reports(tx, viewer, (view.detail for view in views))
     views = await _with_filters(instance, viewer, views)
     newest, oldest = (views[0].id, views[-1].id) if views else (None, None)
     return Response(
-        [notification_entity(view, instance.settings) for view in views],
+        [notification_entity(view, instance.settings, reports) for view in views],
         headers=link_header(request, instance.settings, newest, oldest),
     )
 
@@ -84,10 +86,11 @@ async def list_notifications(request: Asked) -> Response[list[Notification]]:
 @get("/api/v1/notifications/{id:str}", scope="read:notifications")
 async def get_notification(request: Asked, id: FromPath[str]) -> Notification:
     """One of them."""
-    instance = instance_of(request)
+    instance, viewer = instance_of(request), need_viewer(request)
     async with instance.db.read() as tx:
-        view = await reads.get_notification(tx, need_viewer(request), parse_id(id))
-    return notification_entity(view, instance.settings)
+        view = await reads.get_notification(tx, viewer, parse_id(id))
+        reports = await list_told_reports(tx, viewer, [view.detail])
+    return notification_entity(view, instance.settings, reports)
 
 
 @get("/api/v1/notifications/unread_count", scope="read:notifications")

@@ -28,6 +28,7 @@ from parley.kit.html import fold_tag
 from parley.kit.http import instance_of, query_pairs
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
+from parley.safety.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.graph.reads import get_list
 from parley.social.notifications.reads import get_notification
@@ -121,7 +122,8 @@ async def _payload(instance: Instance, viewer: Viewer, grant: TokenGrant, event:
         if event.kind == "notification" and has_scope(grant.scopes, "read:notifications"):
             async with instance.db.read() as tx:
                 notification = await get_notification(tx, viewer, event.id)
-            return _encode(notification_entity(notification, settings)).decode()
+                reports = await list_told_reports(tx, viewer, [notification.detail])
+            return _encode(notification_entity(notification, settings, reports)).decode()
         if event.kind == "conversation":
             async with instance.db.read() as tx:
                 conversation = await get_conversation(tx, viewer, event.id)

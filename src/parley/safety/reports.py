@@ -59,7 +59,7 @@ async def file_report(tx: Tx, settings: Settings, viewer: Viewer, new: NewReport
         await store.insert_evidence_files(tx, row.id, files)
         await enqueue(tx, "keep_evidence_files", {"report_id": row.id})
     await record(tx, ReportFiled(account_id=viewer.account_id, report_id=row.id, target_id=target.id))
-    return _present(row, target)
+    return present_report(row, target)
 
 
 def _check_form(new: NewReport) -> str:
@@ -79,7 +79,8 @@ def _check_form(new: NewReport) -> str:
     return new.category or "other"
 
 
-def _present(row: store.ReportRow, target: AccountView) -> ReportView:
+def present_report(row: store.ReportRow, target: AccountView) -> ReportView:
+    """A stored report without its evidence."""
     return ReportView(
         id=row.id,
         target=target,

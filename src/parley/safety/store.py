@@ -48,6 +48,18 @@ async def insert_report(
     return ReportRow(*row)
 
 
+LIST_REPORTS = """
+    SELECT id, account_id, target_account_id, status_ids, comment, category, rule_ids, forward, state,
+           action_taken_at, created_at
+    FROM reports WHERE id = ANY($1::bigint[])
+"""
+
+
+async def list_reports(tx: Tx, ids: list[int]) -> list[ReportRow]:
+    """Reports by id, in no order; missing ones are left out."""
+    return [ReportRow(*row) for row in await tx.fetch(LIST_REPORTS, ids)]
+
+
 class EvidenceRow(msgspec.Struct, frozen=True):
     """The evidence of a report, and the hash that it was stored with."""
 
@@ -105,3 +117,44 @@ UPDATE_LOST_FILE = """
 async def update_lost_file(tx: Tx, report_id: int, file: str, error: str) -> None:
     """Note why a file could not be copied."""
     await tx.execute(UPDATE_LOST_FILE, report_id, file, error)
+
+
+COUNT_REPORTERS = """
+    SELECT count(DISTINCT account_id) FROM reports WHERE target_account_id = $1 AND id > $2
+"""
+
+
+async def count_reporters(tx: Tx, target_id: int, since_id: int) -> int:
+    """How many different accounts reported the target since an id."""
+    return int(await tx.fetchval(COUNT_REPORTERS, target_id, since_id))
+
+
+INSERT_AUTOMATIC_REPORT = """
+    INSERT INTO reports (target_account_id, status_ids, comment, category, rule_ids, evidence, evidence_sha256, source)
+    VALUES ($1, $2, $3, 'violation', $4, $5, $6, 'automated')
+    RETURNING id
+"""
+
+
+async def insert_automatic_report(
+    tx: Tx,
+    target_id: int,
+    status_ids: list[int],
+    comment: str,
+    rule_ids: list[str],
+    evidence: dict[str, Any],
+    evidence_sha256: bytes,
+) -> int:
+    """Store a report that no person made; returns its id."""
+    values = (target_id, status_ids, comment, rule_ids, evidence, evidence_sha256)
+    return int(await tx.fetchval(INSERT_AUTOMATIC_REPORT, *values))
+
+
+UPDATE_REPORT_WITHDRAWN = """
+    UPDATE reports SET state = 'closed' WHERE id = $1 AND source = 'automated' AND state <> 'closed'
+"""
+
+
+async def update_report_withdrawn(tx: Tx, report_id: int) -> None:
+    """Close a report that no person made and whose reason is gone. Its evidence stays."""
+    await tx.execute(UPDATE_REPORT_WITHDRAWN, report_id)

@@ -5,15 +5,17 @@ Source: https://docs.joinmastodon.org/entities/Notification/, NotificationPolicy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from parley.api.entities.accounts import account_entity
+from parley.api.entities.reports import report_entity
 from parley.api.entities.statuses import status_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
+from parley.safety.views import ReportView
 from parley.social.accounts.views import AccountView
 from parley.social.notifications.views import (
     GroupsView,
@@ -48,10 +50,20 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     account: msgspec.Raw
     filtered: bool
     status: msgspec.Raw | msgspec.UnsetType = UNSET
+    report: dict[str, Any] | msgspec.UnsetType = UNSET
     moderation_warning: AccountWarning | msgspec.UnsetType = UNSET
 
 
-def notification_entity(view: NotificationView, settings: Settings) -> Notification:
+Reports = Mapping[int, ReportView]
+"""Reports by id: those that notifications of the type admin.report are about, as the staff sees them."""
+
+
+def _report(detail: dict[str, Any] | None, reports: Reports, settings: Settings) -> dict[str, Any] | msgspec.UnsetType:
+    found = reports.get((detail or {}).get("report_id", 0))
+    return report_entity(found, settings) if found else UNSET
+
+
+def notification_entity(view: NotificationView, settings: Settings, reports: Reports) -> Notification:
     """One notification."""
     return Notification(
         id=str(view.id),
@@ -61,6 +73,7 @@ def notification_entity(view: NotificationView, settings: Settings) -> Notificat
         account=account_entity(view.account, settings),
         filtered=view.filtered,
         status=status_entity(view.status, settings) if view.status else UNSET,
+        report=_report(view.detail, reports, settings),
         moderation_warning=_warning(view.id, view.detail, view.account, iso(view.created_at), settings)
         if view.type == "moderation_warning"
         else UNSET,
@@ -74,7 +87,7 @@ def _warning(
     return AccountWarning(
         id=str(id),
         action="none",
-        text=given.get("sentence") or "Your post waits for a decision by a moderator.",
+        text=given.get("sentence") or "Something of yours waits for a decision by a moderator.",
         status_ids=[str(given["status_id"])] if given.get("status_id") else [],
         target_account=account_entity(account, settings),
         appeal=None,
@@ -94,6 +107,7 @@ class NotificationGroup(msgspec.Struct, frozen=True, kw_only=True):
     latest_page_notification_at: str
     sample_account_ids: Sequence[str]
     status_id: str | msgspec.UnsetType = UNSET
+    report: dict[str, Any] | msgspec.UnsetType = UNSET
     moderation_warning: AccountWarning | msgspec.UnsetType = UNSET
 
 
@@ -105,17 +119,19 @@ class GroupedNotifications(msgspec.Struct, frozen=True):
     notification_groups: Sequence[NotificationGroup]
 
 
-def groups_entity(view: GroupsView, settings: Settings) -> GroupedNotifications:
+def groups_entity(view: GroupsView, settings: Settings, reports: Reports) -> GroupedNotifications:
     """A page of groups."""
     accounts = {account.id: account for account in view.accounts}
     return GroupedNotifications(
         [account_entity(account, settings) for account in view.accounts],
         [status_entity(status, settings) for status in view.statuses],
-        [_group(group, accounts, settings) for group in view.groups],
+        [_group(group, accounts, settings, reports) for group in view.groups],
     )
 
 
-def _group(view: GroupView, accounts: dict[int, AccountView], settings: Settings) -> NotificationGroup:
+def _group(
+    view: GroupView, accounts: dict[int, AccountView], settings: Settings, reports: Reports
+) -> NotificationGroup:
     warning: AccountWarning | msgspec.UnsetType = UNSET
     if view.type == "moderation_warning":
         target = accounts[view.sample_account_ids[0]]
@@ -130,6 +146,7 @@ def _group(view: GroupView, accounts: dict[int, AccountView], settings: Settings
         latest_page_notification_at=iso(view.newest_at),
         sample_account_ids=[str(id_) for id_ in view.sample_account_ids],
         status_id=str(view.status_id) if view.status_id else UNSET,
+        report=_report(view.detail, reports, settings),
         moderation_warning=warning,
     )
 

@@ -13,6 +13,7 @@ from parley.kit.instance import Instance
 from parley.kit.live import Message, publish
 from parley.social.notifications import store
 from parley.social.notifications.store import NewNotification, Subject
+from parley.social.verdicts.reads import get_results
 
 CHUNK = 1000
 GROUP_HOURS = 12
@@ -171,6 +172,24 @@ async def notify_of_hold(instance: Instance, payload: dict[str, Any]) -> None:
         await _tell(tx, [payload["account_id"]], new)
 
 
+async def notify_of_withdrawal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after RevisionWithdrawn: its author alone, with the sentence of the verdict."""
+    async with instance.db.write() as tx:
+        result = (await get_results(tx, [payload["screening_id"]])).get(payload["screening_id"])
+        what = {"profile": "Your profile", "media": "The description of a file"}[payload["subject_type"]]
+        new = NewNotification(
+            type="moderation_warning",
+            from_account_id=payload["account_id"],
+            detail={
+                "sentence": f"{what} is hidden for now. {result.sentence if result else ''}".strip(),
+                "clause": result.clause if result else None,
+                "screening_id": payload["screening_id"],
+            },
+            about_self=True,
+        )
+        await _tell(tx, [payload["account_id"]], new)
+
+
 async def notify_of_sign_up(instance: Instance, payload: dict[str, Any]) -> None:
     """Job after AccountCreated: the instance's staff."""
     async with instance.db.write() as tx:
@@ -178,6 +197,17 @@ async def notify_of_sign_up(instance: Instance, payload: dict[str, Any]) -> None
             type="admin.sign_up",
             from_account_id=payload["account_id"],
             group_key=_group_key("admin.sign_up"),
+        )
+        await _tell(tx, await store.list_staff(tx), new)
+
+
+async def notify_of_report(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after ReportFiled: the instance's staff."""
+    async with instance.db.write() as tx:
+        new = NewNotification(
+            type="admin.report",
+            from_account_id=payload["account_id"],
+            detail={"report_id": payload["report_id"]},
         )
         await _tell(tx, await store.list_staff(tx), new)
 

@@ -56,11 +56,12 @@ INSERT_NOTIFICATIONS = """
             FROM notification_policies WHERE account_id = u.account_id
         ) p ON true
         WHERE (u.account_id <> $3 OR $9)
-          AND NOT EXISTS (SELECT FROM blocks b WHERE b.account_id = u.account_id AND b.target_id = $3)
-          AND NOT EXISTS (SELECT FROM blocks b WHERE b.account_id = $3 AND b.target_id = u.account_id)
-          AND NOT EXISTS (
-              SELECT FROM mutes m WHERE m.account_id = u.account_id AND m.target_id = $3 AND m.notifications
-                AND (m.expires_at IS NULL OR m.expires_at > now()))
+          AND ($2 = 'admin.report' OR NOT EXISTS (
+              SELECT FROM blocks b WHERE b.account_id = u.account_id AND b.target_id = $3
+              UNION ALL SELECT FROM blocks b WHERE b.account_id = $3 AND b.target_id = u.account_id
+              UNION ALL SELECT FROM mutes m
+              WHERE m.account_id = u.account_id AND m.target_id = $3 AND m.notifications
+                AND (m.expires_at IS NULL OR m.expires_at > now())))
           AND NOT EXISTS (
               SELECT FROM conversation_mutes m WHERE m.account_id = u.account_id AND m.conversation_id = $7)
           AND NOT EXISTS (
@@ -68,7 +69,7 @@ INSERT_NOTIFICATIONS = """
     ), judged AS (
         SELECT r.account_id, CASE
             WHEN r.follows_sender OR $9 OR sender.role <> 'member' OR $10 = r.account_id
-                 OR $2 IN ('poll', 'update', 'quoted_update', 'moderation_warning', 'admin.sign_up')
+                 OR $2 IN ('poll', 'update', 'quoted_update', 'moderation_warning', 'admin.sign_up', 'admin.report')
                  OR EXISTS (
                      SELECT FROM notification_permissions p
                      WHERE p.account_id = r.account_id AND p.from_account_id = $3) THEN '{}'
@@ -141,13 +142,15 @@ class NotificationRow(msgspec.Struct, frozen=True):
 
 
 # $1 the member. The same screen as at writing, because the world has gone on since: blocks and mutes made later,
-# accounts suspended, statuses removed, held or deleted.
+# accounts suspended, statuses removed, held or deleted, members who are no longer staff. Moderators hear of reports
+# also by those whom they or who blocked them.
 _SHOWN = """
     n.account_id = $1
     AND a.state IN ('active', 'limited')
     AND (n.status_id IS NULL OR n.type = 'moderation_warning'
          OR (s.state IN ('published', 'limited') AND s.deleted_at IS NULL))
-    AND (n.from_account_id = $1 OR n.from_account_id NOT IN (
+    AND (n.type NOT LIKE 'admin.%' OR EXISTS (SELECT FROM accounts me WHERE me.id = $1 AND me.role <> 'member'))
+    AND (n.from_account_id = $1 OR n.type = 'admin.report' OR n.from_account_id NOT IN (
         SELECT target_id FROM blocks WHERE account_id = $1
         UNION ALL SELECT account_id FROM blocks WHERE target_id = $1
         UNION ALL SELECT target_id FROM mutes
