@@ -28,3 +28,115 @@ CREATE FUNCTION count_author_statuses(account bigint, more integer, posted_at ti
     WHERE account_id = $1 AND $2 <> 0;
     SELECT * FROM account_heads(ARRAY[$1]);
 $$;
+
+-- What is known of an account's conduct, for accounts of which there is something to know. Jobs and the desk write it,
+-- screening reads it. Not in accounts: every update there makes readers fetch a profile anew.
+CREATE TABLE account_standing (
+    account_id bigint PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+    strikes integer NOT NULL DEFAULT 0,                   -- that count now
+    reporters integer NOT NULL DEFAULT 0,                 -- different accounts that reported it in the last week
+    cluster_id bigint,                                    -- the oldest account of those that signed up alike
+    cluster_size integer NOT NULL DEFAULT 1,
+    updated_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 80);
+CREATE INDEX account_standing_reported ON account_standing (account_id) WHERE reporters > 0;
+CREATE INDEX account_standing_cluster ON account_standing (cluster_id) WHERE cluster_id IS NOT NULL;
+
+DROP FUNCTION author_facts(bigint);
+CREATE FUNCTION author_facts(account bigint) RETURNS TABLE (
+    created_at timestamptz, domain text, role text, statuses_count bigint, followers_count bigint,
+    following_count bigint, strikes integer, reporters integer, cluster_size integer
+) LANGUAGE sql STABLE AS $$
+    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count, 0), coalesce(s.followers_count, 0),
+           coalesce(s.following_count, 0), coalesce(t.strikes, 0), coalesce(t.reporters, 0),
+           coalesce(t.cluster_size, 1)
+    FROM accounts a
+    LEFT JOIN account_stats s ON s.account_id = a.id
+    LEFT JOIN account_standing t ON t.account_id = a.id
+    WHERE a.id = $1
+$$;
+
+-- Who of `ids` follows the account: the graph tells the rooms above.
+CREATE FUNCTION followers_among(account bigint, ids bigint[]) RETURNS TABLE (id bigint) LANGUAGE sql STABLE AS $$
+    SELECT f.account_id FROM follows f WHERE f.target_id = $1 AND f.account_id = ANY($2)
+$$;
+
+-- How often screening refused something of an author since an id; at most 100 are counted.
+CREATE INDEX screening_results_refused ON screening_results (account_id, id) WHERE outcome = 'reject';
+CREATE FUNCTION count_refusals(account bigint, since bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT count(*) FROM (
+        SELECT FROM screening_results WHERE account_id = $1 AND id > $2 AND outcome = 'reject' LIMIT 100) AS refused
+$$;
+
+-- An author's statuses that wait or were taken down.
+CREATE INDEX statuses_stopped ON statuses (account_id, id) INCLUDE (state)
+    WHERE state IN ('held', 'hidden_interim', 'removed');
+
+ALTER TABLE statuses ADD COLUMN reply_depth smallint NOT NULL DEFAULT 0;   -- answers above it, at most 1,000
+
+-- Who addressed whom without a tie: the addressed neither follows the author nor ever wrote to them. Held posts count
+-- as well, or a brigade would begin anew whenever it has been stopped. Kept for a day.
+CREATE TABLE stranger_mentions (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,   -- the addressed
+    status_id bigint NOT NULL REFERENCES statuses (id) ON DELETE CASCADE,
+    author_id bigint NOT NULL,
+    PRIMARY KEY (account_id, status_id)
+);
+CREATE INDEX stranger_mentions_status ON stranger_mentions (status_id);
+
+-- Fingerprints of texts (see screening/near_duplicates.py): two texts that share one of the eight numbers are copies,
+-- very likely. Newest first under each number, so that a look-up is bounded however often something was said. Rows of
+-- one time lie together; the table can be partitioned by status_id when it is to be.
+CREATE TABLE status_fingerprints (
+    status_id bigint PRIMARY KEY REFERENCES statuses (id) ON DELETE CASCADE,
+    account_id bigint NOT NULL,
+    b1 integer NOT NULL, b2 integer NOT NULL, b3 integer NOT NULL, b4 integer NOT NULL,
+    b5 integer NOT NULL, b6 integer NOT NULL, b7 integer NOT NULL, b8 integer NOT NULL
+);
+CREATE INDEX status_fingerprints_b1 ON status_fingerprints (b1, status_id);
+CREATE INDEX status_fingerprints_b2 ON status_fingerprints (b2, status_id);
+CREATE INDEX status_fingerprints_b3 ON status_fingerprints (b3, status_id);
+CREATE INDEX status_fingerprints_b4 ON status_fingerprints (b4, status_id);
+CREATE INDEX status_fingerprints_b5 ON status_fingerprints (b5, status_id);
+CREATE INDEX status_fingerprints_b6 ON status_fingerprints (b6, status_id);
+CREATE INDEX status_fingerprints_b7 ON status_fingerprints (b7, status_id);
+CREATE INDEX status_fingerprints_b8 ON status_fingerprints (b8, status_id);
+
+-- Statuses that share a number with `bands`, of ids above `after`, with how many are the same; of each number the
+-- newest `most`.
+CREATE FUNCTION statuses_like(bands integer[], after bigint, most bigint) RETURNS TABLE (
+    status_id bigint, account_id bigint, same integer
+) LANGUAGE sql STABLE AS $$
+    SELECT f.status_id, f.account_id,
+        (f.b1 = $1[1])::integer + (f.b2 = $1[2])::integer + (f.b3 = $1[3])::integer + (f.b4 = $1[4])::integer
+        + (f.b5 = $1[5])::integer + (f.b6 = $1[6])::integer + (f.b7 = $1[7])::integer + (f.b8 = $1[8])::integer
+    FROM (
+        (SELECT * FROM status_fingerprints WHERE b1 = $1[1] AND status_id > $2 ORDER BY b1, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b2 = $1[2] AND status_id > $2 ORDER BY b2, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b3 = $1[3] AND status_id > $2 ORDER BY b3, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b4 = $1[4] AND status_id > $2 ORDER BY b4, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b5 = $1[5] AND status_id > $2 ORDER BY b5, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b6 = $1[6] AND status_id > $2 ORDER BY b6, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b7 = $1[7] AND status_id > $2 ORDER BY b7, status_id DESC LIMIT $3)
+        UNION
+        (SELECT * FROM status_fingerprints WHERE b8 = $1[8] AND status_id > $2 ORDER BY b8, status_id DESC LIMIT $3)
+    ) f
+$$;
+
+-- Texts that people took down: small beside the others, and asked for every new post.
+CREATE TABLE removed_texts (
+    status_id bigint NOT NULL REFERENCES statuses (id) ON DELETE CASCADE,
+    revision integer NOT NULL,
+    clause text,                                          -- the rule that it was taken down under
+    letters text NOT NULL,                                -- what the fingerprint was made of
+    bands integer[] NOT NULL,
+    removed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (status_id, revision)
+);
+CREATE INDEX removed_texts_bands ON removed_texts USING gin (bands) WITH (fastupdate = off);

@@ -74,7 +74,8 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `published_statuses` counts what this server has published of the author. `trust` is derived from the
     other facts by the policy's thresholds (`trust_level`) unless it is given here. `domain` is the home of a
     remote author, None for a local one. `first_contact` says that somebody is addressed whom the author
-    has never exchanged posts with. `strikes` counts active strikes.
+    has never exchanged posts with. `strikes` counts active strikes. What the others mean is said by the signals that
+    show them (context_signals.py); each is counted up to a limit, and none is asked for when it cannot matter.
     `capped_rules` are the rules that acted too often within the hour.
     """
 
@@ -93,4 +94,23 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     following: int = 0
     strikes: int = 0
     posts_last_hour: int = 0
+    posts_ten_minutes: int = 0
+    published_month: int = 0
+    held_month: int = 0
+    removed_month: int = 0
+    refused_month: int = 0
+    refused_hour: int = 0
+    reporters_week: int = 0
+    cluster_size: int = 1
+    people_hour: int = 0
+    strangers: int = 0
+    unanswered: int = 0
+    strangers_at_target_hour: int = 0
+    reply_depth: int = 0
+    thread_posts: int = 0
+    thread_people: int = 0
+    copies_hour_accounts: int = 0
+    copies_hour_own: int = 0
+    copies_removed: int = 0
+    copies_removed_clause: str = ""
     capped_rules: tuple[str, ...] = ()

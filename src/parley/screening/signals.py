@@ -7,8 +7,9 @@ fields at once, and no caller changes.
 from __future__ import annotations
 
 from parley.screening.bank_signals import BANK_SIGNALS
+from parley.screening.context_signals import CONTEXT_SIGNALS
 from parley.screening.form_signals import FORM_SIGNALS
 from parley.screening.media_signals import MEDIA_SIGNALS
 from parley.screening.signal import Signal
 
-SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *BANK_SIGNALS, *MEDIA_SIGNALS)
+SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *CONTEXT_SIGNALS, *BANK_SIGNALS, *MEDIA_SIGNALS)

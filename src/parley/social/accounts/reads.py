@@ -250,6 +250,9 @@ async def get_screening_facts(tx: Tx, account_id: int) -> Facts:
         domain=row.domain,
         followers=row.followers_count,
         following=row.following_count,
+        strikes=row.strikes,
+        reporters_week=row.reporters,
+        cluster_size=row.cluster_size,
     )
 
 

@@ -370,12 +370,14 @@ class FactsRow(msgspec.Struct, frozen=True):
     """Without boosts: who only passes on what others wrote is not trusted for it."""
     followers_count: int
     following_count: int
+    strikes: int
+    reporters: int
+    cluster_size: int
 
 
 GET_FACTS = """
-    SELECT a.created_at, a.domain, a.role, coalesce(s.statuses_count - s.boosts_count, 0),
-           coalesce(s.followers_count, 0), coalesce(s.following_count, 0)
-    FROM accounts a LEFT JOIN account_stats s ON s.account_id = a.id WHERE a.id = $1
+    SELECT created_at, domain, role, statuses_count, followers_count, following_count, strikes, reporters, cluster_size
+    FROM author_facts($1)
 """
 
 

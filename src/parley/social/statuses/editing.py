@@ -17,8 +17,10 @@ from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
 from parley.social.media.actions import attach_media, update_attached_media
+from parley.social.media.judging import wait_for_files
 from parley.social.media.views import MediaView
 from parley.social.statuses import rules, store, store_polls, store_writes, text
+from parley.social.statuses.copies import fingerprint_of, note_strangers
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.posting import (
@@ -87,7 +89,9 @@ async def edit_status(tx: Tx, settings: Settings, viewer: Viewer, status_id: int
         await store_writes.update_held_revision(tx, status_id, number)
         if edit.media:
             await settle_media(tx, status_id)
-        await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=number))
+            await wait_for_files(tx, [view.id for view in edit.media], screened)
+        if not screened.waits:
+            await record(tx, StatusHeld(account_id=viewer.account_id, status_id=status_id, revision=number))
     else:
         limited = screened.verdict.outcome is Outcome.LIMIT
         await show_revision(tx, row, number, moment, limited=limited)
@@ -198,9 +202,22 @@ def _differs(newest: RevisionRow, edit: _Edit) -> bool:
 
 
 async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Composed, number: int) -> Screened:
-    ground = await load_ground(tx, viewer, addressed_by(composed, viewer, without=body.mentioned_ids))
+    addressed = addressed_by(composed, viewer, without=body.mentioned_ids)
+    options = edit.poll.options if edit.poll else ()
+    fingerprint = fingerprint_of(edit.words.text, edit.content_type, composed.html, edit.words.spoiler_text, options)
+    ground = await load_ground(
+        tx,
+        viewer,
+        addressed,
+        fingerprint,
+        parent_id=body.in_reply_to_id,
+        conversation_id=body.conversation_id if body.in_reply_to_id else None,
+    )
     facts = msgspec.structs.replace(
-        facts_of(ground), visibility=body.visibility, is_edit=True, is_reply=body.in_reply_to_id is not None
+        facts_of(ground, fingerprint),
+        visibility=body.visibility,
+        is_edit=True,
+        is_reply=body.in_reply_to_id is not None,
     )
     kind = kind_of(body.visibility, has_poll=edit.poll is not None)
     content = describe_content(
@@ -213,7 +230,9 @@ async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Com
         language=edit.language,
         sensitive=edit.sensitive,
     )
-    return await screen(tx, Subject(kind, body.id, number, viewer.account_id), content, facts)
+    screened = await screen(tx, Subject(kind, body.id, number, viewer.account_id), content, facts)
+    await note_strangers(tx, body.id, viewer.account_id, ground.strangers)
+    return screened
 
 
 async def _store(

@@ -16,16 +16,18 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid
 from parley.kit.settings import Settings
-from parley.screening import Content, Kind, Outcome
+from parley.screening import Content, Facts, Kind, Outcome
 from parley.social.accounts.profiles import address_key
 from parley.social.accounts.reads import AddressRow, find_addresses, load_emojis
 from parley.social.accounts.views import AccountHead, Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld, StatusPosted
 from parley.social.media.actions import attach_media
+from parley.social.media.judging import wait_for_files, with_files
 from parley.social.media.reads import get_media_views
 from parley.social.media.views import MediaView
 from parley.social.statuses import rules, store_polls, store_schedule, store_writes, text
+from parley.social.statuses.copies import fingerprint_of
 from parley.social.statuses.drafts import Checked, Draft, check_new_status, complete_draft
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, present_new
@@ -109,7 +111,7 @@ def describe_content(
     for place, view in enumerate(media, 1):
         if view.description:
             texts[f"media_{place}_description"] = view.description
-    return Content(
+    content = Content(
         kind=kind,
         texts=texts,
         links=composed.links,
@@ -121,6 +123,7 @@ def describe_content(
         has_poll=bool(options),
         sensitive=sensitive,
     )
+    return with_files(content, list(enumerate(media, 1)))
 
 
 def addressed_by(composed: Composed, viewer: Viewer, *, without: Collection[int] = ()) -> list[int]:
@@ -167,10 +170,23 @@ async def _insert(
     people = await find_people(tx, settings, found)
     emojis = await load_emojis(tx, _shortcodes(checked))
     composed = text.compose(found, checked.new.content_type, people, emojis, settings)
-    ground = await load_ground(tx, viewer, addressed_by(composed, viewer))
+    parent, quoted = checked.parent, checked.quoted
+    options = checked.poll.options if checked.poll else ()
+    fingerprint = fingerprint_of(
+        checked.words.text, checked.new.content_type, composed.html, checked.words.spoiler_text, options
+    )
+    ground = await load_ground(
+        tx,
+        viewer,
+        [*addressed_by(composed, viewer), *(body.account_id for body in (parent, quoted) if body)],
+        fingerprint,
+        parent_id=parent.id if parent else None,
+        conversation_id=parent.conversation_id if parent else None,
+    )
     draft = complete_draft(checked, ground)
     language = draft.language or await text.detect_language(found, draft.language_fallback)
-    screened = await _screen(tx, viewer, draft, composed, media, ground, language)
+    facts = facts_of(ground, fingerprint)
+    screened = await _screen(tx, viewer, draft, composed, media, facts, ground.status_id, language)
     state = state_of(screened)
     moment = now()
     if draft.poll is not None:
@@ -183,9 +199,10 @@ async def _insert(
         await attach_media(tx, viewer.account_id, draft.media_ids, row.id, scheduled_status_id=scheduled_id)
         if state == "held" or any(view.withheld for view in media):
             await settle_media(tx, row.id)
-    if state == "held":
+        await wait_for_files(tx, draft.media_ids, screened)
+    if state == "held" and not screened.waits:
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=row.id, revision=1))
-    else:
+    elif state != "held":
         await record(tx, StatusPosted(account_id=viewer.account_id, status_id=row.id))
     return body_of(row), head
 
@@ -236,6 +253,8 @@ def _row_of(
         counted=counts.author,
         counted_on=counts.others,
         key=None,
+        strangers=ground.strangers,
+        reply_depth=ground.depth,
     )
 
 
@@ -259,10 +278,11 @@ async def _screen(
     draft: Draft,
     composed: Composed,
     media: list[MediaView],
-    ground: Ground,
+    facts: Facts,
+    status_id: int,
     language: str | None,
 ) -> Screened:
-    facts = msgspec.structs.replace(facts_of(ground), visibility=draft.visibility, is_reply=draft.parent is not None)
+    facts = msgspec.structs.replace(facts, visibility=draft.visibility, is_reply=draft.parent is not None)
     kind = kind_of(draft.visibility, has_poll=draft.poll is not None)
     content = describe_content(
         kind,
@@ -274,7 +294,7 @@ async def _screen(
         language=language,
         sensitive=draft.sensitive,
     )
-    return await screen(tx, Subject(kind, ground.status_id, 1, viewer.account_id), content, facts)
+    return await screen(tx, Subject(kind, status_id, 1, viewer.account_id), content, facts)
 
 
 async def _insert_poll(tx: Tx, viewer: Viewer, poll: NewPoll, poll_id: int, status_id: int, moment: datetime) -> None:

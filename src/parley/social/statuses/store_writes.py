@@ -52,6 +52,9 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """What it answers and quotes, where everybody may see that it does."""
     key: str | None
     """The author's idempotency key that this status is the result of."""
+    strangers: list[int]
+    """Whom it addresses that have no tie to its author."""
+    reply_depth: int
 
 
 # One round trip for everything that belongs to a new status. The foreign keys between these rows are checked when
@@ -62,9 +65,9 @@ INSERT_STATUS = """
         INSERT INTO statuses (id, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id,
             quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
             spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids,
-            media_descriptions, poll_id, app_id, screening_id, created_at)
+            media_descriptions, poll_id, app_id, screening_id, created_at, reply_depth)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-            $22, $23, $24, $25, $26, $27)
+            $22, $23, $24, $25, $26, $27, $34)
     ), revision AS (
         INSERT INTO status_revisions (status_id, revision, text, content_type, html, spoiler_text, sensitive,
             language, mentions, tags, emojis, media_ids, media_descriptions, poll_id, poll_options, quote_policy,
@@ -76,6 +79,8 @@ INSERT_STATUS = """
     ), addressed AS (
         INSERT INTO status_mentions (account_id, author_id, status_id)
         SELECT m, $2, $1 FROM unnest($19::bigint[]) AS m WHERE $11 <> 'held'::status_state
+    ), strange AS (
+        INSERT INTO stranger_mentions (account_id, author_id, status_id) SELECT unnest($33::bigint[]), $2, $1
     ), stats AS (
         INSERT INTO status_stats (status_id) VALUES ($1)
     ), targets AS (
