@@ -13,7 +13,7 @@ from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.kit.limits import bucket_of, check_rate
 from parley.kit.live import Message, publish
 from parley.kit.settings import Settings
-from parley.screening import Facts
+from parley.screening import Facts, Outcome
 from parley.social.accounts import profiles, store
 from parley.social.accounts.names import check_username
 from parley.social.accounts.profiles import Profile, ProfileChange
@@ -22,6 +22,8 @@ from parley.social.accounts.views import AccountView, Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import AccountUnlocked, ProfileUpdated
 from parley.social.verdicts.actions import Screened, Subject, screen
+from parley.social.verdicts.labels import record_label
+from parley.social.verdicts.reads import get_results
 
 MOST_REVISIONS = 60
 """New profiles in an hour."""
@@ -191,11 +193,13 @@ async def show_profile(tx: Tx, account_id: int, revision: int, profile: Profile,
     )
 
 
-async def decide_held_profile(tx: Tx, account_id: int, revision: int, *, publish: bool) -> None:
+async def decide_held_profile(
+    tx: Tx, account_id: int, revision: int, *, publish: bool, by_people: bool = True, by: int | None = None
+) -> None:
     """Let a held revision through, or drop it so that the profile stays as it is shown.
 
-    For moderators' decisions and for a second screening: callers check who may decide. Raises NotFound when
-    that revision does not wait (any more).
+    For moderators' decisions (`by`), by which the judge is measured, and without `by_people` for another verdict:
+    callers check who may decide. Raises NotFound when that revision does not wait (any more).
     """
     row = await store.get_profile_for_update(tx, account_id)
     held = await store.get_profile_revision(tx, account_id, revision)
@@ -206,7 +210,18 @@ async def decide_held_profile(tx: Tx, account_id: int, revision: int, *, publish
         await show_profile(tx, account_id, revision, msgspec.convert(held.profile, Profile), held.screening_id)
     else:
         await store.update_held_revision(tx, account_id, None)
+    if by_people:
+        await _label(tx, account_id, revision, held.screening_id, publish=publish, by=by)
     await record(tx, ProfileUpdated(account_id=account_id, revision=revision, held=not publish))
+
+
+async def _label(tx: Tx, account_id: int, revision: int, screening_id: int, *, publish: bool, by: int | None) -> None:
+    result = (await get_results(tx, [screening_id])).get(screening_id)
+    clause = result.clause if result and not publish else None
+    outcome = Outcome.ALLOW if publish else Outcome.HOLD
+    # A profile that was held at sign-up was judged under the number of the empty one beside it.
+    judged = result.revision if result else revision
+    await record_label(tx, ("profile", account_id, judged), outcome, clause=clause, source="decision", by=by)
 
 
 async def set_account_state(tx: Tx, actor: Viewer | None, account_id: int, state: State) -> bool:

@@ -19,6 +19,7 @@ from parley.kit.errors import Invalid
 from parley.kit.html import Entities, Mention, find_entities, render_inline, render_plain
 from parley.kit.settings import Settings
 from parley.screening import Content
+from parley.screening.content import MediaMatch
 from parley.social.accounts.store import AddressRow
 from parley.social.accounts.views import FieldView
 
@@ -43,6 +44,8 @@ class Picture(msgspec.Struct, frozen=True):
 
     file: str
     static_file: str
+    matches: tuple[MediaMatch, ...] = ()
+    """What banks of hashes know of it, for the judge alone."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,6 +269,9 @@ def describe(username: str, profile: Profile) -> Content:
         mentions_count=len(addressed(profile)),
         tags=_unique(found, lambda one: one.tags),
         media_count=(profile.avatar is not None) + (profile.header is not None),
+        media_matches=tuple(
+            match for picture in (profile.avatar, profile.header) if picture for match in picture.matches
+        ),
     )
 
 

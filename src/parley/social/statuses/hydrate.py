@@ -59,6 +59,18 @@ async def list_reportable(tx: Tx, viewer: Viewer, ids: Sequence[int]) -> list[St
     return [view for view in views if view is not None]
 
 
+async def list_for_evidence(tx: Tx, ids: Sequence[int]) -> list[StatusView]:
+    """The statuses with these ids whoever may see them and whatever their state: for evidence, never to be shown."""
+    found = await gather(tx, None, ids)
+    views: list[StatusView] = []
+    for body in (found.bodies[status_id] for status_id in ids if status_id in found.bodies):
+        account = found.accounts.get(body.account_id)
+        if account is not None:
+            quote = _present_quote(found, body, nested=False) if body.quote_of_id is not None else None
+            views.append(_view(found, body, account, None, quote, None, None))
+    return views
+
+
 async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusView:
     """One status; raises NotFound when it is missing or invisible to the viewer."""
     views = await list_statuses(tx, viewer, [status_id])

@@ -14,14 +14,17 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.ids import id_at
+from parley.screening import Outcome
 from parley.social.accounts.actions import change_statuses_count
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusEdited, StatusPosted
 from parley.social.media.actions import withhold_media
-from parley.social.statuses import store_polls, store_writes
+from parley.social.statuses import store_judged, store_polls, store_writes
 from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
 from parley.social.statuses.visibility import BOOSTABLE
+from parley.social.verdicts.labels import record_label
+from parley.social.verdicts.reads import get_results
 
 _MOST_KNOWN_TAGS = 20_000
 _SETTLED = timedelta(minutes=1)
@@ -116,11 +119,13 @@ async def count_on_others(tx: Tx, in_reply_to_id: int | None, quote_of_id: int |
         await store_writes.update_counts(tx, target, replies=replies, quotes=quotes)
 
 
-async def publish_held_status(tx: Tx, status_id: int, *, revision: int | None = None) -> None:
-    """Publish what screening held, after somebody who may decided so: the caller checks that.
+async def publish_held_status(
+    tx: Tx, status_id: int, *, revision: int | None = None, by: int | None = None
+) -> None:
+    """Publish what screening held, after somebody (`by`) who may decided so: the caller checks that.
 
     Works for a new status and for a held edit. `revision` guards against deciding about another one than was
-    read. Raises NotFound when that revision does not wait (any more).
+    read. Raises NotFound when that revision does not wait (any more). The judge is measured by such decisions.
     """
     row = await store_writes.get_locked(tx, status_id)
     if row is None:
@@ -129,14 +134,22 @@ async def publish_held_status(tx: Tx, status_id: int, *, revision: int | None = 
     if (row.state != "held" and row.held_revision is None) or revision not in (None, waiting):
         raise NotFound("This revision does not wait for a decision any more.")
     await show_revision(tx, row, waiting, now())
+    await record_label(tx, ("status", status_id, waiting), Outcome.ALLOW, clause=None, source="decision", by=by)
 
 
-async def drop_held_revision(tx: Tx, status_id: int, revision: int) -> None:
-    """Refuse a held edit, so that what is public stays as it is; the revision is kept as evidence."""
+async def drop_held_revision(tx: Tx, status_id: int, revision: int, *, by: int | None = None) -> None:
+    """Refuse a held edit, so that what is public stays as it is; the revision is kept as evidence.
+
+    `by` is who decided so. The judge is measured by such decisions.
+    """
     row = await store_writes.get_locked(tx, status_id)
     if row is None or row.held_revision != revision:
         raise NotFound("This revision does not wait for a decision any more.")
     await store_writes.update_held_revision(tx, status_id, None)
+    screening_id = await store_judged.get_screening_id(tx, status_id, revision)
+    result = (await get_results(tx, [screening_id])).get(screening_id) if screening_id else None
+    clause = result.clause if result else None
+    await record_label(tx, ("status", status_id, revision), Outcome.HOLD, clause=clause, source="decision", by=by)
 
 
 async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime, *, limited: bool = False) -> None:

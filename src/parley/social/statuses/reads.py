@@ -16,6 +16,7 @@ from parley.social.media.reads import get_media_views
 from parley.social.statuses import store, store_lists, store_marks, store_polls
 from parley.social.statuses.hydrate import describe_media, get_visible_body
 from parley.social.statuses.hydrate import get_status as get_status
+from parley.social.statuses.hydrate import list_for_evidence as list_for_evidence
 from parley.social.statuses.hydrate import list_reportable as list_reportable
 from parley.social.statuses.hydrate import list_statuses as list_statuses
 from parley.social.statuses.polls import get_poll as get_poll

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,9 +18,12 @@ from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import RejectedByPolicy
 from parley.screening import Content, Facts, Outcome, Verdict
+from parley.screening.media_signals import is_waiting, wait_for_media
 from parley.social.events.actions import record
 from parley.social.events.facts import RevisionRescreened, StatusRejected
+from parley.social.policies.caps import count_verdict, with_caps
 from parley.social.verdicts import store
+from parley.social.verdicts.keeping import keep_all, keep_input
 from parley.social.verdicts.store import ResultRow
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,10 @@ class Screened(msgspec.Struct, frozen=True):
 
     id: int
     verdict: Verdict
+    waits: bool = False
+    """It is held for this alone that files which it carries have not been judged yet."""
+    waiting_for_files: bool = False
+    """Files that it carries have not been judged yet, whatever else it is held for."""
 
     @property
     def held(self) -> bool:
@@ -49,27 +57,34 @@ class Screened(msgspec.Struct, frozen=True):
         return not self.verdict.outcome.published
 
 
+Completion = Callable[[Content, Sequence[int]], Awaitable[Content | None]]
+
+
 class Rejection(RejectedByPolicy):
     """Screening rejected the revision. Raised through the transaction, which rolls back; the door then calls
     `keep_rejection`, so that the refusal itself is on record."""
 
-    def __init__(self, subject: Subject, content: Content, verdict: Verdict) -> None:
+    def __init__(self, subject: Subject, content: Content, facts: Facts, verdict: Verdict) -> None:
         super().__init__(verdict.sentence, detail=f"{subject.type} {subject.id}: {verdict.because}")
         self.subject = subject
         self.content = content
+        self.facts = facts
         self.verdict = verdict
 
 
 def judge_safely(content: Content, facts: Facts) -> Verdict:
-    """The verdict of the live ruleset; when the judge itself breaks, the declared fail mode, marked degraded."""
+    """The verdict of the live ruleset; when the judge itself breaks, the declared fail mode, marked degraded.
+
+    Whatever carries a file that was not judged yet is held.
+    """
     started = time.perf_counter()
     try:
-        return screening.judge(content, facts)
+        return wait_for_media(screening.judge(content, facts), content)
     except Exception as error:
         log.exception("the judge failed; the fail mode applies")
         verdict = screening.screen_failed(facts, error)
         log.info("fail mode gave %s after %.1f ms", verdict.outcome, (time.perf_counter() - started) * 1000)
-        return verdict
+        return wait_for_media(verdict, content)
 
 
 async def screen(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Screened:
@@ -77,19 +92,53 @@ async def screen(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Sc
 
     Raises Rejection (422) when the verdict is reject. A quarantined revision is treated as held by the caller.
     """
-    verdict = judge_safely(content, facts)
-    if verdict.outcome is Outcome.REJECT:
-        raise Rejection(subject, content, verdict)
+    facts = with_caps(facts)
+    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts))
+
+
+async def judge_and_keep(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Screened:
+    """The same for what the server itself writes, and which is therefore never refused."""
+    facts = with_caps(facts)
+    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts), refuse=False)
+
+
+async def keep_second_verdict(tx: Tx, earlier: ResultRow, verdict: Verdict, why: dict[str, Any]) -> int:
+    """Store another result for the revision of `earlier`, with what it was judged from. Returns its id.
+
+    `why` says what led to it, such as `{"sweep": 4711}`.
+    """
+    subject = Subject(earlier.subject_type, earlier.subject_id, earlier.revision, earlier.account_id)
+    kept: dict[str, Any] = {
+        name: earlier.detail[name] for name in ("facts", "content", "order", "texts") if name in earlier.detail
+    }
+    return await _insert(tx, subject, verdict, {**kept, **why})
+
+
+async def repeat_verdict(tx: Tx, result_id: int, why: dict[str, Any]) -> int:
+    """Make an earlier result the newest one of its revision again, by a copy of it. Returns the copy's id."""
+    return await store.insert_repeated(tx, result_id, why)
+
+
+async def _keep_verdict(
+    tx: Tx, subject: Subject, content: Content, facts: Facts, verdict: Verdict, *, refuse: bool = True
+) -> Screened:
+    count_verdict(verdict, facts.now)
+    if refuse and verdict.outcome is Outcome.REJECT:
+        raise Rejection(subject, content, facts, verdict)
     # What could not be judged completely is kept until it has been judged again.
-    again = {"again": {"content": content, "facts": facts}} if verdict.degraded else {}
-    result_id = await _insert(tx, subject, verdict, again)
-    return Screened(result_id, verdict)
+    again: dict[str, Any] = {"again": {"content": content, "facts": facts}} if verdict.degraded else {}
+    waits = is_waiting(verdict)
+    if content.media_waiting:
+        again = {"waiting": {"content": content, "facts": facts, "told": not waits}}
+    result_id = await _insert(tx, subject, verdict, {**keep_input(content, facts), **again})
+    return Screened(result_id, verdict, waits, content.media_waiting > 0)
 
 
 async def keep_rejection(db: Database, rejection: Rejection) -> int:
     """Store what was refused and why, in a transaction of its own. Returns the result's id."""
     async with db.write() as tx:
-        result_id = await _insert(tx, rejection.subject, rejection.verdict, {"texts": rejection.content.texts})
+        kept = keep_all(rejection.content, rejection.facts)
+        result_id = await _insert(tx, rejection.subject, rejection.verdict, kept)
         await record(tx, StatusRejected(account_id=rejection.subject.account_id, screening_id=result_id))
     return result_id
 
@@ -118,7 +167,8 @@ async def screen_again(tx: Tx, result: ResultRow) -> bool:
         if result.detail.get("attempts", 0) < MOST_ATTEMPTS:
             return False
     subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
-    result_id = await _insert(tx, subject, verdict, {"screened_again": result.id})
+    kept = {name: result.detail[name] for name in ("content", "order") if name in result.detail}
+    result_id = await _insert(tx, subject, verdict, {**kept, "facts": facts, "screened_again": result.id})
     await store.update_rescreened(tx, result.id)
     fact = RevisionRescreened(
         account_id=result.account_id,
@@ -130,6 +180,42 @@ async def screen_again(tx: Tx, result: ResultRow) -> bool:
     )
     await record(tx, fact)
     return True
+
+
+async def finish_waiting(tx: Tx, result_id: int, complete: Completion) -> None:
+    """Judge a revision that waited for its files once more, with what was found in them.
+
+    `complete` makes the content of then the content of now; None says that it must wait on. Records
+    RevisionRescreened, by which the room that holds the revision publishes it or tells its author.
+    """
+    result = await store.get_locked_result(tx, result_id)
+    kept = result.detail.get("waiting") if result else None
+    if result is None or kept is None:
+        return
+    content = await complete(msgspec.convert(kept["content"], Content), kept.get("files", []))
+    if content is None:
+        return
+    facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    verdict = judge_safely(content, facts)
+    subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
+    again = {"again": {"content": content, "facts": facts}} if verdict.degraded else {}
+    new_id = await _insert(tx, subject, verdict, {**keep_input(content, facts), **again, "waited": result.id})
+    await store.update_waited(tx, result.id)
+    fact = RevisionRescreened(
+        account_id=result.account_id,
+        subject_type=result.subject_type,
+        subject_id=result.subject_id,
+        revision=result.revision,
+        screening_id=new_id,
+        outcome=verdict.outcome.value,
+        first=not kept["told"],
+    )
+    await record(tx, fact)
+
+
+async def note_files(tx: Tx, result_id: int, media_ids: Sequence[int]) -> None:
+    """Keep with a result which files it waits for, in the order in which the revision carries them."""
+    await store.update_files(tx, result_id, list(media_ids))
 
 
 async def _insert(tx: Tx, subject: Subject, verdict: Verdict, extra: dict[str, Any]) -> int:

@@ -30,6 +30,22 @@ async def insert_result(
     return int(await tx.fetchval(INSERT_RESULT, *subject, *outcome, detail, degraded, latency_us))
 
 
+INSERT_REPEATED = """
+    INSERT INTO screening_results
+        (subject_type, subject_id, revision, account_id, outcome, clause, sentence, ruleset, detail, degraded,
+         latency_us, rescreened_at)
+    SELECT subject_type, subject_id, revision, account_id, outcome, clause, sentence, ruleset, detail || $2, degraded,
+        latency_us, rescreened_at
+    FROM screening_results WHERE id = $1
+    RETURNING id
+"""
+
+
+async def insert_repeated(tx: Tx, result_id: int, why: dict[str, Any]) -> int:
+    """Store a copy of a result, with `why` in its detail."""
+    return int(await tx.fetchval(INSERT_REPEATED, result_id, why))
+
+
 class ResultRow(msgspec.Struct, frozen=True):
     """One screening result."""
 
@@ -92,3 +108,34 @@ UPDATE_ATTEMPTED = """
 async def update_attempted(tx: Tx, result_id: int) -> None:
     """Note that the judge failed on it once more."""
     await tx.execute(UPDATE_ATTEMPTED, result_id)
+
+
+GET_LOCKED_RESULT = """
+    SELECT id, subject_type, subject_id, revision, account_id, outcome::text, clause, sentence, ruleset, degraded,
+           detail
+    FROM screening_results WHERE id = $1 FOR UPDATE
+"""
+
+
+async def get_locked_result(tx: Tx, result_id: int) -> ResultRow | None:
+    """One result, locked until the transaction ends."""
+    row = await tx.fetchrow(GET_LOCKED_RESULT, result_id)
+    return ResultRow(*row) if row else None
+
+
+UPDATE_FILES = """UPDATE screening_results SET detail = jsonb_set(detail, '{waiting,files}', $2) WHERE id = $1"""
+
+
+async def update_files(tx: Tx, result_id: int, media_ids: list[int]) -> None:
+    """Which files the revision waits for."""
+    await tx.execute(UPDATE_FILES, result_id, media_ids)
+
+
+UPDATE_WAITED = """
+    UPDATE screening_results SET detail = detail - 'waiting', rescreened_at = now() WHERE id = $1
+"""
+
+
+async def update_waited(tx: Tx, result_id: int) -> None:
+    """Note that a revision which waited for its files has been judged with them."""
+    await tx.execute(UPDATE_WAITED, result_id)

@@ -1,0 +1,1 @@
+"""Backtests: what a draft of a policy would have done to history."""

@@ -1,0 +1,1 @@
+"""Candidates: another text model beside the live one, before it replaces it."""

@@ -1,0 +1,189 @@
+"""Running a sweep, and undoing one: in small transactions that each also note how far it is.
+
+A process that is killed at any moment leaves whole transactions behind; whoever goes on begins after the last one. Two
+that run the same sweep cannot both do a part of it: the second finds that the cursor has moved, and stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from parley.kit.clock import now
+from parley.kit.db import Database, Tx
+from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.ids import id_at
+from parley.safety.history import Past, list_past
+from parley.safety.judging import Answer, Judges, ask
+from parley.safety.progress import Progress, quiet
+from parley.safety.sweeps import store
+from parley.safety.sweeps.actions import get_open_sweep
+from parley.safety.sweeps.applying import apply_answer, is_interesting, take_back
+from parley.safety.sweeps.states import UNDOABLE, check_transition
+from parley.safety.sweeps.store import SweepRow
+from parley.screening import Ruleset
+from parley.social.events.actions import record
+from parley.social.events.facts import SweepCompleted, SweepStarted, SweepUndone
+from parley.social.policies.views import Staff
+from parley.social.verdicts.labels import list_labels
+from parley.social.verdicts.reads import get_results, list_outdated
+
+PAGE = 1000
+"""How many revisions are read and judged at once."""
+MOST_CHANGES = 25
+"""How many revisions are changed in one transaction: as long as it runs, their authors wait."""
+
+
+async def run_sweep(
+    db: Database,
+    sweep_id: int,
+    judges: Judges,
+    ruleset: Ruleset,
+    *,
+    seconds: float | None = None,
+    page: int = PAGE,
+    progress: Progress = quiet,
+) -> SweepRow:
+    """Start an approved sweep, or go on with one that runs, to its end or for `seconds`. Returns how it then stands.
+
+    Raises Conflict when another ruleset is live or somebody else runs it, Invalid when nobody has approved it.
+    """
+    row = await _start(db, sweep_id, ruleset)
+    began = time.monotonic()
+    judged = 0
+    while row.state == "running":
+        async with db.read() as tx:
+            pasts, following = await list_past(tx, page, after_id=row.cursor, until_id=row.until_id)
+        answers = await judges.judge([ask(past) for past in pasts])
+        row = await _act(db, row, list(zip(pasts, answers, strict=True)), following, ruleset)
+        judged += len(pasts)
+        progress(row.judged, row.total)
+        elapsed = time.monotonic() - began
+        if row.state != "running" or (seconds is not None and elapsed > seconds):
+            break
+        await asyncio.sleep(max(judged / row.per_second - elapsed, 0.0))
+    return row
+
+
+async def _start(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow:
+    async with db.write() as tx:
+        row = await get_open_sweep(tx, sweep_id, ruleset)
+        if row.state == "running":
+            return row
+        if row.state in ("planned", "counted"):
+            raise Invalid(
+                "Nobody has approved this sweep yet: `parley sweep count` and `parley sweep approve` it first."
+            )
+        check_transition(row.state, "running")
+        # What was written since it was planned by a process that had not heard of the new ruleset yet.
+        await store.update_started(tx, sweep_id, max(row.until_id, id_at(now())))
+        await record(tx, SweepStarted(account_id=0, sweep_id=sweep_id))
+        fresh = await store.get_sweep(tx, sweep_id)
+        assert fresh is not None
+        return fresh
+
+
+async def _act(
+    db: Database,
+    row: SweepRow,
+    judged: Sequence[tuple[Past, Answer]],
+    following: int | None,
+    ruleset: Ruleset,
+) -> SweepRow:
+    """Act on a page, in transactions of at most MOST_CHANGES changes; each moves the cursor behind what it did."""
+    parts = _parts(judged, row)
+    for number, part in enumerate(parts):
+        is_last = number == len(parts) - 1
+        # After the last one of a page comes what the page could not rebuild as well.
+        cursor = part[-1][0].id if not is_last else (row.until_id if following is None else following)
+        async with db.write() as tx:
+            locked = await get_open_sweep(tx, row.id, ruleset)
+            if locked.state != "running":
+                return locked
+            if locked.cursor != row.cursor:
+                raise Conflict(
+                    "Somebody else runs this sweep at this moment: `parley sweep status` shows how far it is."
+                )
+            acted = await apply_part(tx, locked, part)
+            unclear = sum(answer.degraded for _, answer in part)
+            await store.update_cursor(tx, row.id, cursor, judged=len(part), acted=acted, unclear=unclear)
+            if is_last and following is None:
+                await store.update_state(tx, row.id, "completed")
+                await record(tx, SweepCompleted(account_id=0, sweep_id=row.id, acted=locked.acted + acted))
+            fresh = await store.get_sweep(tx, row.id)
+            assert fresh is not None
+            row = fresh
+    return row
+
+
+def _parts(judged: Sequence[tuple[Past, Answer]], row: SweepRow) -> list[list[tuple[Past, Answer]]]:
+    parts: list[list[tuple[Past, Answer]]] = [[]]
+    changes = 0
+    for past, answer in judged:
+        if changes >= MOST_CHANGES:
+            parts.append([])
+            changes = 0
+        parts[-1].append((past, answer))
+        changes += is_interesting(past, answer, row)
+    return parts
+
+
+async def apply_part(tx: Tx, row: SweepRow, part: Sequence[tuple[Past, Answer]]) -> int:
+    """Act on the new verdicts of some revisions, in `tx`; returns how many were changed.
+
+    What was judged again in the meantime, by the live judge, is left to that.
+    """
+    changed = [(past, answer) for past, answer in part if is_interesting(past, answer, row)]
+    if not changed:
+        return 0
+    ids = [past.id for past, _ in changed]
+    outdated = await list_outdated(tx, ids)
+    earlier = await get_results(tx, ids)
+    labels = await list_labels(tx, [(past.subject_type, past.subject_id, past.revision) for past, _ in changed])
+    acted = 0
+    for past, answer in changed:
+        if past.id in outdated:
+            continue
+        label = labels.get((past.subject_type, past.subject_id, past.revision))
+        if await apply_answer(tx, row, past, answer, earlier[past.id], label) is not None:
+            acted += 1
+    return acted
+
+
+async def undo_sweep(
+    db: Database, staff: Staff, sweep_id: int, *, at_once: int = MOST_CHANGES, progress: Progress = quiet
+) -> tuple[int, int]:
+    """Take back what a sweep did, the last change first. Returns how many were restored, and how many stay because
+    something else has happened to them since.
+
+    May be cut off and called again. Raises Forbidden, NotFound, and Invalid for a sweep that has not ended.
+    """
+    if not staff.is_admin:
+        raise Forbidden("Only admins and owners undo a sweep.")
+    async with db.read() as tx:
+        row = await store.get_sweep(tx, sweep_id)
+    if row is None:
+        raise NotFound("There is no such sweep. `parley sweep list` shows them.")
+    if row.state not in UNDOABLE:
+        raise Invalid(f"This sweep is {row.state}. Abort it first (`parley sweep abort`): then it can be undone.")
+    if row.undone_at is not None:
+        raise Conflict("This sweep is undone already.")
+    done = 0
+    while True:
+        async with db.write() as tx:
+            await store.get_locked_sweep(tx, sweep_id)
+            changes = await store.list_changes_to_undo(tx, sweep_id, at_once)
+            for change in changes:
+                restored = await take_back(tx, sweep_id, change)
+                await store.update_undone_change(tx, change.id, "restored" if restored else "changed since")
+            done += len(changes)
+            progress(done, max(row.acted, done))
+            if not changes:
+                counts = await store.count_changes(tx, sweep_id)
+                restored_count = sum(count for _, undo, count in counts if undo == "restored")
+                kept = sum(count for _, undo, count in counts if undo not in ("restored", ""))
+                await store.update_undone(tx, sweep_id)
+                fact = SweepUndone(account_id=staff.account_id, sweep_id=sweep_id, restored=restored_count, kept=kept)
+                await record(tx, fact)
+                return restored_count, kept
