@@ -204,6 +204,7 @@ def settings(tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         email_confirmation=False,
         rate_limits="off",
+        read_pictures=False,
         database_connections=5,
     )
 
@@ -314,8 +315,9 @@ async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
             yield world
         finally:
             await world.close()
-            if "request_limiter" in app.state:
-                del app.state.request_limiter  # or the next test would go on counting
+            for limiter in ("request_limiter", "page_limiter"):
+                if limiter in app.state:
+                    del app.state[limiter]  # or the next test would go on counting
             _idle_apps.append(app)
 
 

@@ -41,11 +41,11 @@ SHAPE = {
 
 
 async def screenings(world: World, media_id: str) -> list[tuple[int, str]]:
-    """Revision and outcome of every screening result of an attachment."""
+    """Revision and outcome of every screening result of an attachment's descriptions; 0 would be the file itself."""
     async with world.instance.db.read() as tx:
         rows = await tx.fetch(
             "SELECT revision, outcome::text FROM screening_results "
-            "WHERE subject_type = 'media' AND subject_id = $1 ORDER BY id",
+            "WHERE subject_type = 'media' AND subject_id = $1 AND revision > 0 ORDER BY id",
             int(media_id),
         )
     return [tuple(row) for row in rows]

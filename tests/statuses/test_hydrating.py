@@ -116,7 +116,7 @@ async def test_an_edit_that_is_rolled_back_leaves_no_trace_in_memory(world: Worl
     assert (await read(world, "alice", post["id"]))["content"] == "<p>second</p>"
 
 
-async def test_a_picture_that_becomes_ready_is_shown_ready(world: World) -> None:
+async def test_a_post_is_shown_to_others_once_its_picture_is_ready(world: World) -> None:
     import io
 
     from PIL import Image
@@ -126,7 +126,8 @@ async def test_a_picture_that_becomes_ready_is_shown_ready(world: World) -> None
     client = await world.client("alice")
     answer = await client.post("/api/v2/media", files={"file": ("a.png", data.getvalue(), "image/png")})
     post = await world.post("alice", "look", media_ids=[answer.json()["id"]])
-    assert (await read(world, "bob", post["id"]))["media_attachments"][0]["url"] is None
+    assert (await read(world, "alice", post["id"]))["media_attachments"][0]["url"] is None
+    assert (await ask(world, "bob", "GET", f"/statuses/{post['id']}")).status_code == 404
     await world.run_jobs()
     assert (await read(world, "bob", post["id"]))["media_attachments"][0]["url"]
 

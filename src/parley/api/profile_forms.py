@@ -93,7 +93,7 @@ async def change_of(request: Asked, viewer: Viewer, received: ReceivedProfile) -
         if upload is None:
             continue
         stored = await store_profile_picture(instance, kind, upload, account_id=viewer.account_id)
-        pictures[kind] = Picture(stored.file, stored.static_file)
+        pictures[kind] = Picture(stored.file, stored.static_file, stored.matches)
     typed = form.fields_attributes
     return ProfileChange(
         display_name=_text(form.display_name),

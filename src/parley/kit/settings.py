@@ -95,6 +95,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Whether words in pictures are read for the judge. It takes the extra `ocr` (`pip install parley[ocr]`) and some
     seconds of one core for each picture; without the extra nothing is read."""
 
+    member_storage_mb: Annotated[int, msgspec.Meta(ge=0)] = 10_240
+    """How much one member may store, media and profile pictures together, in MiB. 0: no limit."""
+
     fanout_limit: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Authors with more followers than this are merged into home timelines when they are read instead of being
     written to each. The default was chosen by measurement: see docs/decisions/."""

@@ -72,6 +72,11 @@ def wait_for_media(verdict: Verdict, content: Content) -> Verdict:
     return replace(verdict, outcome=Outcome.HOLD, sentence=WAITING, because=(*verdict.because, BECAUSE_WAITING))
 
 
+def is_waiting(verdict: Verdict) -> bool:
+    """Whether the revision is held only until its files are judged."""
+    return verdict.because[-1:] == (BECAUSE_WAITING,)
+
+
 WAITING = "This is visible only to you until its files have been checked, usually within seconds."
 BECAUSE_WAITING = "Its files have not been looked at yet. It is judged again as soon as they are."
 

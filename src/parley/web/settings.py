@@ -117,7 +117,7 @@ async def _profile_change(visit: Visit, viewer: Viewer, form: UploadForm) -> Pro
         upload = form.files.get(kind)
         if upload is not None and upload.size:
             stored = await store_profile_picture(visit.instance, kind, upload, account_id=viewer.account_id)
-            pictures[kind] = Picture(stored.file, stored.static_file)
+            pictures[kind] = Picture(stored.file, stored.static_file, stored.matches)
         elif form.fields.get(f"delete_{kind}"):
             pictures[kind] = None
     fields = tuple(FieldInput(name, value) for name, value in _fields_typed(form) if name.strip() or value.strip())

@@ -26,7 +26,15 @@ def clean(task: Task) -> Result:
     from parley.social.media import pictures
 
     path, folder, expected = Path(task.path), Path(task.folder), FORMATS[task.format]
-    if task.purpose == "attachment":
+    if task.purpose == "text":
+        from parley.social.media.image_text import read_text
+
+        return Result(text=read_text(path))
+    if task.purpose == "bank" and expected.family == "image":
+        from parley.social.media import hashing
+
+        return Result(hashes=hashing.hash_parts(pictures.open_whole(path, expected)))
+    if task.purpose in ("attachment", "bank"):
         if expected.family == "image":
             return pictures.clean_attachment(path, expected, folder)
         from parley.social.media import recordings

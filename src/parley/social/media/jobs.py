@@ -8,13 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from parley.kit.clock import now
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.kit.live import Message, publish
-from parley.social.media import store, store_files
+from parley.screening import Content
+from parley.social.media import store, store_files, store_matches
 from parley.social.media.actions import remove_files, remove_media
 from parley.social.media.contents import (
     Copies,
@@ -25,7 +28,19 @@ from parley.social.media.contents import (
     settle_copies,
     sweep_contents,
 )
+from parley.social.media.fingerprints import hash_bytes
 from parley.social.media.formats import sniff
+from parley.social.media.hash_lookup import find_matches
+from parley.social.media.image_text import can_read
+from parley.social.media.judging import (
+    REFUSED,
+    content_of_file,
+    finish_waiting_revisions,
+    judge_file,
+    keep_hashes,
+    refuse_file,
+    screen_file,
+)
 from parley.social.media.process import decode, is_crowded, store_made
 from parley.social.media.results import Purpose, Result
 from parley.social.media.store import MediaRow
@@ -36,6 +51,8 @@ log = logging.getLogger(__name__)
 ORPHAN_AGE = timedelta(hours=24)
 LOST_UPLOAD_AGE = timedelta(days=3)
 BATCH = 200
+UPLOAD = "upload"
+"""What a raw upload is called while it is decoded."""
 COME_BACK = timedelta(seconds=10)
 LOST = "The upload was lost on its way. Please send the file again."
 
@@ -70,11 +87,19 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
         if result.error is not None or result.file is None:
             await _fail(instance, row, result.error or LOST)
             return
-        file = await store_made(instance, result.file, folder)
+        raw, cleaned = folder / UPLOAD, result.file
+        result = msgspec.structs.replace(result, hashes=(*result.hashes, *await hash_bytes(raw)))
+        matches = await find_matches(instance, result.hashes, indexed=True)
+        content = content_of_file(matches, row.mime_type)
+        if matches and (await judge_file(instance, row.account_id, content)).outcome in REFUSED:
+            await _refuse(instance, row, content, raw)
+            return
+        words = await _read_words(instance, result, folder)
+        file = await store_made(instance, cleaned, folder)
         preview = await store_made(instance, result.preview, folder) if result.preview else None
     made = [one for one in (file, preview) if one is not None]
     try:
-        copies = await _keep_file(instance, row, upload, result, made)
+        copies = await _keep_file(instance, row, upload, msgspec.structs.replace(result, text=words), made, content)
     except HiddenContent as error:
         await drop_made(instance, made)
         await _fail(instance, row, error.text)
@@ -86,9 +111,9 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
 
 
 async def _keep_file(
-    instance: Instance, row: MediaRow, upload: str, result: Result, made: list[FileRow]
+    instance: Instance, row: MediaRow, upload: str, result: Result, made: list[FileRow], content: Content
 ) -> Copies | None:
-    """Let the cleaned file and its preview be served; None when nobody wants them any more."""
+    """Let the cleaned file and its preview be served, and judge what waited for them; None when nobody wants them."""
     file, preview = made[0], made[1] if len(made) > 1 else None
     async with instance.db.write() as tx:
         current = (await store.list_media_for_update(tx, [row.id])).get(row.id)
@@ -104,6 +129,10 @@ async def _keep_file(
             blurhash=result.blurhash,
             preview=preview.name if preview else None,
         )
+        screened = await screen_file(tx, row.account_id, row.id, content)
+        await keep_hashes(tx, file.name, result.hashes, media_id=row.id, account_id=row.account_id)
+        await store_matches.update_judged(tx, row.id, content.media_matches, result.text, screened.id)
+        await finish_waiting_revisions(tx, row.id)
         await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
     return copies
 
@@ -112,7 +141,8 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
     with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as name:
         folder = Path(name)
         result = await _decode(instance, upload, "thumbnail", folder)
-        made = await store_made(instance, result.file, folder) if result.file else None
+        usable = result.file is not None and await _check_thumbnail(instance, row, result, folder / UPLOAD)
+        made = await store_made(instance, result.file, folder) if result.file is not None and usable else None
     if made is not None and await _is_hidden(instance, made):
         await drop_made(instance, [made])
         made = None
@@ -126,6 +156,7 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
             if made is not None:
                 copies = await claim_names(tx, [made], account_id=row.account_id, withheld=current.withheld)
                 preview, blurhash = made.name, result.blurhash
+                await keep_hashes(tx, made.name, result.hashes, media_id=row.id, account_id=row.account_id)
                 meta = {**meta, "small": result.meta["small"]}
             await store.update_preview(tx, row.id, preview, meta, blurhash=blurhash)
             await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
@@ -137,13 +168,44 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
     await settle_copies(instance, copies)
 
 
+async def _check_thumbnail(instance: Instance, row: MediaRow, result: Result, raw: Path) -> bool:
+    """Whether a member's own thumbnail may be shown: one that would be refused or held is not used at all."""
+    matches = await find_matches(instance, (*result.hashes, *await hash_bytes(raw)), indexed=True)
+    if not matches:
+        return True
+    content = content_of_file(matches, row.mime_type)
+    outcome = (await judge_file(instance, row.account_id, content)).outcome
+    if not outcome.published:
+        await refuse_file(instance, row.account_id, content, raw, origin="thumbnail", media_id=row.id)
+    return outcome.published
+
+
+async def _read_words(instance: Instance, result: Result, folder: Path) -> str:
+    """Words in a cleaned picture, where the library that reads them is installed; nothing when that fails."""
+    if result.type != "image" or result.file is None or not instance.settings.read_pictures or not can_read():
+        return ""
+    path = result.file.path_in(folder)
+    with path.open("rb") as file:
+        expected = sniff(file.read(4096))
+    read = await decode(path, expected, "text", folder)
+    if read.error is not None:
+        log.warning("the words of a picture could not be read: %s (%r)", read.error, read.detail)
+    return read.text
+
+
+async def _refuse(instance: Instance, row: MediaRow, content: Content, raw: Path) -> None:
+    """Take a known file out of sight: kept as evidence, never stored where it could be served."""
+    sentence = await refuse_file(instance, row.account_id, content, raw, origin="attachment", media_id=row.id)
+    await _fail(instance, row, sentence, content=content)
+
+
 async def _is_hidden(instance: Instance, made: FileRow) -> bool:
     async with instance.db.read() as tx:
         return await store_files.has_hidden(tx, [made.content_hash])
 
 
 async def _decode(instance: Instance, upload: str, purpose: Purpose, folder: Path) -> Result:
-    raw = folder / "upload"
+    raw = folder / UPLOAD
     try:
         await instance.files.uploads.save_to(upload, raw)
     except NotFound:
@@ -156,10 +218,13 @@ async def _decode(instance: Instance, upload: str, purpose: Purpose, folder: Pat
     return await decode(raw, expected, purpose, folder)
 
 
-async def _fail(instance: Instance, row: MediaRow, error: str) -> None:
+async def _fail(instance: Instance, row: MediaRow, error: str, *, content: Content | None = None) -> None:
     log.info("media %s of account %s failed: %s", row.id, row.account_id, error)
     async with instance.db.write() as tx:
         await store.update_failed(tx, row.id, error)
+        if content is not None:
+            await store_matches.update_judged(tx, row.id, content.media_matches, "", None)
+        await finish_waiting_revisions(tx, row.id)
         await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
     for name in row.upload_names:
         await instance.files.uploads.delete(name)

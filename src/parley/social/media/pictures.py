@@ -28,7 +28,8 @@ from parley.social.media.formats import (
     Format,
     check_pixels,
 )
-from parley.social.media.results import FileMade, Result
+from parley.social.media.hashing import hash_frames, hash_picture, hash_video
+from parley.social.media.results import FileHash, FileMade, Result
 
 BROKEN = "This picture is broken or incomplete. Open and save it again with another program, then retry."
 BIG_PNG = 4 * 2**20
@@ -81,25 +82,42 @@ def clean_attachment(path: Path, expected: Format, folder: Path) -> Result:
         preview=preview[0],
         meta={"original": describe(kept.size), "small": describe(preview[1])},
         blurhash=hash_of(kept),
+        hashes=(hash_picture(kept),),
     )
+
+
+def open_whole(path: Path, expected: Format) -> Image.Image:
+    """The first frame of a picture, upright and in sRGB, small enough to be hashed."""
+    return clean_colours(upright(open_picture(path, expected), PREVIEW_AREA * 4))
 
 
 def clean_thumbnail(path: Path, expected: Format, folder: Path) -> Result:
     """A picture that stands for a video or sound."""
     picture = clean_colours(upright(open_picture(path, expected), PREVIEW_AREA))
     file, size = write_preview(picture, folder)
-    return Result(type="image", file=file, meta={"small": describe(size)}, blurhash=hash_of(picture))
+    return Result(
+        type="image",
+        file=file,
+        meta={"small": describe(size)},
+        blurhash=hash_of(picture),
+        hashes=(hash_picture(picture),),
+    )
 
 
 def clean_profile_picture(path: Path, expected: Format, folder: Path, size: Size) -> Result:
     """A picture cut to exactly `size` around its middle, moving if it was, and one that does not move."""
     picture = open_picture(path, expected)
     if not is_animated(picture):
-        cut = ImageOps.fit(clean_colours(upright(picture, size[0] * size[1] * 4)), size)
+        whole = clean_colours(upright(picture, size[0] * size[1] * 4))
+        cut = ImageOps.fit(whole, size)
         file = _write_still(cut, "picture", folder)
-        return Result(type="image", file=file, preview=file, meta={"original": describe(size)})
-    moving, still = _write_moving(picture, expected, folder, lambda frame: ImageOps.fit(frame, size))
-    return Result(type="image", file=moving, preview=still, meta={"original": describe(size)})
+        hashes: tuple[FileHash, ...] = (
+            hash_picture(whole),
+            hash_picture(cut),
+        )  # A bank knows the picture, others see the cut.
+        return Result(type="image", file=file, preview=file, meta={"original": describe(size)}, hashes=hashes)
+    moving, still, hashes = _write_moving(picture, expected, folder, lambda frame: ImageOps.fit(frame, size))
+    return Result(type="image", file=moving, preview=still, meta={"original": describe(size)}, hashes=hashes)
 
 
 def clean_emoji(path: Path, expected: Format, folder: Path, side: int) -> Result:
@@ -112,9 +130,10 @@ def clean_emoji(path: Path, expected: Format, folder: Path, side: int) -> Result
     if not is_animated(picture):
         small = shrink(clean_colours(upright(picture, side * side * 4)))
         file = write(small, "emoji", "png", folder, optimize=True)
-        return Result(type="image", file=file, preview=file, meta={"original": describe(small.size)})
-    moving, still = _write_moving(picture, expected, folder, shrink)
-    return Result(type="image", file=moving, preview=still)
+        hashes: tuple[FileHash, ...] = (hash_picture(small),)
+        return Result(type="image", file=file, preview=file, meta={"original": describe(small.size)}, hashes=hashes)
+    moving, still, hashes = _write_moving(picture, expected, folder, shrink)
+    return Result(type="image", file=moving, preview=still, hashes=hashes)
 
 
 def is_animated(picture: Image.Image) -> bool:
@@ -280,14 +299,23 @@ def _clean_animation(picture: Image.Image, folder: Path) -> Result:
     made, first, meta = write_animation(frames_of(picture), folder)
     preview, size = write_preview(first, folder)
     meta["small"] = describe(size)
-    return Result(type="gifv", file=made, preview=preview, meta=meta, blurhash=hash_of(first))
+    hashes = (hash_picture(first), *hash_video(made.path_in(folder)))
+    return Result(type="gifv", file=made, preview=preview, meta=meta, blurhash=hash_of(first), hashes=hashes)
 
 
-def _write_moving(picture: Image.Image, source: Format, folder: Path, shape: Any) -> tuple[FileMade, FileMade]:
-    """The animation frame by frame through `shape`, as GIF or WebP, and its first frame."""
+HASHED_FRAMES = 20
+"""Of a moving profile picture or emoji, evenly spread."""
+
+
+def _write_moving(
+    picture: Image.Image, source: Format, folder: Path, shape: Any
+) -> tuple[FileMade, FileMade, tuple[FileHash, ...]]:
+    """The animation frame by frame through `shape`, as GIF or WebP, its first frame, and hashes of some frames."""
     frames: list[Image.Image] = []
     lasting: list[int] = []
+    first: FileHash | None = None
     for frame, duration in frames_of(picture):
+        first = first or hash_picture(frame)
         frames.append(shape(frame))
         lasting.append(duration)
     extension = "gif" if source is GIF else "webp"
@@ -295,4 +323,7 @@ def _write_moving(picture: Image.Image, source: Format, folder: Path, shape: Any
     params: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": lasting, "loop": 0}
     if extension == "gif":
         params |= {"disposal": 2}
-    return write(frames[0], "moving", extension, folder, **params), still
+    step = max(1, len(frames) // HASHED_FRAMES)
+    some = ((frame, sum(lasting[: at * step]) / 1000) for at, frame in enumerate(frames[::step]))
+    hashes = (*([first] if first else []), hash_picture(frames[0]), *hash_frames(some))
+    return write(frames[0], "moving", extension, folder, **params), still, hashes

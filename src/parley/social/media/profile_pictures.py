@@ -16,10 +16,13 @@ from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.uploads import Upload
-from parley.social.media.actions import picture_inspector
+from parley.social.media.actions import check_quota, picture_inspector
 from parley.social.media.contents import HiddenContent, claim_names, drop_made, settle_copies
 from parley.social.media.decode import BROKEN
+from parley.social.media.fingerprints import hash_bytes
 from parley.social.media.formats import MAX_EMOJI_BYTES, sniff
+from parley.social.media.hash_lookup import find_matches
+from parley.social.media.judging import check_picture, keep_hashes
 from parley.social.media.process import decode, store_made
 from parley.social.media.results import Purpose
 from parley.social.media.views import PictureFiles
@@ -36,6 +39,7 @@ async def store_profile_picture(
     Raises Invalid with a sentence when the picture cannot be used, RateLimited beyond 30 in half an hour.
     """
     await count_try(instance.db, instance.settings, bucket_of("profile_picture", account_id), MOST, PER)
+    await check_quota(instance, account_id, upload.size)
     return await _store(instance, kind, upload, account_id)
 
 
@@ -56,6 +60,14 @@ async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_i
         result = await decode(upload.path, sniff(upload.head), purpose, folder)
         if result.error is not None or result.file is None or result.preview is None:
             raise Invalid(result.error or BROKEN)
+        hashes = (*result.hashes, *await hash_bytes(upload.path))
+        matches = await find_matches(instance, hashes, place=purpose)
+        if account_id is not None:
+            await check_picture(
+                instance, account_id, matches, sniff(upload.head).mime_type, upload.path, origin=purpose
+            )
+        elif any(match.tier != "flag" and not match.background for match in matches):
+            raise Invalid("This picture is known from a bank of hashes, so it cannot be an emoji.")
         file = await store_made(instance, result.file, folder)
         still = file
         if result.preview != result.file:
@@ -64,8 +76,9 @@ async def _store(instance: Instance, purpose: Purpose, upload: Upload, account_i
     try:
         async with instance.db.write() as tx:
             copies = await claim_names(tx, made, account_id=account_id)
+            await keep_hashes(tx, file.name, hashes, media_id=None, account_id=account_id)
     except HiddenContent:
         await drop_made(instance, made)
         raise
     await settle_copies(instance, copies)
-    return PictureFiles(file.name, still.name)
+    return PictureFiles(file.name, still.name, matches)

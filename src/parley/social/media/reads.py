@@ -41,6 +41,8 @@ def view_of(row: MediaRow, *, for_owner: bool) -> MediaView:
         meta=meta,
         blurhash=row.blurhash,
         withheld=row.withheld,
+        matches=tuple(row.matches),
+        image_text=row.image_text,
         description=row.held_description or "" if held else row.description,
         held=held,
         held_sentence=row.held_sentence or "" if held else "",

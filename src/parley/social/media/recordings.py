@@ -29,6 +29,7 @@ from parley.social.media.formats import (
     check_pixels,
     sniff,
 )
+from parley.social.media.hashing import hash_picture, hash_sound, hash_video
 from parley.social.media.pictures import clean_thumbnail, describe, fit_area, hash_of, opaque, write_preview
 from parley.social.media.results import FileMade, Result
 
@@ -275,7 +276,8 @@ def _describe_video(made: FileMade, folder: Path) -> Result:
             meta |= _describe_sound(container.streams.audio[0])
     preview, size = write_preview(picture, folder)
     meta["small"] = describe(size)
-    return Result(type="video", file=made, preview=preview, meta=meta, blurhash=hash_of(picture))
+    hashes = (hash_picture(picture), *hash_video(path), *hash_sound(path))
+    return Result(type="video", file=made, preview=preview, meta=meta, blurhash=hash_of(picture), hashes=hashes)
 
 
 def _describe_length(seconds: float) -> dict[str, Any]:
@@ -324,11 +326,13 @@ def _clean_sound(source: Any, audio: Any, expected: Format, folder: Path) -> Res
                 "bitrate": int(path.stat().st_size * 8 / duration) if duration else 0,
             },
         }
+    hashes = hash_sound(path)
     shown = _clean_cover(cover, folder)
     if shown is None:
-        return Result(type="audio", file=made, meta=meta)
+        return Result(type="audio", file=made, meta=meta, hashes=hashes)
     meta["small"] = shown.meta["small"]
-    return Result(type="audio", file=made, preview=shown.file, meta=meta, blurhash=shown.blurhash)
+    hashes = (*hashes, *shown.hashes)
+    return Result(type="audio", file=made, preview=shown.file, meta=meta, blurhash=shown.blurhash, hashes=hashes)
 
 
 def _clean_cover(cover: Path, folder: Path) -> Result | None:

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Purpose = Literal["attachment", "thumbnail", "avatar", "header", "emoji"]
+Purpose = Literal["attachment", "thumbnail", "avatar", "header", "emoji", "bank", "text"]
+"""`text` reads words in a picture that was cleaned before, `bank` hashes a file with its parts; all others clean what a
+member sent."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,17 @@ class FileMade(msgspec.Struct, frozen=True):
         return folder / self.name
 
 
+class FileHash(msgspec.Struct, frozen=True):
+    """One hash of what is in a file: `kind` is pdq (a picture), frame (of a video, shown at `second`) or audio (SHA-256
+    of the packets of a sound track, whatever its container and tags). `hash` is in hexadecimal."""
+
+    kind: str
+    hash: str
+    quality: int = 100
+    second: float | None = None
+    part: str = ""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The cleaned file, or `error`: one sentence for the member."""
 
@@ -52,6 +65,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Attachment: a smaller picture. Profile picture or emoji: its version that does not move."""
     meta: dict[str, Any] = {}
     blurhash: str | None = None
+    hashes: tuple[FileHash, ...] = ()
+    text: str = ""
+    """Words that were read in the picture."""
 
 
 MIME_TYPES = {

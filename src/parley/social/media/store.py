@@ -33,6 +33,8 @@ class MediaRow(msgspec.Struct, frozen=True):
     description_revision: int
     remote_url: str | None
     withheld: bool
+    matches: list[dict[str, Any]]
+    image_text: str
     held_description: str | None
     held_sentence: str | None
 
@@ -55,7 +57,8 @@ class MediaRow(msgspec.Struct, frozen=True):
 LIST_MEDIA = """
     SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
         m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
-        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, d.description, d.sentence
+        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, m.matches,
+        m.image_text, d.description, d.sentence
     FROM media m
     LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
     WHERE m.id = ANY($1)
@@ -65,7 +68,8 @@ LIST_MEDIA = """
 LIST_MEDIA_FOR_UPDATE = """
     SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
         m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
-        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, d.description, d.sentence
+        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, m.matches,
+        m.image_text, d.description, d.sentence
     FROM media m
     LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
     WHERE m.id = ANY($1)
@@ -94,8 +98,8 @@ async def list_status_media_ids(tx: Tx, status_id: int) -> list[int]:
 
 INSERT_MEDIA = """
     INSERT INTO media (id, account_id, type, upload_file, upload_thumbnail, focus_x, focus_y, description,
-        screening_id, mime_type)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        screening_id, mime_type, size_bytes)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 
@@ -109,10 +113,12 @@ async def insert_media(
     *,
     description: str,
     screening_id: int,
+    size: int,
 ) -> None:
-    """Note an upload that waits; `kind` is type and MIME type, `uploads` the raw file and thumbnail."""
+    """Note an upload that waits; `kind` is type and MIME type, `uploads` the raw file and thumbnail, `size` in bytes."""
     x, y = focus or (None, None)
-    await tx.execute(INSERT_MEDIA, media_id, account_id, kind[0], *uploads, x, y, description, screening_id, kind[1])
+    values = (kind[0], *uploads, x, y, description, screening_id, kind[1], size)
+    await tx.execute(INSERT_MEDIA, media_id, account_id, *values)
 
 
 INSERT_DESCRIPTION = """

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from parley.screening.content import MediaMatch
+
 
 class MediaView(msgspec.Struct, frozen=True, kw_only=True):
     """One attachment. `file` and `preview_file` are names below media/, None while it is processed."""
@@ -27,6 +29,10 @@ class MediaView(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     """The owner alone learns that the newest description waits for a decision; it is shown to the owner only."""
     held_sentence: str = ""
+    matches: tuple[dict[str, Any], ...] = ()
+    """What banks of hashes know of the file, for the judge alone."""
+    image_text: str = ""
+    """Words that were read in the picture, for the judge alone."""
     withheld: bool = False
     """Its files are served only to those who may see what carries it: see `file_address` in reads.py."""
 
@@ -47,3 +53,5 @@ class PictureFiles(msgspec.Struct, frozen=True):
 
     file: str
     static_file: str
+    matches: tuple[MediaMatch, ...] = ()
+    """What banks of hashes know of it, for the judge alone."""

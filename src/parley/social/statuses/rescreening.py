@@ -41,5 +41,7 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
             await set_status_state(tx, row.id, "hidden_interim")
             await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
             await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
+        elif waits and not outcome.published and payload.get("first"):
+            await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
         elif row.revision == revision and row.state == "published" and outcome is Outcome.LIMIT:
             await set_status_state(tx, row.id, "limited")
