@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from parley.screening import banks
-from parley.screening.account_banks import AccountBank, AccountBankName, AccountEntry, read_network
+from parley.screening.account_banks import AccountBank, AccountBankName, AccountEntry, Network, read_network
 from parley.screening.banks import TIERS, LinkBank, LinkEntry, Tier, WordBank, WordEntry, compile_phrases
 from parley.screening.documents import State
 from parley.screening.phrases import PhraseError
@@ -27,6 +27,9 @@ OWN = "own:"
 """What the names of such entries begin with in matches, so that none is taken for one of the files."""
 MOST_ITEMS = 1000
 """How many items one entry may hold."""
+
+
+_WIDEST = {4: 8, 6: 16}
 
 
 class BankItem(Struct, frozen=True, kw_only=True):
@@ -86,8 +89,16 @@ def _normalise(bank: BankName, written: Sequence[str], ruleset: Ruleset) -> tupl
             raise ValueError(str(error)) from None
         return tuple(text.strip() for text in written)
     if bank == "addresses":
-        return tuple(str(read_network(text)) for text in written)
+        return tuple(str(_narrow(read_network(text))) for text in written)
     return tuple(banks.normalise_domain(text) for text in written)
+
+
+def _narrow(network: Network) -> Network:
+    """Return the network, or raise ValueError when so many people share it that it can only be a mistake."""
+    widest = _WIDEST[network.version]
+    if network.prefixlen < widest:
+        raise ValueError(f"{network} covers too many addresses. The widest that is taken is /{widest}.")
+    return network
 
 
 def extend_ruleset(base: Ruleset, items: Iterable[BankItem]) -> Ruleset:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from parley import screening
 from parley.kit.db import Tx
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.settings import Settings
+from parley.screening.banks import parent_domains
 from parley.screening.extending import BANKS, BankItem, normalise_item
 from parley.social.events.actions import record
 from parley.social.events.facts import BankChanged
@@ -24,12 +26,12 @@ MOST_PHRASES = 5_000
 """Each phrase is compiled in every process whenever the banks change."""
 
 
-async def add_entry(tx: Tx, staff: Staff, new: NewEntry) -> int:
+async def add_entry(tx: Tx, staff: Staff, new: NewEntry, settings: Settings) -> int:
     """Add one entry; it judges as soon as `tx` commits. Returns the banks' revision.
 
     Raises Forbidden, Invalid with a sentence, and Conflict when the name is taken.
     """
-    item = _normalised(new.item)
+    item = _normalised(new.item, settings)
     if await _find(tx, item.bank, item.name):
         raise Conflict(f"{item.bank} has an entry named {item.name!r}. Remove it first, or give another name.")
     return await _change(tx, staff, f"added {item.bank} {item.name}", [_with(new, item)], {})
@@ -43,7 +45,15 @@ async def remove_entry(tx: Tx, staff: Staff, bank: str, name: str) -> int:
 
 
 async def import_entries(
-    tx: Tx, staff: Staff, bank: str, entries: Sequence[NewEntry], *, source: str, replace: bool, dry: bool
+    tx: Tx,
+    staff: Staff,
+    bank: str,
+    entries: Sequence[NewEntry],
+    settings: Settings,
+    *,
+    source: str,
+    replace: bool = False,
+    dry: bool = False,
 ) -> ImportCounts:
     """Bring a list of entries into a bank: what is new is added, what differs is replaced.
 
@@ -54,9 +64,9 @@ async def import_entries(
     problems: list[str] = []
     for new in entries:
         try:
-            item = _normalised(new.item)
+            item = _normalised(new.item, settings)
         except Invalid as error:
-            problems.append(f"{new.item.name}: {error.text}")
+            problems.append(error.text)
             continue
         wanted[item.name] = _with(new, item)
     if problems:
@@ -81,13 +91,20 @@ async def import_entries(
     )
 
 
-def _normalised(item: BankItem) -> BankItem:
+def _normalised(item: BankItem, settings: Settings) -> BankItem:
     if not item.name.strip() or len(item.name) > 300 or not item.name.isprintable():
         raise Invalid("An entry needs a name of at most 300 printable characters.")
     try:
-        return normalise_item(item, screening.live_ruleset())
+        normal = normalise_item(item, screening.live_ruleset())
     except ValueError as error:
         raise Invalid(f"{item.name}: {error}") from None
+    if item.bank in ("links", "emails") and not set(parent_domains(_host(settings))).isdisjoint(normal.items):
+        raise Invalid(f"{item.name}: that is this instance's own domain.")
+    return normal
+
+
+def _host(settings: Settings) -> str:
+    return settings.local_domain.rsplit(":", 1)[0]
 
 
 def _with(new: NewEntry, item: BankItem) -> NewEntry:
