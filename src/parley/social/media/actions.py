@@ -107,6 +107,8 @@ async def upload_media(
     text = _clean_description(description)
     bucket = bucket_of("media", viewer.account_id)
     await count_try(instance.db, instance.settings, bucket, MAX_UPLOADS, UPLOADS_PER)
+    size = upload.size + (thumbnail.size if thumbnail is not None else 0)
+    await check_quota(instance, viewer.account_id, size)
     raw = await _keep_raw(instance, upload)
     raw_thumbnail = await _keep_raw(instance, thumbnail) if thumbnail is not None else None
     try:
@@ -122,6 +124,7 @@ async def upload_media(
                 focus,
                 description="" if screened.held else text,
                 screening_id=screened.id,
+                size=size,
             )
             await _keep_description(tx, media_id, 1, text, screened)
             await record(tx, MediaUploaded(account_id=viewer.account_id, media_id=media_id))
@@ -131,6 +134,27 @@ async def upload_media(
         if raw_thumbnail is not None:
             await instance.files.uploads.delete(raw_thumbnail)
         raise
+
+
+async def check_quota(instance: Instance, account_id: int, more: int) -> None:
+    """Raise Invalid when the member cannot store `more` bytes beside what is stored already.
+
+    Files that arrive at the same moment do not see each other: a member may go beyond the limit by those.
+    """
+    limit = instance.settings.member_storage_mb * MIB
+    if not limit:
+        return
+    async with instance.db.read() as tx:
+        stored = await store_files.count_stored_bytes(tx, account_id)
+    if stored + more > limit:
+        raise Invalid(
+            f"Validation failed: you store {_size(stored)} here, and each member may store {_size(limit)}. "
+            "Delete posts with media that you no longer need, then send this file again."
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / MIB:.1f} MiB"
 
 
 def _check_upload(settings: Settings, name: str, upload: Upload) -> Format:

@@ -103,6 +103,18 @@ async def delete_hidden(tx: Tx, names: list[str]) -> None:
     await tx.execute(DELETE_HIDDEN, names)
 
 
+# What waits to be cleaned counts as it was sent.
+COUNT_STORED_BYTES = """
+    SELECT coalesce((SELECT sum(size_bytes) FROM files WHERE account_id = $1 AND removed_at IS NULL), 0)
+         + coalesce((SELECT sum(size_bytes) FROM media WHERE account_id = $1 AND state = 'processing'), 0)
+"""
+
+
+async def count_stored_bytes(tx: Tx, account_id: int) -> int:
+    """How much an account stores."""
+    return int(await tx.fetchval(COUNT_STORED_BYTES, account_id))
+
+
 UPDATE_REMOVED = """UPDATE files SET removed_at = now() WHERE name = ANY($1) AND removed_at IS NULL"""
 
 
