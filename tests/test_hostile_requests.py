@@ -10,6 +10,7 @@ from parley.kit.http import MAX_BODY
 from parley.kit.limits import RequestLimiter
 from parley.kit.settings import Settings
 from tests.conftest import World, open_world
+from tests.sessions.pages import sign_in
 from tests.media.samples import png
 
 ENDLESS = 3 * MAX_BODY
@@ -116,3 +117,33 @@ async def test_a_client_cannot_choose_its_address_above_the_line_of_the_proxy(li
         headers = [("X-Forwarded-For", forged), ("X-Forwarded-For", "198.51.100.7")]
         answer = await limited.anonymous.get("/api/v1/instance/rules", headers=headers)
         assert answer.status_code == expected
+
+
+async def test_pages_are_limited_by_member_or_else_by_address_and_say_when_to_come_back(limited: World) -> None:
+    def start(most: int) -> None:
+        limited.app.state.page_limiter = RequestLimiter(most=most)
+
+    start(100)
+    await limited.account("alice")
+    first, second = [await sign_in(limited, "alice") for _ in range(2)]
+    start(5)
+    answers = [await browser.get("/settings/account") for browser in (first, second) * 3]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 301
+    assert "Slow down a little" in answers[-1].text
+    assert (await limited.anonymous.get("/about")).status_code == 200, "others are not held up"
+    start(1)
+    stranger = {"X-Forwarded-For": "198.51.100.8"}
+    for path, expected in (("/about", 200), ("/sign-in", 429), ("/static/avatar.png", 200)):
+        assert (await limited.anonymous.get(path, headers=stranger)).status_code == expected
+    with limited.queries() as seen:
+        assert (await limited.anonymous.get("/local", headers=stranger)).status_code == 429
+    assert seen == []
+    piece = await limited.anonymous.get("/local", headers={**stranger, "HX-Request": "true"})
+    assert (piece.status_code, piece.headers["hx-retarget"]) == (429, "#toasts")
+
+
+async def test_pages_are_not_limited_where_limits_are_off(world: World) -> None:
+    world.app.state.page_limiter = RequestLimiter(most=1)
+    for _ in range(3):
+        assert (await world.anonymous.get("/about")).status_code == 200

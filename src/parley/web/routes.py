@@ -1,4 +1,4 @@
-"""Every route of the pages. The router in front of them checks each form's anti-forgery token."""
+"""Every route of the pages. The router in front of them counts requests and checks each form's anti-forgery token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from parley.web import (
     statuses,
 )
 from parley.web.assets import static_routes
-from parley.web.visits import check_forgery
+from parley.web.limits import check_page_request
 
 _PAGES = (
     about,
@@ -47,5 +47,5 @@ _PAGES = (
 
 web_routes: list[ControllerRouterHandler] = [
     *static_routes(),
-    Router("/", route_handlers=[route for page in _PAGES for route in page.routes], before_request=check_forgery),
+    Router("/", route_handlers=[route for page in _PAGES for route in page.routes], before_request=check_page_request),
 ]
