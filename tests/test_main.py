@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from parley.kit.settings import Settings
 from parley.main import create_app
@@ -65,3 +66,39 @@ async def test_a_body_that_is_not_json_is_a_clear_400(world: World) -> None:
 async def test_ids_that_are_no_ids_are_not_found(world: World) -> None:
     for text in ("x", "-1", "0", "99999999999999999999", "１２３", "1%00"):
         assert (await world.anonymous.get(f"/api/v1/statuses/{text}")).status_code == 404, text
+
+
+async def test_a_secret_in_an_address_never_reaches_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from parley.web import sign_in, sign_up
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    caplog.set_level("DEBUG", logger="parley")
+    for path, page in (("/confirm/SeCrEtToKeN", sign_up), ("/password/new/SeCrEtToKeN", sign_in)):
+        monkeypatch.setattr(page, "visit_of", fail)
+        assert (await world.anonymous.get(path)).status_code == 500
+    assert "/password/new/{token" in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "SeCrEtToKeN" not in caplog.text
+
+
+def test_the_http_server_writes_no_addresses_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    import granian
+
+    from parley.kit.processes import serve_http
+
+    asked: dict[str, object] = {}
+
+    class Server:
+        def __init__(self, *_: object, **options: object) -> None:
+            asked.update(options)
+
+        def serve(self) -> None:
+            pass
+
+    monkeypatch.setattr(granian, "Granian", Server)
+    serve_http(Settings())
+    assert asked["log_access"] is False

@@ -88,10 +88,10 @@ async def show_error(request: Request[Any, Any, Any], error: Exception) -> Respo
     """The one rendering of errors: JSON for machines, a page for people. What is not ours to show is a 500."""
     known = _known(error)
     if known is None:
-        log.exception("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        log.exception("%s %s failed", request.method, _route_of(request), exc_info=error)
         known = ParleyError()
     elif known.detail:
-        log.info("%s %s: %s (%s)", request.method, request.scope["path"], known.text, known.detail)
+        log.info("%s %s: %s (%s)", request.method, _route_of(request), known.text, known.detail)
     if isinstance(known, Rejection):
         await keep_rejection(instance_of(request).db, known)
     headers = {}
@@ -103,6 +103,11 @@ async def show_error(request: Request[Any, Any, Any], error: Exception) -> Respo
     page = await render_error(request, known)
     page.headers.update(headers)
     return page
+
+
+def _route_of(request: Request[Any, Any, Any]) -> str:
+    """What was asked for, as a log may hold it: an address can carry a secret, such as a link that sets a password."""
+    return str(request.scope.get("path_template") or "a path of no route")
 
 
 def _known(error: Exception) -> ParleyError | None:

@@ -150,6 +150,7 @@ def serve_http(settings: Settings) -> None:
         loop=Loops.uvloop,
         respawn_failed_workers=True,
         workers_kill_timeout=10,
+        log_access=False,  # addresses can carry secrets: links that confirm an address or set a password
         log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.warning,
     )
     try:
