@@ -65,3 +65,26 @@ def test_nobody_else_can_list_the_data_folder(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     lock_data_folder(settings).close()
     assert stat.S_IMODE(settings.path().stat().st_mode) & 0o066 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could write where the database's user cannot")
+def test_root_writes_nothing_through_links_in_the_folder_of_the_databases_user(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("untouched")
+    secret.chmod(0o600)
+    server = EmbeddedPostgres(Settings(data_dir=tmp_path / "data"))
+    server.start()
+    server.stop()
+    folder = tmp_path / "data" / "postgres" / "data"
+    (folder / "parley.conf").unlink()
+    (folder / "parley.conf").symlink_to(secret)
+    with pytest.raises(PostgresError, match="cannot be written"):
+        server.start()
+    assert secret.read_text() == "untouched"
+    (folder / "parley.conf").unlink()
+    try:
+        server.start()
+        assert (folder / "parley.conf").stat().st_uid == folder.stat().st_uid
+    finally:
+        server.stop()
+    assert (folder / "postgresql.conf").read_text().count("include_if_exists = 'parley.conf'") == 1

@@ -46,6 +46,14 @@ timezone = UTC
 """
 
 
+WRITE_CONFIGURATION = """\
+set -e
+cat > "$1/parley.conf"
+grep -qF "include_if_exists = 'parley.conf'" "$1/postgresql.conf" ||
+    printf "\\ninclude_if_exists = 'parley.conf'\\n" >> "$1/postgresql.conf"
+"""
+
+
 class PostgresError(Exception):
     """The embedded server cannot start; the text says why and what to do."""
 
@@ -176,13 +184,18 @@ class EmbeddedPostgres:
 
     def _write_configuration(self) -> None:
         socket = f"unix_socket_directories = '{self.socket_dir}'\n"
-        extra = self._data / "parley.conf"
-        extra.write_text(CONFIGURATION + socket)
-        main = self._data / "postgresql.conf"
-        if "include_if_exists = 'parley.conf'" not in main.read_text():
-            with main.open("a") as file:
-                file.write("\ninclude_if_exists = 'parley.conf'\n")
-        self._give(extra)
+        # As the user whose folder it is: what root writes there could be led anywhere by a link.
+        result = subprocess.run(
+            ["/bin/sh", "-c", WRITE_CONFIGURATION, "sh", str(self._data)],
+            input=CONFIGURATION + socket,
+            text=True,
+            capture_output=True,
+            cwd="/",
+            check=False,
+            **self._identity,
+        )
+        if result.returncode:
+            raise PostgresError(f"The database's configuration in {self._data} cannot be written: {result.stderr}")
 
     def _prepare_folders(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
