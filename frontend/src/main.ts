@@ -10,6 +10,7 @@ import { startKeys } from "./keys";
 import { startLive } from "./live";
 import { startMenus } from "./menus";
 import { startPasskeys } from "./passkeys";
+import { startSeen } from "./seen";
 import { startTimes } from "./times";
 import { startToasts } from "./toasts";
 
@@ -21,3 +22,4 @@ startComposers();
 startLive();
 startKeys();
 startPasskeys();
+startSeen();

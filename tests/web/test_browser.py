@@ -139,6 +139,10 @@ async def test_two_members_meet_and_see_each_others_posts_arrive_live(chromium: 
     await badge.filter(has_text="1").wait_for()
     await reply.get_by_role("button", name="Favourite").click()
     await reply.locator("button.favourite[aria-pressed=true]").wait_for()
+    async with ana.page.expect_response("**/notifications/seen"):
+        await ana.page.goto("/notifications")
+    await ana.page.goto("/")
+    assert await ana.page.locator("[data-unread]:visible").count() == 0
     assert await ana.page.locator("#timeline .status", has_text="First loaf").count() == 1
     assert ana.problems == []
     assert ben.problems == []

@@ -554,9 +554,18 @@ async def test_notifications_tell_who_did_what_and_are_read_once(world: World) -
     await bob.post(f"/api/v1/statuses/{status['id']}/favourite")
     await world.run_jobs()
     assert "1 unread" in (await browser.get("/local")).text
-    page = await browser.get("/notifications")
-    assert "liked your post" in page.text
+    for headers in ({"sec-purpose": "prefetch"}, {}):
+        page = await browser.get("/notifications", headers=headers)
+        assert "liked your post" in page.text
+        assert "1 unread" in (await browser.get("/local")).text, "a GET changes nothing"
+    form = find_form(page.text, "/notifications/seen").values
+    assert (await browser.post("/notifications/seen", data=form)).status_code == 303
     assert "unread</span>" not in (await browser.get("/local")).text
+    assert "/notifications/seen" not in (await browser.get("/notifications")).text
+    older = {**form, "id": "1"}
+    assert (await browser.post("/notifications/seen", data=older)).status_code == 303
+    assert "unread</span>" not in (await browser.get("/local")).text, "the marker never moves back"
+    assert (await browser.post("/notifications/seen", data={"id": form["id"]})).status_code == 403
 
 
 async def test_hashed_assets_are_kept_for_ever_and_pages_are_not(world: World) -> None:
