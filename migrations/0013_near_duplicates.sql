@@ -140,3 +140,63 @@ CREATE TABLE removed_texts (
     PRIMARY KEY (status_id, revision)
 );
 CREATE INDEX removed_texts_bands ON removed_texts USING gin (bands) WITH (fastupdate = off);
+
+-- What a new status or an edit starts from: the author's defaults, and what the judge is told of the author, of those
+-- whom the text addresses and of copies. The columns are explained in social/statuses/store_ground.py.
+--
+-- A function, because it must be planned once for each connection: planning it takes three times as long as running
+-- it, and a plan for one author's numbers may walk through everybody's posts of the last hour when the statistics are
+-- older than that. Every part is a look-up or a bounded range in an index, most of them empty. Posts of the author and
+-- of the thread: statuses_account, statuses_conversation; what was stopped: statuses_stopped; strangers: primary keys
+-- of status_mentions and follows; a target's hour: primary key of stranger_mentions; copies: status_fingerprints_b1 to
+-- b8; what was taken down: removed_texts_bands.
+CREATE FUNCTION status_ground(
+    author bigint, targets bigint[], ten_minutes bigint, hour bigint, month bigint, parent bigint, conversation bigint,
+    numbers integer[]
+) RETURNS TABLE (
+    visibility text, sensitive boolean, language text, quote_policy text, created_at timestamptz, domain text,
+    role text, statuses_count bigint, followers_count bigint, following_count bigint, strikes integer,
+    reporters integer, cluster_size integer, posts bigint[], people_hour bigint, stopped bigint[], refused bigint[],
+    strangers bigint[], unanswered bigint, pressure bigint, thread bigint[], depth integer, copies bigint[],
+    removed jsonb
+) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH recent AS MATERIALIZED (
+        SELECT id, mentioned_ids FROM statuses
+        WHERE account_id = $1 AND id > $5 AND reblog_of_id IS NULL ORDER BY id DESC LIMIT 200
+    ), strangers AS MATERIALIZED (
+        SELECT t.id FROM unnest($2::bigint[]) AS t (id)
+        WHERE NOT EXISTS (SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = t.id)
+        EXCEPT SELECT f.id FROM followers_among($1, $2::bigint[]) AS f
+    )
+    SELECT p.visibility, p.sensitive, p.language, p.quote_policy,
+        f.created_at, f.domain, f.role, f.statuses_count, f.followers_count, f.following_count,
+        f.strikes, f.reporters, f.cluster_size,
+        (SELECT ARRAY[count(*), count(*) FILTER (WHERE id > $4), count(*) FILTER (WHERE id > $3)] FROM recent),
+        (SELECT count(DISTINCT m) FROM recent, unnest(mentioned_ids) AS m WHERE id > $4 AND m <> $1),
+        (SELECT ARRAY[count(*) FILTER (WHERE state = 'held'), count(*) FILTER (WHERE state <> 'held')] FROM (
+            SELECT state FROM statuses
+            WHERE account_id = $1 AND id > $5 AND state IN ('held', 'hidden_interim', 'removed') LIMIT 100) AS s),
+        ARRAY[count_refusals($1, $5), count_refusals($1, $4)],
+        ARRAY(SELECT id FROM strangers),
+        coalesce((SELECT max(n) FROM strangers CROSS JOIN LATERAL (
+            SELECT count(*) AS n FROM (
+                SELECT FROM status_mentions
+                WHERE account_id = strangers.id AND author_id = $1 LIMIT 50) AS m) AS s), 0),
+        coalesce((SELECT max(n) FROM unnest($2::bigint[]) AS t (id) CROSS JOIN LATERAL (
+            SELECT count(DISTINCT m.author_id) AS n FROM (
+                SELECT author_id FROM stranger_mentions
+                WHERE account_id = t.id AND status_id > $4 AND author_id <> $1 LIMIT 300) AS m) AS s), 0),
+        (SELECT ARRAY[count(*), count(DISTINCT account_id)] FROM (
+            SELECT account_id FROM statuses WHERE conversation_id = $7 AND id > $3 LIMIT 200) AS s),
+        coalesce((SELECT least(reply_depth, 999) + 1 FROM statuses WHERE id = $6), 0),
+        (SELECT ARRAY[count(DISTINCT account_id) FILTER (WHERE account_id <> $1),
+            count(*) FILTER (WHERE account_id = $1)] FROM statuses_like($8, $4, 200) WHERE same > 1),
+        (SELECT jsonb_agg(jsonb_build_array(clause, letters)) FROM (
+            SELECT clause, letters FROM removed_texts WHERE bands && $8::integer[]
+            ORDER BY removed_at DESC LIMIT 20) AS r)
+    FROM author_facts($1) f LEFT JOIN posting_preferences($1) p ON true;
+END
+$$;

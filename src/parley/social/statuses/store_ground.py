@@ -70,46 +70,13 @@ class Ground(msgspec.Struct, frozen=True):
     """Texts like it that were taken down: clause, letters."""
 
 
-# Plan: every part is a look-up or a bounded range in an index, most of them empty. Posts of the author and of the
-# thread: statuses_account, statuses_conversation; what was stopped: statuses_stopped; strangers: primary keys of
-# status_mentions and follows; a target's hour: primary key of stranger_mentions; copies: status_fingerprints_b1 to b8;
-# what was taken down: removed_texts_bands.
+# The function says what is asked of which index, and why it is one: migration 0013.
 GET_GROUND = """
-    WITH recent AS MATERIALIZED (
-        SELECT id, mentioned_ids FROM statuses
-        WHERE account_id = $1 AND id > $5 AND reblog_of_id IS NULL ORDER BY id DESC LIMIT 200
-    ), strangers AS MATERIALIZED (
-        SELECT t.id FROM unnest($2::bigint[]) AS t (id)
-        WHERE NOT EXISTS (SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = t.id)
-        EXCEPT SELECT f.id FROM followers_among($1, $2::bigint[]) AS f
-    )
-    SELECT parley_id(), parley_id(), p.visibility, p.sensitive, p.language, p.quote_policy,
-        f.created_at, f.domain, f.role, f.statuses_count, f.followers_count, f.following_count,
-        f.strikes, f.reporters, f.cluster_size,
-        (SELECT ARRAY[count(*), count(*) FILTER (WHERE id > $4), count(*) FILTER (WHERE id > $3)] FROM recent),
-        (SELECT count(DISTINCT m) FROM recent, unnest(mentioned_ids) AS m WHERE id > $4 AND m <> $1),
-        (SELECT ARRAY[count(*) FILTER (WHERE state = 'held'), count(*) FILTER (WHERE state <> 'held')] FROM (
-            SELECT state FROM statuses
-            WHERE account_id = $1 AND id > $5 AND state IN ('held', 'hidden_interim', 'removed') LIMIT 100) AS s),
-        ARRAY[count_refusals($1, $5), count_refusals($1, $4)],
-        ARRAY(SELECT id FROM strangers),
-        coalesce((SELECT max(n) FROM strangers CROSS JOIN LATERAL (
-            SELECT count(*) AS n FROM (
-                SELECT FROM status_mentions
-                WHERE account_id = strangers.id AND author_id = $1 LIMIT 50) AS m) AS s), 0),
-        coalesce((SELECT max(n) FROM unnest($2::bigint[]) AS t (id) CROSS JOIN LATERAL (
-            SELECT count(DISTINCT m.author_id) AS n FROM (
-                SELECT author_id FROM stranger_mentions
-                WHERE account_id = t.id AND status_id > $4 AND author_id <> $1 LIMIT 300) AS m) AS s), 0),
-        (SELECT ARRAY[count(*), count(DISTINCT account_id)] FROM (
-            SELECT account_id FROM statuses WHERE conversation_id = $7 AND id > $3 LIMIT 200) AS s),
-        coalesce((SELECT least(reply_depth, 999) + 1 FROM statuses WHERE id = $6), 0),
-        (SELECT ARRAY[count(DISTINCT account_id) FILTER (WHERE account_id <> $1),
-            count(*) FILTER (WHERE account_id = $1)] FROM statuses_like($8, $4, 200) WHERE same > 1),
-        (SELECT jsonb_agg(jsonb_build_array(clause, letters)) FROM (
-            SELECT clause, letters FROM removed_texts WHERE bands && $8::integer[]
-            ORDER BY removed_at DESC LIMIT 20) AS r)
-    FROM author_facts($1) f LEFT JOIN posting_preferences($1) p ON true
+    SELECT parley_id(), parley_id(), g.visibility, g.sensitive, g.language, g.quote_policy, g.created_at, g.domain,
+        g.role, g.statuses_count, g.followers_count, g.following_count, g.strikes, g.reporters, g.cluster_size,
+        g.posts, g.people_hour, g.stopped, g.refused, g.strangers, g.unanswered, g.pressure, g.thread, g.depth,
+        g.copies, g.removed
+    FROM status_ground($1, $2, $3, $4, $5, $6, $7, $8) g
 """
 
 
