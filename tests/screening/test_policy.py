@@ -48,7 +48,7 @@ PROBLEMS: list[tuple[dict[str, tuple[str, str]], str, str]] = [
         "'delete' is not one of the allowed values. Outcomes: allow",
     ),
     ({"rules": ("state: LIVE", "state: ON")}, "rules.yaml", "States: DRAFT, BACKGROUND, LIVE, EXPIRED"),
-    ({"rules": ('clause: "5.1"', 'clause: "9.9"')}, "rules.yaml", "there is no clause 9.9. Clauses in"),
+    ({"rules": ('clause: "5.2"', 'clause: "9.9"')}, "rules.yaml", "there is no clause 9.9. Clauses in"),
     ({"rules": ("    matches: words.reject\n", "")}, "rules.yaml", "needs to say of which bank"),
     ({"rules": ("matches: words.reject", "matches: words.rejects")}, "rules.yaml", "Allowed are: words.reject"),
     ({"rules": ("  - id: words-reject", "  - id: words_reject")}, "rules.yaml", "lower-case words joined by hyphens"),
