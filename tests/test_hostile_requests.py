@@ -10,8 +10,8 @@ from parley.kit.http import MAX_BODY
 from parley.kit.limits import RequestLimiter
 from parley.kit.settings import Settings
 from tests.conftest import World, open_world
-from tests.sessions.pages import sign_in
 from tests.media.samples import png
+from tests.sessions.pages import sign_in
 
 ENDLESS = 3 * MAX_BODY
 
