@@ -1,0 +1,106 @@
+"""Builds the ONNX graph of the encoder by hand, from the fused operators that ONNX Runtime has for BERT.
+
+The exporter's graph has ten times as many nodes and half the speed. `training.export` checks that both give the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class _Graph:
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.constants.append(numpy_helper.from_array(value.copy(order="C"), name))
+        return name
+
+    def weight(self, name: str, *, turned: bool = False) -> str:
+        return self.constant(name, self.weights[name].T if turned else self.weights[name])
+
+    def add(self, kind: str, inputs: list[str], output: str, **options: Any) -> str:
+        domain = "com.microsoft" if kind in _FUSED else ""
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}:{output}", domain=domain, **options))
+        return output
+
+
+_FUSED = ("Attention", "SkipLayerNormalization", "BiasGelu")
+
+
+def _layer(graph: _Graph, states: str, mask: str, index: int, heads: int, epsilon: float) -> str:
+    own = f"layers.{index}."
+    parts = ("query", "key", "value")
+    weight = graph.constant(f"{own}qkv.weight", np.concatenate([graph.weights[f"{own}{p}.weight"].T for p in parts], 1))
+    bias = graph.constant(f"{own}qkv.bias", np.concatenate([graph.weights[f"{own}{p}.bias"] for p in parts]))
+    mixed = graph.add("Attention", [states, weight, bias, mask], f"{own}mixed", num_heads=heads)
+    attended = graph.add("MatMul", [mixed, graph.weight(f"{own}attended.weight", turned=True)], f"{own}attended")
+    norm = [graph.weight(f"{own}attended_norm.{p}") for p in ("weight", "bias")]
+    middle = graph.add(
+        "SkipLayerNormalization",
+        [attended, states, *norm, graph.weight(f"{own}attended.bias")],
+        f"{own}middle",
+        epsilon=epsilon,
+    )
+    inner = graph.add("MatMul", [middle, graph.weight(f"{own}inner.weight", turned=True)], f"{own}inner")
+    inner = graph.add("BiasGelu", [inner, graph.weight(f"{own}inner.bias")], f"{own}gelu")
+    outer = graph.add("MatMul", [inner, graph.weight(f"{own}outer.weight", turned=True)], f"{own}outer")
+    norm = [graph.weight(f"{own}outer_norm.{p}") for p in ("weight", "bias")]
+    return graph.add(
+        "SkipLayerNormalization",
+        [outer, middle, *norm, graph.weight(f"{own}outer.bias")],
+        f"{own}states",
+        epsilon=epsilon,
+    )
+
+
+def build_graph(weights: Weights, path: Path, *, layers: int, heads: int, tokens: int, epsilon: float) -> None:
+    """Write the graph in full precision: input_ids and attention_mask, int64 [n, tokens], to logits [n, heads]."""
+    graph = _Graph(weights)
+    words = graph.add("Gather", [graph.weight("words.weight"), "input_ids"], "words")
+    places = graph.constant("places", weights["places.weight"][:tokens] + weights["kinds.weight"][0])
+    length = graph.add("Shape", ["input_ids"], "length", start=1, end=2)
+    zero = graph.constant("zero", np.array([0], dtype=np.int64))
+    located = graph.add("Slice", [places, zero, length, zero], "located")
+    summed = graph.add("Add", [words, located], "summed")
+    norm = [graph.weight("norm.weight"), graph.weight("norm.bias")]
+    states = graph.add("LayerNormalization", [summed, *norm], "embedded", axis=-1, epsilon=epsilon)
+    mask = graph.add("Cast", ["attention_mask"], "mask", to=TensorProto.INT32)
+    for index in range(layers):
+        states = _layer(graph, states, mask, index, heads, epsilon)
+    counted = graph.add("Cast", ["attention_mask"], "counted", to=TensorProto.FLOAT)
+    last = graph.constant("last", np.array([2], dtype=np.int64))
+    one = graph.constant("one", np.array([1], dtype=np.int64))
+    column = graph.add("Unsqueeze", [counted, last], "column")
+    kept = graph.add("Mul", [states, column], "kept")
+    total = graph.add("ReduceSum", [kept, one], "total", keepdims=0)
+    count = graph.add("ReduceSum", [counted, one], "count", keepdims=1)
+    mean = graph.add("Div", [total, count], "mean")
+    first_place = graph.constant("first_place", np.array(0, dtype=np.int64))
+    first = graph.add("Gather", [states, first_place], "first", axis=1)
+    both = graph.add("Concat", [mean, first], "both", axis=1)
+    logits = graph.add("MatMul", [both, graph.weight("output.weight", turned=True)], "product")
+    graph.add("Add", [logits, graph.weight("output.bias")], "logits")
+    _save(graph, path)
+
+
+def _save(graph: _Graph, path: Path) -> None:
+    heads = len(graph.weights["output.bias"])
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", heads])]
+    proto = helper.make_graph(graph.nodes, "judge", inputs, outputs, graph.constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(proto, opset_imports=opsets, ir_version=8, producer_name="parley"), str(path))

@@ -1,0 +1,130 @@
+"""Writes the figures of an evaluation as Markdown. It measures nothing itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_SYSTEMS = {"keywords": "keyword list", "linear": "linear n-grams", "shipped": "shipped"}
+_INTRODUCTION = """# What the judge's text model can do
+
+Written by `python -m training.evaluate` for model {version}; do not edit. Intervals are 95 %: bootstrap for
+rankings and recall (200 rounds), Wilson's for shares of a category. *Flagged* means: at or above the score that 1 % of
+19,281 ordinary posts reach. *Keyword list* is the word bank of the shipped policy, *linear n-grams* a logistic
+regression on hashed n-grams of the same training rows.
+"""
+
+
+def write_report(figures: Json) -> str:
+    """Return the whole report."""
+    parts = [
+        _INTRODUCTION.format(version=figures["version"]),
+        _ranking("Ranking, pooled in-domain tests", {"": figures["pooled"]}),
+        _ranking("Ranking by source", figures["sources"]),
+        _calibration(figures["pooled"]),
+        _recall(figures["recall"]),
+        _evasion(figures["evasion"]),
+        _groups(figures["groups"]),
+        _categories(f"Challenge set, `{figures['challenge_split']}` part", figures["challenge"]),
+        _categories("Written cases that were kept for tests", figures["written"]),
+    ]
+    return "\n".join(parts)
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _number(value: float, interval: list[float] | tuple[float, float] | None = None) -> str:
+    text = f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.3f}"
+    if interval is None:
+        return text
+    low, high = (f"{v:.2f}".replace("0.", ".", 1) if v < 1 else "1" for v in interval)
+    return f"{text} ({low}-{high})"
+
+
+def _ranking(title: str, sources: Json) -> str:
+    rows = []
+    for source, heads in sources.items():
+        for head, found in heads.items():
+            if found is None:
+                continue
+            cells = [
+                " / ".join(_number(found[s][measure], found[s][f"{measure}_interval"]) for measure in ("auroc", "ap"))
+                for s in _SYSTEMS
+            ]
+            name = f"{source}: {head}" if source else head
+            rows.append([name, f"{found['positives']:,} of {found['rows']:,}", *cells])
+    return f"## {title}\n\nAUROC / average precision.\n\n" + _table(["", "positives", *_SYSTEMS.values()], rows)
+
+
+def _calibration(pooled: Json) -> str:
+    rows = [[head, _number(found["shipped"]["calibration_error"])] for head, found in pooled.items() if found]
+    about = "Expected calibration error of the shipped model on the pooled in-domain tests (15 bins of equal size).\n\n"
+    return "## Calibration\n\n" + about + _table(["head", "error"], rows)
+
+
+def _recall(parts: Json) -> str:
+    rows = []
+    for part, heads in parts.items():
+        for head, found in heads.items():
+            if found is None:
+                continue
+            for system, name in _SYSTEMS.items():
+                cells = [_number(entry["recall"], entry["interval"]) for entry in found[system].values()]
+                rows.append([f"{part}: {head}", str(found["positives"]), name, *cells])
+    columns = ["", "positives", "", "at 0.1 %", "at 0.5 %", "at 1 %"]
+    return "## Recall when so many ordinary posts are flagged\n\n" + _table(columns, rows)
+
+
+def _evasion(parts: Json) -> str:
+    kinds = [kind for kind in next(iter(parts.values())) if kind not in ("positives", "loss")]
+    blocks = []
+    for part, found in parts.items():
+        rows = [[kind.replace("_", "-"), *(_number(found[kind][s]) for s in _SYSTEMS)] for kind in kinds]
+        lost = [f"{100 * found['loss'][s]:.1f}" for s in _SYSTEMS]
+        rows.append(["**points lost, mean of all**", *lost])
+        blocks.append(f"{part} ({found['positives']} positives):\n\n" + _table(["", *_SYSTEMS.values()], rows))
+    return "## Recall of disguised texts (1 % of ordinary posts flagged)\n\n" + "\n".join(blocks)
+
+
+def _groups(heads: Json) -> str:
+    blocks = []
+    for head, groups in heads.items():
+        rows = [
+            [
+                group,
+                f"{found['positives']:,} of {found['rows']:,}",
+                _number(found["auroc"], found["auroc_interval"]),
+                _number(found["recall"]),
+                _number(found["false_alarms"]),
+            ]
+            for group, found in groups.items()
+        ]
+        columns = [head, "positives", "AUROC", "found", "innocent rows flagged"]
+        blocks.append(_table(columns, rows))
+    about = (
+        "Rows of the in-domain tests that speak of a group, found by plain words. The innocent rows are mostly from "
+        "hostile threads, so far more of them are flagged than of ordinary posts.\n\n"
+    )
+    return "## By group spoken of\n\n" + about + "\n".join(blocks)
+
+
+def _categories(title: str, cases: Json) -> str:
+    rows: dict[bool, list[list[str]]] = {True: [], False: []}
+    for name, found in cases.items():
+        category, head, _ = name.split(" | ")
+        wanted = found["should_be_flagged"]
+        if not wanted and found["shipped"]["flagged"] == 0 and head != "violence":
+            continue
+        cells = [_number(found[s]["flagged"], found[s]["interval"] if s == "shipped" else None) for s in _SYSTEMS]
+        rows[wanted].append([category, head, str(found["cases"]), *cells])
+    columns = ["category", "head", "cases", *_SYSTEMS.values()]
+    return (
+        f"## {title}\n\nWhat must be found: the share that is flagged.\n\n"
+        + _table(columns, rows[True])
+        + "\nWhat must not be found: the share that is flagged all the same (heads other than violence where any is).\n\n"
+        + _table(columns, rows[False])
+    )

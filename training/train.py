@@ -1,0 +1,265 @@
+"""Fine-tunes the encoder on the prepared rows and keeps checkpoints, from which a stopped run goes on.
+
+What is kept for shipping is the running mean of the weights. It never looks at a test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from parley.screening.normalise import for_model
+from training.encoder import Judge, find_pretrained, load_pretrained
+from training.heads import ALL_HEADS, HEADS, Row, read_rows
+from training.metrics import auroc, average_precision
+from training.noise import disguise
+from training.prepare import WORK
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+_HEAD_WEIGHTS = {"violence": 2.0, "hate": 1.0, "abuse": 0.3, "incitement": 0.3, "stereotype": 0.3, "derogation": 0.3}
+console = Console()
+
+
+def load_tokenizer(folder: Path, tokens: int) -> Tokenizer:
+    """Return the tokenizer of the pretrained encoder, cut to `tokens`."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(tokens)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def targets_of(row: Row) -> tuple[list[float], list[float]]:
+    """Return the labels of a row and their weights per head; an unknown label has weight 0."""
+    labels = [float(row.labels.get(head, 0)) for head in ALL_HEADS]
+    weights = [
+        row.weights.get(head, 1.0) * _HEAD_WEIGHTS.get(head, 1.0) if head in row.labels else 0.0 for head in ALL_HEADS
+    ]
+    return labels, weights
+
+
+def batches_of(
+    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, *, size: int, noisy: float
+) -> Iterator[Batch]:
+    """Yield batches of texts of about one length, in random order, some of them disguised."""
+    texts = [for_model(disguise(r.text, chance) if chance.random() < noisy else r.text) for r in rows]
+    encoded = [found.ids for found in tokenizer.encode_batch_fast(texts)]
+    order = sorted(range(len(rows)), key=lambda i: len(encoded[i]) + chance.uniform(-3, 3))
+    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    chance.shuffle(chunks)
+    for chunk in chunks:
+        longest = max(len(encoded[i]) for i in chunk)
+        ids = torch.zeros((len(chunk), longest), dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for place, i in enumerate(chunk):
+            ids[place, : len(encoded[i])] = torch.tensor(encoded[i])
+            mask[place, : len(encoded[i])] = 1
+        targets = [targets_of(rows[i]) for i in chunk]
+        yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets])
+
+
+def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: lower layers learn more slowly, the heads faster."""
+    groups: list[dict[str, Any]] = [{"params": judge.output.parameters(), "lr": head_rate, "weight_decay": 0.01}]
+    depth = len(judge.layers)
+    for index, layer in enumerate(judge.layers):
+        groups.append({"params": layer.parameters(), "lr": rate * decay ** (depth - 1 - index), "weight_decay": 0.01})
+    bottom = [
+        *judge.words.parameters(),
+        *judge.places.parameters(),
+        *judge.kinds.parameters(),
+        *judge.norm.parameters(),
+    ]
+    groups.append({"params": bottom, "lr": rate * decay**depth, "weight_decay": 0.0})
+    for group in groups:
+        group["top"] = group["lr"]
+    return groups
+
+
+class Mean:
+    """The running mean of a model's weights."""
+
+    def __init__(self, judge: Judge, keep: float) -> None:
+        self.keep = keep
+        self.steps = 0
+        self.state = {name: value.detach().clone() for name, value in judge.state_dict().items()}
+
+    def update(self, judge: Judge) -> None:
+        """Take the weights as they are now into the mean."""
+        self.steps += 1
+        keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
+        for name, value in judge.state_dict().items():
+            self.state[name].lerp_(value, 1.0 - keep)
+
+
+@torch.no_grad()
+def predict(judge: Judge, texts: list[str], tokenizer: Tokenizer, *, size: int = 64) -> np.ndarray[Any, Any]:
+    """Return the logits [texts, heads] of normalised texts."""
+    judge.eval()
+    encoded = [found.ids for found in tokenizer.encode_batch_fast(texts)]
+    order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
+    logits = np.zeros((len(texts), len(judge.heads)), dtype=np.float32)
+    for start in range(0, len(order), size):
+        chunk = order[start : start + size]
+        longest = max(len(encoded[i]) for i in chunk)
+        ids = torch.tensor([encoded[i] + [0] * (longest - len(encoded[i])) for i in chunk])
+        with torch.autocast("cpu", torch.bfloat16):
+            found = judge(ids, (torch.arange(longest) < torch.tensor([[len(encoded[i])] for i in chunk])).long())
+        logits[chunk] = found.float().numpy()
+    judge.train()
+    return logits
+
+
+def print_validation(judge: Judge, rows: list[Row], tokenizer: Tokenizer) -> dict[str, list[float]]:
+    """Print AUROC and average precision per head, on public and on written validation rows."""
+    logits = predict(judge, [for_model(row.text) for row in rows], tokenizer)
+    results: dict[str, list[float]] = {}
+    for place, head in enumerate(HEADS):
+        for kind in ("public", "written"):
+            chosen = [
+                i for i, r in enumerate(rows) if head in r.labels and (r.source == "written") == (kind == "written")
+            ]
+            labels = np.array([rows[i].labels[head] for i in chosen], dtype=np.float64)
+            if labels.sum() < 5:
+                continue
+            scores = logits[chosen, place].astype(np.float64)
+            results[f"{head} {kind}"] = [auroc(labels, scores), average_precision(labels, scores), float(labels.sum())]
+    for name, (area, precision, count) in results.items():
+        console.print(f"  {name:22} AUROC {area:.3f}  AP {precision:.3f}  ({count:.0f} positives)")
+    return results
+
+
+def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tuple[list[Row], list[Row]]:
+    """Return the training rows (a share of each source's) and the validation rows."""
+    train: list[Row] = []
+    validation: list[Row] = []
+    for row in read_rows(work / "rows.jsonl.gz"):
+        if row.split == "val":
+            validation.append(row)
+        elif row.split == "train" and chance.random() < shares.get(row.source, 1.0):
+            train.append(row)
+    return train, validation
+
+
+def save(path: Path, judge: Judge, optimiser: torch.optim.Optimizer, mean: Mean, place: dict[str, int]) -> None:
+    """Write a checkpoint, whole or not at all."""
+    unfinished = path.with_suffix(".part")
+    torch.save(
+        {
+            "judge": judge.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "mean": mean.state,
+            "steps": mean.steps,
+            "place": place,
+        },
+        unfinished,
+    )
+    unfinished.replace(path)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train from the start, or from the run's checkpoint."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    folder = options.work / "runs" / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    source = find_pretrained()
+    tokenizer = load_tokenizer(source, options.tokens)
+    judge = Judge(ALL_HEADS)
+    load_pretrained(judge, source)
+    if options.start:
+        judge.load_state_dict(torch.load(options.start, weights_only=True))
+    optimiser = torch.optim.AdamW(parameter_groups(judge, options.rate, options.head_rate, options.decay), fused=True)
+    mean = Mean(judge, options.keep)
+    place = {"epoch": 0, "step": 0, "done": 0}
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        found = torch.load(checkpoint, weights_only=True)
+        judge.load_state_dict(found["judge"])
+        optimiser.load_state_dict(found["optimiser"])
+        mean.state, mean.steps, place = found["mean"], found["steps"], found["place"]
+        console.print(f"Going on at epoch {place['epoch']}, step {place['step']}")
+    train, validation = load_rows(options.work, dict(options.share), random.Random(options.seed))  # noqa: S311
+    steps = math.ceil(len(train) / options.batch)
+    total = steps * options.epochs
+    console.print(f"{len(train):,} training rows, {total:,} steps")
+    judge.train()
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with bar:
+        task = bar.add_task("loss -", total=total, completed=place["done"])
+        for epoch in range(place["epoch"], options.epochs):
+            chance = random.Random(options.seed * 1000 + epoch)  # noqa: S311 - reproducible on purpose
+            running = 0.0
+            batches = batches_of(train, tokenizer, chance, size=options.batch, noisy=options.noisy)
+            for step, (ids, mask, labels, weights) in enumerate(batches):
+                if epoch == place["epoch"] and step < place["step"]:
+                    continue
+                done = epoch * steps + step
+                pace = min(1.0, (done + 1) / (0.06 * total)) * max(0.02, 1.0 - done / total)
+                for group in optimiser.param_groups:
+                    group["lr"] = group["top"] * pace
+                with torch.autocast("cpu", torch.bfloat16):
+                    logits = judge(ids, mask)
+                losses = functional.binary_cross_entropy_with_logits(
+                    logits.float(), labels, weight=weights, reduction="none"
+                )
+                loss = losses.sum() / len(ids)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
+                optimiser.step()
+                optimiser.zero_grad()
+                mean.update(judge)
+                running = 0.98 * running + 0.02 * float(loss.detach())
+                bar.update(task, completed=done + 1, description=f"epoch {epoch} loss {running:.3f}")
+                if (step + 1) % options.every == 0:
+                    save(checkpoint, judge, optimiser, mean, {"epoch": epoch, "step": step + 1, "done": done + 1})
+            save(checkpoint, judge, optimiser, mean, {"epoch": epoch + 1, "step": 0, "done": (epoch + 1) * steps})
+            torch.save(mean.state, folder / f"mean-{epoch + 1}.pt")
+            judged = Judge(ALL_HEADS)
+            judged.load_state_dict(mean.state)
+            console.print(f"After epoch {epoch + 1}, mean of the weights:")
+            results = print_validation(judged, validation, tokenizer)
+            (folder / f"validation-{epoch + 1}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def _share(text: str) -> tuple[str, float]:
+    source, _, share = text.partition("=")
+    return source, float(share)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
+    parser.add_argument("--name", default="first", help="the run's name: its checkpoints lie in WORK/runs/NAME")
+    parser.add_argument("--start", type=Path, help="weights to begin with (mean-N.pt of another run)")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--tokens", type=int, default=96, help="longer texts are cut")
+    parser.add_argument("--rate", type=float, default=8e-5, help="learning rate of the topmost layer")
+    parser.add_argument("--head-rate", type=float, default=1e-3)
+    parser.add_argument("--decay", type=float, default=0.9, help="a layer's learning rate as a share of the next one's")
+    parser.add_argument("--keep", type=float, default=0.999, help="how much of the running mean each step keeps")
+    parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
+    parser.add_argument("--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--every", type=int, default=300, help="steps between checkpoints")
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
