@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from parley import __version__
-from parley.commands import policy
+from parley.commands import copies, policy, sweep
 from parley.commands.running import (
     AsJson,
     database,
@@ -52,6 +52,8 @@ app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
 app.add_typer(invite_app, name="invite")
 app.add_typer(policy.app, name="policy")
+app.add_typer(sweep.app, name="sweep")
+app.command("copies")(copies.copies)
 app.add_typer(emoji_app, name="emoji")
 
 

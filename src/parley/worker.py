@@ -18,6 +18,7 @@ from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
+from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
 from parley.social.discovery.jobs import index_status, unindex_status
@@ -30,6 +31,7 @@ from parley.social.graph.jobs import (
     expire_mutes,
     leave_blocked_domain,
 )
+from parley.social.media.exchanges import fetch_hash_exchanges, send_hash_opinions
 from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
 from parley.social.media.jobs_pictures import delete_old_pictures
 from parley.social.media.rescreening import apply_media_rescreening
@@ -80,7 +82,8 @@ from parley.social.timelines.jobs import (
     trim_homes,
     withdraw_status,
 )
-from parley.social.verdicts.jobs import rescreen_degraded
+from parley.social.verdicts.jobs import rescreen_degraded, resolve_links
+from parley.social.verdicts.links import forget_old_links
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +105,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.RuleAlarmRaised: (mail_rule_alarm,),
     facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening, apply_media_rescreening),
     facts.RevisionWithdrawn: (notify_of_withdrawal,),
+    facts.RulesetChanged: (plan_sweep_of_change,),
     facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
@@ -116,9 +120,11 @@ SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
     delete_orphans: "41 * * * *",
+    fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
     rescreen_degraded: "* * * * *",
     watch_rules: "* * * * *",
+    forget_old_links: "43 4 * * *",
     close_polls: "* * * * *",
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
@@ -133,8 +139,10 @@ SCHEDULES: dict[Job, str] = {
 """Jobs that run by the clock (cron expressions, UTC)."""
 
 JOBS: tuple[Job, ...] = (
+    resolve_links,
     clean_homes_of_status,
-    *(delete_stored_files, keep_evidence_files, leave_blocked_domain),
+    *(count_planned_sweep, run_approved_sweep),
+    *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
 )
 """Jobs that rooms enqueue by name."""

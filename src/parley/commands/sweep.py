@@ -1,0 +1,262 @@
+"""`parley sweep`: judge history again under the live ruleset. Parses, calls actions, prints."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from parley.commands.judging import By, find_staff, progress_bar, with_judge
+from parley.commands.running import AsJson, settings_or_exit, show
+from parley.kit.db import Database
+from parley.safety.sweeps.views import PER_SECOND, Count, SweepView
+from parley.screening import Ruleset
+
+app = typer.Typer(
+    help="Judge what is there already by the rules that are live now: plan, count, approve, run, undo.",
+    no_args_is_help=True,
+)
+
+SweepId = Annotated[int, typer.Argument(help="The sweep's number, as `parley sweep list` shows it.")]
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, max=256, help="How many processes judge; one for each core at most.")
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Only what was judged since then (UTC)."),
+]
+CORES = max((os.cpu_count() or 2) // 2, 1)
+
+
+@app.command("plan")
+def sweep_plan(
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is on record.")] = "Planned by hand.",
+    since: Since = None,
+    release: Annotated[
+        bool, typer.Option("--release", help="Also publish what was held and would be published now.")
+    ] = False,
+    per_second: Annotated[int, typer.Option(help="How many revisions are judged in a second at most.")] = PER_SECOND,
+    as_json: AsJson = False,
+) -> None:
+    """Plan to judge all of history again. Nothing is judged yet; every change of the ruleset plans one by itself."""
+    from parley.safety.sweeps.actions import plan_sweep
+    from parley.safety.sweeps.views import NewSweep
+
+    async def plan(db: Database, ruleset: Ruleset) -> SweepView:
+        from parley.safety.sweeps.reads import get_sweep
+
+        moment = since.replace(tzinfo=UTC) if since else None
+        new = NewSweep(reason=reason, release=release, per_second=per_second, since=moment)
+        async with db.write() as tx:
+            sweep_id = await plan_sweep(tx, await find_staff(tx, by), ruleset, new)
+            return await get_sweep(tx, sweep_id)
+
+    view = with_judge(settings_or_exit(), plan)
+    text = f"Planned sweep {view.id} over {view.total} results. Next: parley sweep count {view.id} --by {by}"
+    _show_view(view, as_json, text)
+
+
+@app.command("count")
+def sweep_count(
+    sweep_id: SweepId,
+    by: By,
+    whole: Annotated[bool, typer.Option("--whole", help="Judge all of it, not a part chosen by chance.")] = False,
+    processes: Processes = CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Find out what a sweep would do, without doing it."""
+    from parley.safety.judging import local_processes
+    from parley.safety.sweeps.actions import count_sweep
+    from parley.social.policies.sources import get_live_source
+
+    async def count(db: Database, ruleset: Ruleset) -> Count:
+        async with db.read() as tx:
+            staff, source = await find_staff(tx, by), await get_live_source(tx)
+        async with local_processes(source, ruleset.sha256, processes) as judges:
+            with progress_bar("judging", as_json) as progress:
+                return await count_sweep(db, staff, sweep_id, judges, ruleset, whole=whole, progress=progress)
+
+    counted = with_judge(settings_or_exit(), count)
+    plain = msgspec.to_builtins(counted)
+    show({"id": str(sweep_id), **_safe(plain)}, as_json, describe_count(counted))
+
+
+@app.command("approve")
+def sweep_approve(
+    sweep_id: SweepId,
+    by: By,
+    note: Annotated[str, typer.Option(help="What you looked at; it is on record.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve a counted sweep, so that it may run. Large ones need two members of the staff."""
+    from parley.safety.sweeps.actions import approve_sweep
+
+    settings = settings_or_exit()
+
+    async def approve(db: Database, _ruleset: Ruleset) -> bool:
+        async with db.write() as tx:
+            return await approve_sweep(tx, await find_staff(tx, by), settings, sweep_id, note=note)
+
+    enough = with_judge(settings, approve)
+    text = f"Approved. Next: parley sweep run {sweep_id}" if enough else "Noted. Somebody else has to approve it too."
+    show({"id": str(sweep_id), "approved": enough}, as_json, text)
+
+
+@app.command("run")
+def sweep_run(
+    sweep_id: SweepId,
+    processes: Processes = CORES,
+    background: Annotated[
+        bool, typer.Option("--background", help="Let the worker do it, beside its other jobs, and return at once.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an approved sweep, or go on with one that was cut off."""
+    from parley.kit.jobs import enqueue
+    from parley.safety.judging import local_processes
+    from parley.safety.sweeps.reads import get_sweep
+    from parley.safety.sweeps.running import run_sweep
+    from parley.social.policies.sources import get_live_source
+
+    async def run(db: Database, ruleset: Ruleset) -> SweepView:
+        async with db.write() as tx:
+            source = await get_live_source(tx)
+            if background:
+                await enqueue(tx, "run_approved_sweep", {"sweep_id": sweep_id})
+                return await get_sweep(tx, sweep_id)
+        async with local_processes(source, ruleset.sha256, processes) as judges:
+            with progress_bar("sweeping", as_json) as progress:
+                await run_sweep(db, sweep_id, judges, ruleset, progress=progress)
+        async with db.read() as tx:
+            return await get_sweep(tx, sweep_id)
+
+    view = with_judge(settings_or_exit(), run)
+    _show_view(view, as_json, describe_sweep(view))
+
+
+@app.command("status")
+def sweep_status(sweep_id: SweepId, as_json: AsJson = False) -> None:
+    """Show how far a sweep is and what it did."""
+    from parley.safety.sweeps.reads import get_sweep
+
+    async def read(db: Database, _ruleset: Ruleset) -> SweepView:
+        async with db.read() as tx:
+            return await get_sweep(tx, sweep_id)
+
+    view = with_judge(settings_or_exit(), read)
+    text = describe_sweep(view) + (f"\n\n{describe_count(view.count)}" if view.count else "")
+    _show_view(view, as_json, text)
+
+
+@app.command("list")
+def sweep_list(
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List sweeps, the newest first."""
+    from parley.safety.sweeps.reads import list_sweeps
+
+    async def read(db: Database, _ruleset: Ruleset) -> list[SweepView]:
+        async with db.read() as tx:
+            return await list_sweeps(tx, only_open=only_open)
+
+    views = with_judge(settings_or_exit(), read)
+    plain = [_plain(view) for view in views]
+    show({"sweeps": plain}, as_json, "\n".join(describe_sweep(view) for view in views) or "There is none.")
+
+
+@app.command("abort")
+def sweep_abort(
+    sweep_id: SweepId,
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is on record.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """End a sweep. What it did stays until it is undone."""
+    from parley.safety.sweeps.actions import abort_sweep
+
+    async def abort(db: Database, _ruleset: Ruleset) -> None:
+        async with db.write() as tx:
+            await abort_sweep(tx, await find_staff(tx, by), sweep_id, note=reason)
+
+    with_judge(settings_or_exit(), abort)
+    show({"id": str(sweep_id), "state": "aborted"}, as_json, f"Sweep {sweep_id} is aborted.")
+
+
+@app.command("undo")
+def sweep_undo(sweep_id: SweepId, by: By, as_json: AsJson = False) -> None:
+    """Take back what a sweep did, as far as nothing else has happened since. May be cut off and called again."""
+    from parley.safety.sweeps.running import undo_sweep
+
+    async def undo(db: Database, _ruleset: Ruleset) -> tuple[int, int]:
+        async with db.read() as tx:
+            staff = await find_staff(tx, by)
+        with progress_bar("undoing", as_json) as progress:
+            return await undo_sweep(db, staff, sweep_id, progress=progress)
+
+    restored, kept = with_judge(settings_or_exit(), undo)
+    text = f"Restored {restored}." + (f" {kept} stay as they are: something happened to them since." if kept else "")
+    show({"id": str(sweep_id), "restored": restored, "kept": kept}, as_json, text)
+
+
+def describe_sweep(view: SweepView) -> str:
+    """A sweep in a few lines."""
+    lines = [f"sweep {view.id}: {view.state}, {view.judged} of about {view.total} judged, {view.acted} acted on"]
+    lines.append(f"  {view.reason} Planned {view.planned_at:%Y-%m-%d %H:%M} UTC, ruleset {view.ruleset[:12]}.")
+    if view.changed:
+        lines.append(f"  changed: {', '.join(view.changed[:8])}{' ...' if len(view.changed) > 8 else ''}")
+    if view.approved_by:
+        lines.append(f"  approved by {', '.join('@' + name for name in view.approved_by)}")
+    if view.changes:
+        lines.append("  did: " + ", ".join(f"{count} {kind}" for kind, count in sorted(view.changes.items())))
+    if view.unclear:
+        lines.append(f"  {view.unclear} could not be judged completely and stay as they are")
+    if view.undone:
+        lines.append("  undone: " + ", ".join(f"{count} {what}" for what, count in sorted(view.undone.items())))
+    if view.note:
+        lines.append(f"  {view.note}")
+    return "\n".join(lines)
+
+
+_EFFECTS = {"hide": "hidden", "limit": "limited", "flag": "put before moderators", "release": "published"}
+
+
+def describe_count(count: Count) -> str:
+    """What a sweep would do, in a few lines."""
+    part = "all" if count.share >= 1 else f"{100 * count.share:.1f} %, chosen by chance,"
+    lines = [f"Judged {count.judged} revisions, {part} of this history."]
+    for effect, (middle, low, high) in sorted(count.expected.items()):
+        span = "" if low == high else f" ({low} to {high})"
+        lines.append(f"  would be {_EFFECTS[effect]}: {middle}{span}")
+    if not count.expected:
+        lines.append("  nothing would change")
+    if count.clauses:
+        lines.append("  by clause: " + ", ".join(f"{name}: {found}" for name, found in sorted(count.clauses.items())))
+    lines.append(f"  of {count.accounts} accounts; {count.unclear} could not be judged completely")
+    for sample in count.samples:
+        said = sample.text or f"({sample.subject_type}, not for everybody to read)"
+        lines.append(f"  - {sample.before} > {sample.after} {sample.clause or ''}: {said[:100]!r}")
+        lines += [f"      {reason[:160]}" for reason in sample.because[:2]]
+    return "\n".join(lines)
+
+
+def _show_view(view: SweepView, as_json: bool, text: str) -> None:
+    show(_plain(view), as_json, text)
+
+
+def _plain(view: SweepView) -> dict[str, Any]:
+    plain = _safe(msgspec.to_builtins(view))
+    return {**plain, "id": str(view.id)}
+
+
+def _safe(value: Any) -> Any:
+    """Ids as text: JSON's numbers are too small for them."""
+    if isinstance(value, dict):
+        return {key: str(item) if key in ("subject_id", "account_id") else _safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_safe(item) for item in value]
+    return value

@@ -1,0 +1,75 @@
+"""Jobs of sweeps: a new ruleset plans one, and counts it; an approved one may run in the worker. Each may run twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from parley import screening
+from parley.kit.errors import Conflict, Invalid, NotFound
+from parley.kit.instance import Instance
+from parley.kit.jobs import enqueue
+from parley.safety.judging import OwnThread
+from parley.safety.sweeps import store
+from parley.safety.sweeps.actions import count_sweep, plan_sweep
+from parley.safety.sweeps.running import run_sweep
+from parley.safety.sweeps.views import NewSweep
+from parley.social.policies.live import load_live
+from parley.social.verdicts.reads import count_history
+
+SETTLE = timedelta(seconds=20)
+"""Before a new sweep is counted: several changes of the banks in a row make one sweep in the end."""
+AT_A_TIME = 10.0
+"""Seconds that a sweep runs in the worker before other jobs have their turn."""
+SMALL_PAGE = 100
+
+_REASONS = {
+    "policy": "Another policy is live.",
+    "bank": "Entries of the banks have changed.",
+    "program": "The program, or the policy that comes with it, judges otherwise than before.",
+}
+
+
+async def plan_sweep_of_change(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on RulesetChanged: plan to judge all of history again, and to count what that would do.
+
+    Nothing is acted on before the staff has approved it.
+    """
+    ruleset = await load_live(instance.db, instance.settings)
+    if ruleset.sha256 != payload["ruleset"]:
+        return  # it has changed again: the job of that change does it
+    async with instance.db.write() as tx:
+        if (await count_history(tx))[0] == 0:
+            return
+        if any(row.ruleset == ruleset.sha256 for row in await store.list_sweeps(tx, 100, only_open=True)):
+            return
+        reason = _REASONS.get(payload["what"], _REASONS["program"])
+        new = NewSweep(reason=reason, changed=tuple(payload.get("changed", ())))
+        sweep_id = await plan_sweep(tx, None, ruleset, new)
+        await enqueue(tx, "count_planned_sweep", {"sweep_id": sweep_id}, after=SETTLE)
+
+
+async def count_planned_sweep(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: find out what a sweep would do. Payload: `sweep_id`."""
+    ruleset = await load_live(instance.db, instance.settings)
+    async with instance.db.read() as tx:
+        row = await store.get_sweep(tx, int(payload["sweep_id"]))
+    if row is None or row.state != "planned" or row.ruleset != ruleset.sha256:
+        return
+    try:
+        await count_sweep(instance.db, None, row.id, OwnThread(ruleset), ruleset)
+    except (Conflict, Invalid, NotFound):
+        return  # it was aborted, or another ruleset went live, while it was counted
+
+
+async def run_approved_sweep(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: go on with a sweep for a while, then let other jobs have their turn. Payload: `sweep_id`."""
+    sweep_id = int(payload["sweep_id"])
+    ruleset = await load_live(instance.db, instance.settings)
+    try:
+        row = await run_sweep(instance.db, sweep_id, OwnThread(ruleset), ruleset, seconds=AT_A_TIME, page=SMALL_PAGE)
+    except (Conflict, Invalid, NotFound):
+        return  # aborted, superseded, or run by somebody else
+    if screening.live_ruleset().sha256 == row.ruleset and row.state == "running":
+        async with instance.db.write() as tx:
+            await enqueue(tx, "run_approved_sweep", payload)
