@@ -71,16 +71,17 @@ def measure_links(frame: Frame) -> Measured:
         for entry in frame.link_bank.find(link)
         if not has_expired(entry, frame)
     ]
-    counted = [link for link in frame.links if not link.bare]
+    followed = [link for link in frame.links if not link.bare]
+    counted = [link for link in followed if not link.final]
     values = _tiers("links", matches)
     values |= {
         "links.count": len(counted),
         "links.hosts": len({link.host for link in counted if link.host}),
         "links.shortened": sum(map(frame.link_bank.is_shortener, counted)),
-        "links.misleading": sum(link.misleading for link in counted),
-        "links.unsafe": sum(link.scheme not in _SAFE_SCHEMES for link in counted),
-        "links.programs": sum(_leads_to_program(link) for link in counted),
-        "links.addresses": sum(_is_address(link.host) for link in counted),
+        "links.misleading": sum(link.misleading for link in followed),
+        "links.unsafe": sum(link.scheme not in _SAFE_SCHEMES for link in followed),
+        "links.programs": sum(_leads_to_program(link) for link in followed),
+        "links.addresses": sum(_is_address(link.host) for link in followed),
     }
     return Measured(values, tuple(matches))
 
@@ -125,7 +126,7 @@ BANK_SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         "links",
-        1,
+        2,
         "Links: how many, whether they stand in the link bank, hide where they lead or imitate another site.",
         _tier_fields("links")
         | {

@@ -158,7 +158,8 @@ class LinkEntry(Struct, frozen=True, kw_only=True):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """A link as a browser reads it. `host` is lower-case ASCII (punycode) and empty when it has none."""
+    """A link as a browser reads it. `host` is lower-case ASCII (punycode) and empty when it has none; `final` is one
+    to which another link led."""
 
     written: str
     scheme: str
@@ -166,6 +167,7 @@ class Link(Struct, frozen=True, kw_only=True):
     href: str
     misleading: bool
     bare: bool = False
+    final: bool = False
 
 
 class LinkBank:
@@ -203,7 +205,7 @@ def parent_domains(host: str) -> list[str]:
     return [".".join(labels[index:]) for index in range(len(labels))]
 
 
-def read_link(written: str, *, bare: bool = False) -> Link:
+def read_link(written: str, *, bare: bool = False, final: bool = False) -> Link:
     """Parse a link by the WHATWG rules. Never raises: what cannot be parsed has no host and is misleading."""
     cleaned = _DEFANGED_DOT.sub(".", written.encode("utf-8", "replace").decode())
     if cleaned[:4].lower() == "hxxp":
@@ -214,9 +216,9 @@ def read_link(written: str, *, bare: bool = False) -> Link:
         url = ada_url.URL(cleaned)
         scheme, host, user, href = url.protocol.rstrip(":"), url.hostname.rstrip("."), url.username, url.href
     except ValueError:
-        return Link(written=written, scheme="", host="", href=cleaned, misleading=not bare, bare=bare)
+        return Link(written=written, scheme="", host="", href=cleaned, misleading=not bare, bare=bare, final=final)
     misleading = bool(user) or "\\" in written or any(c in written for c in "\t\n\r") or _mixes_scripts(host)
-    return Link(written=written, scheme=scheme, host=host, href=href, misleading=misleading, bare=bare)
+    return Link(written=written, scheme=scheme, host=host, href=href, misleading=misleading, bare=bare, final=final)
 
 
 def normalise_domain(written: str) -> str:

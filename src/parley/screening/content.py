@@ -49,7 +49,8 @@ class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `description` (of media), `display_name`, `note`, `field_1_name`, `field_1_value` and so on.
     `links` are the absolute URLs that the author wrote; links that stand bare in a text are found as well.
     `media_types` are MIME types, one for each attachment, as far as they are known. `media_matches` is what banks of
-    hashes know of the files; `media_waiting` counts those that nobody has looked at yet.
+    hashes know of the files; `media_waiting` counts those that nobody has looked at yet. `resolved_links` are the URLs
+    to which shortened links led, as far as they were followed.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sensitive: bool = False
     media_matches: tuple[MediaMatch, ...] = ()
     media_waiting: int = 0
+    resolved_links: tuple[str, ...] = ()
 
 
 class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from parley.screening.content import Content, Facts, Trust
 from parley.screening.documents import Limits
 from parley.screening.normalise import View, join_views
 from parley.screening.rules import FieldType
+from parley.screening.text_model import Scores, live_model
 from parley.screening.verdict import Match, SignalValue
 
 
@@ -45,12 +46,21 @@ class Frame:
         return join_views([self.views[name] for name in sorted(self.views, key=lambda name: name != "spoiler_text")])
 
     @cached_property
+    def text_scores(self) -> Scores:
+        """What the text model says of the texts; raises ModelUnavailable."""
+        texts = [self.texts[name] for name in sorted(self.texts, key=lambda name: name != "spoiler_text")]
+        return live_model().score(texts, declared=self.content.language, hints=self.words.vocabulary.words)
+
+    @cached_property
     def links(self) -> list[Link]:
         """Links given by the caller and links that stand in the texts, each once, in order of appearance."""
         found: dict[str, Link] = {}
         limit = self.limits.links
         for written in self.content.links[:limit]:
             link = read_link(written[:4000])
+            found.setdefault(link.href, link)
+        for written in self.content.resolved_links[:limit]:
+            link = read_link(written[:4000], final=True)
             found.setdefault(link.href, link)
         for text in self.texts.values():
             for link in find_links(text, limit=limit):

@@ -17,13 +17,15 @@ from parley import screening
 from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import RejectedByPolicy
+from parley.kit.jobs import enqueue
 from parley.screening import Content, Facts, Outcome, Verdict
 from parley.screening.media_signals import is_waiting, wait_for_media
 from parley.social.events.actions import record
 from parley.social.events.facts import RevisionRescreened, StatusRejected
 from parley.social.policies.caps import count_verdict, with_caps
-from parley.social.verdicts import store
+from parley.social.verdicts import store, store_links
 from parley.social.verdicts.keeping import keep_all, keep_input
+from parley.social.verdicts.links import with_known_links
 from parley.social.verdicts.store import ResultRow
 
 log = logging.getLogger(__name__)
@@ -93,13 +95,15 @@ async def screen(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Sc
     Raises Rejection (422) when the verdict is reject. A quarantined revision is treated as held by the caller.
     """
     facts = with_caps(facts)
-    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts))
+    content, unknown = await with_known_links(tx, content)
+    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts), unknown)
 
 
 async def judge_and_keep(tx: Tx, subject: Subject, content: Content, facts: Facts) -> Screened:
     """The same for what the server itself writes, and which is therefore never refused."""
     facts = with_caps(facts)
-    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts), refuse=False)
+    content, unknown = await with_known_links(tx, content)
+    return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts), unknown, refuse=False)
 
 
 async def keep_second_verdict(tx: Tx, earlier: ResultRow, verdict: Verdict, why: dict[str, Any]) -> int:
@@ -120,7 +124,14 @@ async def repeat_verdict(tx: Tx, result_id: int, why: dict[str, Any]) -> int:
 
 
 async def _keep_verdict(
-    tx: Tx, subject: Subject, content: Content, facts: Facts, verdict: Verdict, *, refuse: bool = True
+    tx: Tx,
+    subject: Subject,
+    content: Content,
+    facts: Facts,
+    verdict: Verdict,
+    unknown_links: list[str],
+    *,
+    refuse: bool = True,
 ) -> Screened:
     count_verdict(verdict, facts.now)
     if refuse and verdict.outcome is Outcome.REJECT:
@@ -130,7 +141,11 @@ async def _keep_verdict(
     waits = is_waiting(verdict)
     if content.media_waiting:
         again = {"waiting": {"content": content, "facts": facts, "told": not waits}}
+    if unknown_links:
+        again["links_wait"] = {"content": content, "facts": facts}
     result_id = await _insert(tx, subject, verdict, {**keep_input(content, facts), **again})
+    if unknown_links:
+        await enqueue(tx, "resolve_links", {"result_id": result_id, "urls": unknown_links})
     return Screened(result_id, verdict, waits, content.media_waiting > 0)
 
 
@@ -161,6 +176,7 @@ async def screen_again(tx: Tx, result: ResultRow) -> bool:
         log.error("result %s cannot be judged again: %s", result.id, error)
         await store.update_rescreened(tx, result.id)
         return True
+    content, _ = await with_known_links(tx, content)
     verdict = judge_safely(content, facts)
     if verdict.degraded:
         await store.update_attempted(tx, result.id)
@@ -170,16 +186,43 @@ async def screen_again(tx: Tx, result: ResultRow) -> bool:
     kept = {name: result.detail[name] for name in ("content", "order") if name in result.detail}
     result_id = await _insert(tx, subject, verdict, {**kept, "facts": facts, "screened_again": result.id})
     await store.update_rescreened(tx, result.id)
+    await _record_rescreened(tx, result, result_id, verdict)
+    return True
+
+
+async def judge_followed(tx: Tx, result_id: int) -> None:
+    """Judge a revision once more, now that it is known where its shortened links lead.
+
+    Only what is worse than before changes anything: then a second result is stored and RevisionRescreened recorded.
+    """
+    result = await store_links.get_waiting(tx, result_id)
+    if result is None:
+        return
+    await store_links.update_waited(tx, result_id)
+    kept = result.detail["links_wait"]
+    if "waiting" in result.detail or "again" in result.detail:
+        return  # it is judged again anyway, and then with these links
+    content, _ = await with_known_links(tx, msgspec.convert(kept["content"], Content))
+    facts = msgspec.convert(kept["facts"], Facts)
+    verdict = judge_safely(content, facts)
+    if not content.resolved_links or verdict.outcome.rank <= Outcome(result.outcome).rank:
+        return
+    subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
+    detail = {**keep_input(content, facts), "screened_again": result.id}
+    second_id = await _insert(tx, subject, verdict, detail)
+    await _record_rescreened(tx, result, second_id, verdict)
+
+
+async def _record_rescreened(tx: Tx, result: ResultRow, second_id: int, verdict: Verdict) -> None:
     fact = RevisionRescreened(
         account_id=result.account_id,
         subject_type=result.subject_type,
         subject_id=result.subject_id,
         revision=result.revision,
-        screening_id=result_id,
+        screening_id=second_id,
         outcome=verdict.outcome.value,
     )
     await record(tx, fact)
-    return True
 
 
 async def finish_waiting(tx: Tx, result_id: int, complete: Completion) -> None:
@@ -196,6 +239,7 @@ async def finish_waiting(tx: Tx, result_id: int, complete: Completion) -> None:
     if content is None:
         return
     facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    content, _ = await with_known_links(tx, content)
     verdict = judge_safely(content, facts)
     subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
     again = {"again": {"content": content, "facts": facts}} if verdict.degraded else {}
