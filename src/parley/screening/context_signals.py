@@ -6,6 +6,7 @@ Everything is counted by the rooms and stands in the facts; this file must not l
 from __future__ import annotations
 
 from parley.screening.signal import Frame, Measured, Signal
+from parley.screening.verdict import Match
 
 
 def measure_context(frame: Frame) -> Measured:
@@ -33,8 +34,25 @@ def measure_context(frame: Frame) -> Measured:
 
 
 def measure_copies(frame: Frame) -> Measured:
-    """Whether the same was said before, whatever was done to hide it."""
+    """Whether the same was said before, whatever was done to hide it. A removal is a match, with the clause of then."""
     facts = frame.facts
+    matches: tuple[Match, ...] = ()
+    if facts.copies_removed > 0:
+        field = "text" if "text" in frame.texts else next(iter(frame.texts), "text")
+        said = " ".join(frame.texts.get(field, "").split())
+        quote = "".join(filter(str.isprintable, said if len(said) <= 120 else said[:119] + "…"))
+        clause = facts.copies_removed_clause
+        matches = (
+            Match(
+                signal="copies",
+                bank="copies",
+                entry=f"removed {facts.copies_removed} times" if facts.copies_removed > 1 else "removed before",
+                tier="removed",
+                clause=clause,
+                field=field,
+                quote=quote,
+            ),
+        )
     return Measured(
         {
             "copies.seen_hour_accounts": max(facts.copies_hour_accounts, 0),
@@ -42,7 +60,8 @@ def measure_copies(frame: Frame) -> Measured:
             "copies.removed_before": facts.copies_removed > 0,
             "copies.removed_count": max(facts.copies_removed, 0),
             "copies.removed_clause": facts.copies_removed_clause,
-        }
+        },
+        matches,
     )
 
 

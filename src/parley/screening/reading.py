@@ -206,7 +206,7 @@ def _rules(
 def _check_rule_clause(sources: Sources, keys: Keys, written: RuleDocument, clauses: Mapping[str, Clause]) -> None:
     document = sources.files["rules.yaml"]
     banks_and_tiers = [f"{bank}.{tier}" for bank in ("words", "links") for tier in banks.TIERS]
-    banks_and_tiers += [f"media.{tier}" for tier in MEDIA_TIERS]
+    banks_and_tiers += [f"media.{tier}" for tier in MEDIA_TIERS] + ["copies.removed"]
     if written.clause != "of-match":
         sources.check_clause("rules.yaml", (*keys, "clause"), written.clause, clauses)
     elif not written.matches:

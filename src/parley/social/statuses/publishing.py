@@ -14,12 +14,14 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.ids import id_at
+from parley.kit.jobs import enqueue
 from parley.screening import Outcome
 from parley.social.accounts.actions import change_statuses_count
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusEdited, StatusPosted
 from parley.social.media.actions import withhold_media
 from parley.social.statuses import store_judged, store_polls, store_writes
+from parley.social.statuses.copies import mark_removed
 from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
 from parley.social.statuses.visibility import BOOSTABLE
@@ -119,9 +121,7 @@ async def count_on_others(tx: Tx, in_reply_to_id: int | None, quote_of_id: int |
         await store_writes.update_counts(tx, target, replies=replies, quotes=quotes)
 
 
-async def publish_held_status(
-    tx: Tx, status_id: int, *, revision: int | None = None, by: int | None = None
-) -> None:
+async def publish_held_status(tx: Tx, status_id: int, *, revision: int | None = None, by: int | None = None) -> None:
     """Publish what screening held, after somebody (`by`) who may decided so: the caller checks that.
 
     Works for a new status and for a held edit. `revision` guards against deciding about another one than was
@@ -150,6 +150,8 @@ async def drop_held_revision(tx: Tx, status_id: int, revision: int, *, by: int |
     result = (await get_results(tx, [screening_id])).get(screening_id) if screening_id else None
     clause = result.clause if result else None
     await record_label(tx, ("status", status_id, revision), Outcome.HOLD, clause=clause, source="decision", by=by)
+    await mark_removed(tx, status_id, revision, clause=clause)
+    await enqueue(tx, "remember_text", {"status_id": status_id})
 
 
 async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime, *, limited: bool = False) -> None:
