@@ -18,13 +18,15 @@ from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
-from parley.screening.content import MEDIA_TIERS
+from parley.screening.content import MEDIA_TIERS, MediaMatch
 from parley.screening.hash_formats import BadLine, ListedHash
 from parley.screening.image_hash import LEAST_QUALITY
 from parley.social.events.actions import record
 from parley.social.events.facts import HashesBanked
 from parley.social.media import store_exchanges, store_hashes
+from parley.social.media.fingerprints import hash_bytes
 from parley.social.media.formats import sniff
+from parley.social.media.hash_lookup import find_matches
 from parley.social.media.process import decode
 from parley.social.media.results import FileHash
 from parley.social.media.store_hashes import BankRow, NewHash
@@ -166,8 +168,6 @@ async def add_file(
 
     Nothing of the file itself is kept. Raises Invalid when it has too little detail for its hash to mean anything.
     """
-    from parley.social.media.fingerprints import hash_bytes
-
     found = await hash_file(instance, path, with_crops=True)
     near = [one for one in found if one.kind in ("pdq", "frame")]
     if near and all(one.quality < LEAST_QUALITY for one in near):
@@ -190,22 +190,34 @@ async def add_file(
         return await add_hashes(tx, await get_bank(tx, bank_name), hashes)
 
 
-async def remove_hash(tx: Tx, bank_name: str, hash_bytes: bytes) -> int:
-    """Forget a hash of a bank; returns how many rows went. Raises NotFound."""
+async def remove_hash(tx: Tx, bank_name: str, text: str) -> int:
+    """Forget a hash of a bank, given in hexadecimal; returns how many rows went. Raises NotFound, Invalid."""
     bank = await get_bank(tx, bank_name)
+    try:
+        hash_bits = bytes.fromhex(text)
+    except ValueError as error:
+        raise Invalid("A hash is written in hexadecimal digits.") from error
     await store_hashes.update_generation(tx)
-    count = await store_hashes.delete_hash(tx, bank.id, hash_bytes)
+    count = await store_hashes.delete_hash(tx, bank.id, hash_bits)
     if not count:
         raise NotFound(f"The bank {bank_name!r} does not hold this hash.")
     return count
 
 
-async def remove_entry(tx: Tx, entry: int) -> None:
-    """Forget an entry with all of its parts or frames; raises NotFound."""
+async def remove_entry(tx: Tx, bank_name: str, entry: int) -> int:
+    """Forget an entry of a bank with all of its parts or frames; returns how many rows went. Raises NotFound."""
     await store_hashes.update_generation(tx)
-    if not await store_hashes.list_entry(tx, entry):
-        raise NotFound(f"There is no entry {entry}.")
+    rows = [row for row in await store_hashes.list_entry(tx, entry) if row.bank == bank_name]
+    if not rows:
+        raise NotFound(f"The bank {bank_name!r} has no entry {entry}.")
     await store_hashes.delete_entry(tx, entry)
+    return len(rows)
+
+
+async def check_file(instance: Instance, path: Path) -> tuple[MediaMatch, ...]:
+    """What the banks know of a file on this machine; nothing is stored. Raises Invalid."""
+    hashes = (*await hash_file(instance, path), *await hash_bytes(path))
+    return await find_matches(instance, hashes)
 
 
 async def dispute_entry(tx: Tx, entry: int) -> int:

@@ -237,6 +237,19 @@ async def list_bank_hashes(tx: Tx, bank_id: int, after: int, limit: int) -> list
     return [HashRow(*row) for row in await tx.fetch(LIST_BANK_HASHES, bank_id, after, limit)]
 
 
+LIST_NEWEST_HASHES = """
+    SELECT h.id, h.entry, b.name, b.tier, b.clause, b.state, h.kind, h.hash, h.quality, h.part, h.state, h.tags,
+        h.note, h.source, h.external_key, h.external, 1
+    FROM bank_hashes h JOIN hash_banks b ON b.id = h.bank_id
+    WHERE h.bank_id = $1 ORDER BY h.id DESC LIMIT $2
+"""
+
+
+async def list_newest_hashes(tx: Tx, bank_id: int, limit: int) -> list[HashRow]:
+    """A bank's newest rows."""
+    return [HashRow(*row) for row in await tx.fetch(LIST_NEWEST_HASHES, bank_id, limit)]
+
+
 LIST_ENTRY = """
     SELECT h.id, h.entry, b.name, b.tier, b.clause, b.state, h.kind, h.hash, h.quality, h.part, h.state, h.tags,
         h.note, h.source, h.external_key, h.external, 1
@@ -290,3 +303,39 @@ LIST_DISPUTED_KEYS = """
 async def list_disputed_keys(tx: Tx, bank_id: int, keys: Sequence[str]) -> set[str]:
     """Which of an exchange's keys we called false positives."""
     return {row[0] for row in await tx.fetch(LIST_DISPUTED_KEYS, bank_id, keys)}
+
+
+LIST_LOOKED_FOR = """
+    SELECT h.id, h.kind, h.hash FROM bank_hashes h JOIN hash_banks b ON b.id = h.bank_id
+    WHERE h.id > $1 AND h.id <= $2 AND b.state <> 'EXPIRED' AND h.state <> 'DISPUTED' AND h.quality >= 50
+    ORDER BY h.id LIMIT $3
+"""
+
+
+async def list_looked_for(tx: Tx, after: int, last: int, limit: int) -> list[tuple[int, str, bytes]]:
+    """Id, kind and hash of rows that are looked for, in the order of their ids."""
+    return [tuple(row) for row in await tx.fetch(LIST_LOOKED_FOR, after, last, limit)]
+
+
+LIST_SAME_KEYS = """
+    SELECT external_key, kind, hash, state FROM bank_hashes
+    WHERE bank_id = $1 AND external_key <> '' AND external_key = ANY($2)
+"""
+
+
+async def list_same_keys(tx: Tx, bank_id: int, keys: Sequence[str]) -> dict[str, list[tuple[str, bytes, str]]]:
+    """What the bank holds under an exchange's keys: kind, hash and state of each, sorted."""
+    found: dict[str, list[tuple[str, bytes, str]]] = {}
+    for key, kind, hash_bytes, state in await tx.fetch(LIST_SAME_KEYS, bank_id, keys):
+        found.setdefault(key, []).append((kind, hash_bytes, state))
+    return {key: sorted(rows) for key, rows in found.items()}
+
+
+LIST_KEYS_OF = """
+    SELECT DISTINCT external_key FROM bank_hashes WHERE bank_id = $1 AND external_key <> '' AND source = $2
+"""
+
+
+async def list_keys_of(tx: Tx, bank_id: int, source: str) -> list[str]:
+    """Keys under which an exchange put something into the bank."""
+    return [row[0] for row in await tx.fetch(LIST_KEYS_OF, bank_id, source)]

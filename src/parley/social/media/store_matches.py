@@ -98,6 +98,14 @@ async def update_judged(tx: Tx, media_id: int, matches: Any, image_text: str, sc
     await tx.execute(UPDATE_JUDGED, media_id, matches, image_text, screening_id)
 
 
+UPDATE_MATCHES = """UPDATE media SET matches = $2, updated_at = now() WHERE id = $1"""
+
+
+async def update_matches(tx: Tx, media_id: int, matches: Any) -> None:
+    """Keep what the banks know of a file now."""
+    await tx.execute(UPDATE_MATCHES, media_id, matches)
+
+
 UPDATE_WAITING = """
     UPDATE media SET waiting = waiting || to_jsonb($2::bigint) WHERE id = ANY($1) AND state = 'processing' RETURNING id
 """
