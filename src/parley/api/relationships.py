@@ -5,6 +5,7 @@ Follow, block, mute, note, endorse, and the questions about them. Rules live in 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +22,12 @@ from parley.api.entities.graph import (
     list_entity,
     relationship_entity,
 )
+from parley.kit.db import Tx
 from parley.kit.errors import Invalid
 from parley.kit.http import instance_of, link_header, listify, page_of, parse, read_params, to_struct
 from parley.kit.ids import MAX_ID, parse_id
+from parley.kit.paging import Page
+from parley.social.accounts.views import Viewer
 from parley.social.graph import actions, reads
 from parley.social.graph.views import AccountsPage
 
@@ -193,6 +197,17 @@ def accounts_response(request: Asked, found: AccountsPage) -> Response[list[Any]
     )
 
 
+People = Callable[[Tx, Viewer | None, int, Page], Awaitable[AccountsPage]]
+
+
+async def show_people(request: Asked, id: str, scope: str, read: People) -> Response[list[Any]]:
+    """The page of accounts that `read` finds for the thing of this id; a member's token needs `scope`."""
+    page, viewer = page_of(request, default=40, most=80), viewer_for(request, scope)
+    async with instance_of(request).db.read() as tx:
+        found = await read(tx, viewer, parse_id(id), page)
+    return accounts_response(request, found)
+
+
 @get("/api/v1/endorsements", scope="read:accounts")
 async def list_own_endorsements(request: Asked) -> Response[list[Any]]:
     """Whom the viewer features."""
@@ -206,28 +221,19 @@ async def list_own_endorsements(request: Asked) -> Response[list[Any]]:
 @get("/api/v1/accounts/{id:str}/endorsements", scope=None)
 async def list_endorsements(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Whom the account features."""
-    page = page_of(request, default=40, most=80)
-    async with instance_of(request).db.read() as tx:
-        found = await reads.list_endorsements(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
-    return accounts_response(request, found)
+    return await show_people(request, id, "read:accounts", reads.list_endorsements)
 
 
 @get("/api/v1/accounts/{id:str}/followers", scope=None)
 async def list_followers(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who follows the account, unless it hides that."""
-    page = page_of(request, default=40, most=80)
-    async with instance_of(request).db.read() as tx:
-        found = await reads.list_followers(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
-    return accounts_response(request, found)
+    return await show_people(request, id, "read:accounts", reads.list_followers)
 
 
 @get("/api/v1/accounts/{id:str}/following", scope=None)
 async def list_following(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Whom the account follows, unless it hides that."""
-    page = page_of(request, default=40, most=80)
-    async with instance_of(request).db.read() as tx:
-        found = await reads.list_following(tx, viewer_for(request, "read:accounts"), parse_id(id), page)
-    return accounts_response(request, found)
+    return await show_people(request, id, "read:accounts", reads.list_following)
 
 
 @get("/api/v1/accounts/{id:str}/lists", scope="read:lists")

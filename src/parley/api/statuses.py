@@ -24,7 +24,7 @@ from parley.api.entities.statuses import (
     source_entity,
     status_entity,
 )
-from parley.api.relationships import accounts_response
+from parley.api.relationships import show_people
 from parley.kit.db import Tx
 from parley.kit.errors import Forbidden, Invalid, Unavailable
 from parley.kit.http import (
@@ -337,19 +337,13 @@ async def unpin_status(request: Asked, id: FromPath[str]) -> msgspec.Raw:
 @get("/api/v1/statuses/{id:str}/reblogged_by", scope=None)
 async def list_reblogged_by(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who boosted a status."""
-    page, viewer = page_of(request, default=40, most=80), viewer_for(request, "read:statuses")
-    async with instance_of(request).db.read() as tx:
-        found = await reads.list_reblogged_by(tx, viewer, parse_id(id), page)
-    return accounts_response(request, found)
+    return await show_people(request, id, "read:statuses", reads.list_reblogged_by)
 
 
 @get("/api/v1/statuses/{id:str}/favourited_by", scope=None)
 async def list_favourited_by(request: Asked, id: FromPath[str]) -> Response[list[Any]]:
     """Who favourited a status."""
-    page, viewer = page_of(request, default=40, most=80), viewer_for(request, "read:statuses")
-    async with instance_of(request).db.read() as tx:
-        found = await reads.list_favourited_by(tx, viewer, parse_id(id), page)
-    return accounts_response(request, found)
+    return await show_people(request, id, "read:statuses", reads.list_favourited_by)
 
 
 @get("/api/v1/statuses/{id:str}/quotes", scope="read:statuses")

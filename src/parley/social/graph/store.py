@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
+from parley.kit.paging import Page, in_direction
 
 
 class EdgeRow(msgspec.Struct, frozen=True):
@@ -22,11 +22,6 @@ class EdgeRow(msgspec.Struct, frozen=True):
     id: int
     account_id: int
     expires_at: datetime | None = None
-
-
-def in_direction(newest_first: str, page: Page) -> str:
-    """The same page of SQL, taken from the oldest end when the page asks for what is just above min_id."""
-    return newest_first.replace("ORDER BY id DESC", "ORDER BY id ASC") if page.ascending else newest_first
 
 
 def edges(rows: Sequence[Any], page: Page) -> list[EdgeRow]:

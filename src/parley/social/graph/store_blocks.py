@@ -8,8 +8,8 @@ from datetime import datetime
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
-from parley.social.graph.store import EdgeRow, edges, in_direction
+from parley.kit.paging import Page, in_direction
+from parley.social.graph.store import EdgeRow, edges
 
 INSERT_BLOCK = """
     INSERT INTO blocks (account_id, target_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
-from parley.social.graph.store import EdgeRow, edges, in_direction
+from parley.kit.paging import Page, in_direction
+from parley.social.graph.store import EdgeRow, edges
 
 
 class ListRow(msgspec.Struct, frozen=True):

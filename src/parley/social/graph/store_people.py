@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
-from parley.social.graph.store import EdgeRow, edges, in_direction
+from parley.kit.paging import Page, in_direction
+from parley.social.graph.store import EdgeRow, edges
 
 UPSERT_NOTE = """
     INSERT INTO account_notes (account_id, target_id, comment) VALUES ($1, $2, $3)

@@ -65,17 +65,7 @@ LIST_MEDIA = """
     ORDER BY m.id
 """
 
-LIST_MEDIA_FOR_UPDATE = """
-    SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
-        m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
-        m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, m.matches,
-        m.image_text, d.description, d.sentence
-    FROM media m
-    LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
-    WHERE m.id = ANY($1)
-    ORDER BY m.id
-    FOR UPDATE OF m
-"""
+LIST_MEDIA_FOR_UPDATE = LIST_MEDIA + "FOR UPDATE OF m"
 
 
 async def list_media(tx: Tx, ids: list[int]) -> dict[int, MediaRow]:
@@ -115,7 +105,7 @@ async def insert_media(
     screening_id: int,
     size: int,
 ) -> None:
-    """Note an upload that waits; `kind` is type and MIME type, `uploads` the raw file and thumbnail, `size` in bytes."""
+    """Note an upload that waits; `kind` is type and MIME type, `uploads` raw file and thumbnail, `size` in bytes."""
     x, y = focus or (None, None)
     values = (kind[0], *uploads, x, y, description, screening_id, kind[1], size)
     await tx.execute(INSERT_MEDIA, media_id, account_id, *values)

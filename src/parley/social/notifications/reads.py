@@ -8,7 +8,7 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.kit.paging import Page
+from parley.kit.paging import Page, fill_page
 from parley.social.accounts.reads import get_account_views, list_accounts
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.notifications import store, store_groups
@@ -44,27 +44,26 @@ async def list_notifications(
     include_filtered: bool = False,
 ) -> list[NotificationView]:
     """The viewer's notifications, newest first; `types` empty means all."""
-    found: list[NotificationView] = []
-    below, above = page.below, page.above
-    for factor in ROUNDS:
-        wanted = page.limit * factor
-        rows = await store.list_notifications(
+
+    async def take(below: int, above: int, limit: int) -> list[NotificationRow]:
+        return await store.list_notifications(
             tx,
             viewer.account_id,
             below=below,
             above=above,
             ascending=page.ascending,
-            limit=wanted,
+            limit=limit,
             types=types,
             exclude_types=exclude_types,
             from_account_id=account_id,
             include_filtered=include_filtered,
         )
-        found += await _present(tx, viewer, rows)
-        if len(rows) < wanted or len(found) >= page.limit:
-            break
-        below, above = (below, rows[-1].id) if page.ascending else (rows[-1].id, above)
-    return sorted(found[: page.limit], key=lambda one: one.id, reverse=True)
+
+    async def present(rows: Sequence[NotificationRow]) -> list[NotificationView]:
+        return await _present(tx, viewer, rows)
+
+    found = await fill_page(page, take, present, id_of=lambda row: row.id, rounds=ROUNDS)
+    return sorted(found, key=lambda one: one.id, reverse=True)
 
 
 async def _present(tx: Tx, viewer: Viewer, rows: Sequence[NotificationRow]) -> list[NotificationView]:

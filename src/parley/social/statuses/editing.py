@@ -35,7 +35,7 @@ from parley.social.statuses.publishing import settle_media, show_revision
 from parley.social.statuses.rules import Words
 from parley.social.statuses.store import Body, RevisionRow
 from parley.social.statuses.store_polls import PollRow
-from parley.social.statuses.store_writes import LockedRow, NewRevision
+from parley.social.statuses.store_writes import LockedRow
 from parley.social.statuses.text import Composed
 from parley.social.statuses.views import NewPoll, StatusChange, StatusView
 from parley.social.verdicts.actions import Screened, Subject, screen
@@ -258,7 +258,7 @@ async def _store(
         )
     await store_writes.insert_revision(
         tx,
-        NewRevision(
+        RevisionRow(
             status_id=row.id,
             revision=number,
             text=edit.words.text,

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
+from parley.kit.paging import Page, in_direction
 
-LIST_ACCOUNT_STATUSES_NEWEST = """
+LIST_ACCOUNT_STATUSES = """
     SELECT id FROM statuses
     WHERE account_id = $1 AND id < $2 AND id > $3
         AND (state IN ('published', 'limited') OR ($5 AND state IN ('held', 'hidden_interim')))
@@ -22,19 +22,6 @@ LIST_ACCOUNT_STATUSES_NEWEST = """
         AND (NOT $9 OR reblog_of_id IS NULL)
         AND ($10::text IS NULL OR tags @> ARRAY[$10::text])
     ORDER BY id DESC LIMIT $11
-"""
-LIST_ACCOUNT_STATUSES_OLDEST = """
-    SELECT id FROM statuses
-    WHERE account_id = $1 AND id < $2 AND id > $3
-        AND (state IN ('published', 'limited') OR ($5 AND state IN ('held', 'hidden_interim')))
-        AND (visibility IN ('public', 'unlisted') OR $5 OR ($6 AND visibility = 'private')
-            OR (visibility IN ('private', 'direct') AND mentioned_ids @> ARRAY[$4::bigint]))
-        AND ($4 <> 0 OR NOT local_only)
-        AND (NOT $7 OR media_ids <> '{}')
-        AND (NOT $8 OR in_reply_to_account_id IS NULL OR in_reply_to_account_id = account_id)
-        AND (NOT $9 OR reblog_of_id IS NULL)
-        AND ($10::text IS NULL OR tags @> ARRAY[$10::text])
-    ORDER BY id ASC LIMIT $11
 """
 
 
@@ -53,7 +40,7 @@ class ProfileFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def list_account_status_ids(tx: Tx, account_id: int, page: Page, wanted: ProfileFilter) -> list[int]:
     """Ids of an account's statuses that the reader may see, newest first."""
     rows = await tx.fetch(
-        LIST_ACCOUNT_STATUSES_OLDEST if page.ascending else LIST_ACCOUNT_STATUSES_NEWEST,
+        in_direction(LIST_ACCOUNT_STATUSES, page),
         account_id,
         page.below,
         page.above,
@@ -81,23 +68,17 @@ async def list_pinned_ids(tx: Tx, account_id: int) -> list[int]:
     return [row[0] for row in await tx.fetch(LIST_PINNED, account_id)]
 
 
-LIST_QUOTES_NEWEST = """
+LIST_QUOTES = """
     SELECT id FROM statuses
     WHERE quote_of_id = $1 AND quote_state = 'accepted' AND id < $2 AND id > $3 AND deleted_at IS NULL
         AND state IN ('published', 'limited') AND visibility IN ('public', 'unlisted', 'private')
     ORDER BY id DESC LIMIT $4
 """
-LIST_QUOTES_OLDEST = """
-    SELECT id FROM statuses
-    WHERE quote_of_id = $1 AND quote_state = 'accepted' AND id < $2 AND id > $3 AND deleted_at IS NULL
-        AND state IN ('published', 'limited') AND visibility IN ('public', 'unlisted', 'private')
-    ORDER BY id ASC LIMIT $4
-"""
 
 
 async def list_quote_ids(tx: Tx, status_id: int, page: Page) -> list[int]:
     """Ids of statuses that quote this one, newest first."""
-    query = LIST_QUOTES_OLDEST if page.ascending else LIST_QUOTES_NEWEST
+    query = in_direction(LIST_QUOTES, page)
     ids = [row[0] for row in await tx.fetch(query, status_id, page.below, page.above, page.limit)]
     return ids[::-1] if page.ascending else ids
 
@@ -114,69 +95,51 @@ def _edges(rows: Sequence[Any], page: Page) -> list[Edge]:
     return found[::-1] if page.ascending else found
 
 
-LIST_REBLOGGERS_NEWEST = """
+LIST_REBLOGGERS = """
     SELECT id, account_id FROM statuses
     WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3
         AND (visibility IN ('public', 'unlisted') OR account_id = $5)
     ORDER BY id DESC LIMIT $4
 """
-LIST_REBLOGGERS_OLDEST = """
-    SELECT id, account_id FROM statuses
-    WHERE reblog_of_id = $1 AND deleted_at IS NULL AND id < $2 AND id > $3
-        AND (visibility IN ('public', 'unlisted') OR account_id = $5)
-    ORDER BY id ASC LIMIT $4
-"""
 
 
 async def list_rebloggers(tx: Tx, status_id: int, page: Page, viewer_id: int) -> list[Edge]:
     """Who boosted a status: the boost's id and the account's. Boosts for followers alone are the booster's to know."""
-    query = LIST_REBLOGGERS_OLDEST if page.ascending else LIST_REBLOGGERS_NEWEST
+    query = in_direction(LIST_REBLOGGERS, page)
     return _edges(await tx.fetch(query, status_id, page.below, page.above, page.limit, viewer_id), page)
 
 
-LIST_FAVOURITERS_NEWEST = """
+LIST_FAVOURITERS = """
     SELECT id, account_id FROM favourites
     WHERE status_id = $1 AND id < $2 AND id > $3 ORDER BY id DESC LIMIT $4
-"""
-LIST_FAVOURITERS_OLDEST = """
-    SELECT id, account_id FROM favourites
-    WHERE status_id = $1 AND id < $2 AND id > $3 ORDER BY id ASC LIMIT $4
 """
 
 
 async def list_favouriters(tx: Tx, status_id: int, page: Page, _viewer_id: int) -> list[Edge]:
     """Who favourited a status."""
-    query = LIST_FAVOURITERS_OLDEST if page.ascending else LIST_FAVOURITERS_NEWEST
+    query = in_direction(LIST_FAVOURITERS, page)
     return _edges(await tx.fetch(query, status_id, page.below, page.above, page.limit), page)
 
 
-LIST_FAVOURITES_NEWEST = """
+LIST_FAVOURITES = """
     SELECT id, status_id FROM favourites
     WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id DESC LIMIT $4
-"""
-LIST_FAVOURITES_OLDEST = """
-    SELECT id, status_id FROM favourites
-    WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id ASC LIMIT $4
 """
 
 
 async def list_favourites(tx: Tx, account_id: int, page: Page) -> list[Edge]:
     """What an account favourited."""
-    query = LIST_FAVOURITES_OLDEST if page.ascending else LIST_FAVOURITES_NEWEST
+    query = in_direction(LIST_FAVOURITES, page)
     return _edges(await tx.fetch(query, account_id, page.below, page.above, page.limit), page)
 
 
-LIST_BOOKMARKS_NEWEST = """
+LIST_BOOKMARKS = """
     SELECT id, status_id FROM bookmarks
     WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id DESC LIMIT $4
-"""
-LIST_BOOKMARKS_OLDEST = """
-    SELECT id, status_id FROM bookmarks
-    WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id ASC LIMIT $4
 """
 
 
 async def list_bookmarks(tx: Tx, account_id: int, page: Page) -> list[Edge]:
     """What an account bookmarked."""
-    query = LIST_BOOKMARKS_OLDEST if page.ascending else LIST_BOOKMARKS_NEWEST
+    query = in_direction(LIST_BOOKMARKS, page)
     return _edges(await tx.fetch(query, account_id, page.below, page.above, page.limit), page)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.paging import Page
+from parley.kit.paging import Page, in_direction
 
 CLAIM_KEY = """
     INSERT INTO idempotency_keys (account_id, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true
@@ -97,19 +97,15 @@ async def get_scheduled(tx: Tx, account_id: int, scheduled_id: int) -> Scheduled
     return ScheduledRow(*row) if row else None
 
 
-LIST_SCHEDULED_NEWEST = """
+LIST_SCHEDULED = """
     SELECT id, account_id, scheduled_at, params, app_id, media_ids, failed_at, error
     FROM scheduled_statuses WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id DESC LIMIT $4
-"""
-LIST_SCHEDULED_OLDEST = """
-    SELECT id, account_id, scheduled_at, params, app_id, media_ids, failed_at, error
-    FROM scheduled_statuses WHERE account_id = $1 AND id < $2 AND id > $3 ORDER BY id ASC LIMIT $4
 """
 
 
 async def list_scheduled(tx: Tx, account_id: int, page: Page) -> list[ScheduledRow]:
     """The account's own, newest first."""
-    query = LIST_SCHEDULED_OLDEST if page.ascending else LIST_SCHEDULED_NEWEST
+    query = in_direction(LIST_SCHEDULED, page)
     rows = [ScheduledRow(*row) for row in await tx.fetch(query, account_id, page.below, page.above, page.limit)]
     return rows[::-1] if page.ascending else rows
 

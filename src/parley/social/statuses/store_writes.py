@@ -10,7 +10,7 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.social.accounts.views import AccountHead
-from parley.social.statuses.store import Body, read_mentions
+from parley.social.statuses.store import Body, RevisionRow, read_mentions
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,30 +212,6 @@ async def get_locked(tx: Tx, status_id: int) -> LockedRow | None:
     return LockedRow(*row) if row else None
 
 
-class NewRevision(msgspec.Struct, frozen=True, kw_only=True):
-    """A revision that an edit makes."""
-
-    status_id: int
-    revision: int
-    text: str
-    content_type: str
-    html: str
-    spoiler_text: str
-    sensitive: bool
-    language: str | None
-    mentions: list[dict[str, Any]]
-    tags: list[str]
-    emojis: list[str]
-    media_ids: list[int]
-    media_descriptions: list[str]
-    poll_id: int | None
-    poll_options: list[str] | None
-    quote_policy: str
-    screening_id: int
-    state: str
-    created_at: datetime
-
-
 INSERT_REVISION = """
     INSERT INTO status_revisions (status_id, revision, text, content_type, html, spoiler_text, sensitive,
         language, mentions, tags, emojis, media_ids, media_descriptions, poll_id, poll_options, quote_policy,
@@ -244,7 +220,7 @@ INSERT_REVISION = """
 """
 
 
-async def insert_revision(tx: Tx, row: NewRevision) -> None:
+async def insert_revision(tx: Tx, row: RevisionRow) -> None:
     """One more revision of a status."""
     await tx.execute(INSERT_REVISION, *msgspec.structs.astuple(row))
 

@@ -14,7 +14,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.html import fold_tag
 from parley.kit.ids import id_at
-from parley.kit.paging import Page
+from parley.kit.paging import Page, fill_page
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
 from parley.social.graph.reads import get_list
@@ -75,16 +75,11 @@ def _newest_first(found: list[StatusView], page: Page) -> list[StatusView]:
 
 async def _fill(tx: Tx, viewer: Viewer | None, page: Page, take: Taken) -> list[StatusView]:
     """A page of what `take(below, above, limit)` finds and the viewer may see, topped up while there is more."""
-    found: list[StatusView] = []
-    below, above = page.below, page.above
-    for factor in ROUNDS:
-        wanted = page.limit * factor
-        ids = await take(below, above, wanted)
-        found += await list_statuses(tx, viewer, ids)
-        if len(ids) < wanted or len(found) >= page.limit:
-            break
-        below, above = (below, ids[-1]) if page.ascending else (ids[-1], above)
-    return _newest_first(found, page)
+
+    async def present(ids: Sequence[int]) -> list[StatusView]:
+        return await list_statuses(tx, viewer, ids)
+
+    return _newest_first(await fill_page(page, take, present, id_of=int, rounds=ROUNDS), page)
 
 
 async def list_public(
