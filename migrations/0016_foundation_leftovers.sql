@@ -36,3 +36,30 @@ CREATE UNIQUE INDEX notifications_report_once ON notifications (account_id, (det
     WHERE type = 'admin.report';
 CREATE UNIQUE INDEX notifications_withdrawal_once ON notifications (account_id, (detail ->> 'screening_id'))
     WHERE type = 'moderation_warning' AND status_id IS NULL;
+
+-- What the judge did, hour by hour and since the beginning: counted from screening_results each minute by a job.
+-- measure: outcome, rule, failed (a signal), degraded, covered (by the text model), latency (the bucket) or latency_us.
+CREATE TABLE screening_hours (
+    hour timestamptz NOT NULL,
+    measure text NOT NULL,
+    label text NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (hour, measure, label)
+);
+CREATE TABLE screening_totals (
+    measure text NOT NULL,
+    label text NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (measure, label)
+);
+CREATE TABLE screening_counting (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    counted_to bigint NOT NULL
+);
+INSERT INTO screening_counting (counted_to)
+VALUES (((extract(epoch FROM now() - interval '7 days') * 1000)::bigint) << 16);
+
+-- What waits for people.
+CREATE INDEX statuses_waiting ON statuses (id)
+    WHERE state IN ('held', 'hidden_interim') OR held_revision IS NOT NULL;
+CREATE INDEX accounts_waiting ON accounts (id) WHERE held_revision IS NOT NULL;

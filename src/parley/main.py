@@ -5,6 +5,7 @@ It opens the instance's parts, mounts the doors and renders errors once for each
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -19,12 +20,15 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.exceptions import ValidationException as LitestarValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from parley import screening
 from parley.api.access import add_limit_headers
+from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
 from parley.kit.db import LostConnection, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
 from parley.kit.http import instance_of
 from parley.kit.instance import open_instance
+from parley.kit.metrics import count_requests
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.social.policies.live import follow_policy
@@ -42,6 +46,7 @@ MACHINE_PATHS = (
     "/.well-known/",
     "/nodeinfo/",
     "/health",
+    "/metrics",
 )
 
 EXPOSED = [
@@ -141,11 +146,12 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_instance(settings, dsn) as instance:
             await follow_policy(instance)
+            await asyncio.to_thread(screening.warm_models)
             app.state.instance = instance
             yield
 
     made = Litestar(
-        route_handlers=[health, *api_routes, *web_routes],
+        route_handlers=[health, show_metrics, *api_routes, *web_routes],
         lifespan=[lifespan],
         before_send=[add_limit_headers],
         exception_handlers={Exception: handle_error},
@@ -154,7 +160,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    made.asgi_handler = answer_head(made.asgi_handler)
+    made.asgi_handler = count_requests(answer_head(made.asgi_handler))
     return made
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
+from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
@@ -82,6 +84,7 @@ from parley.social.timelines.jobs import (
     trim_homes,
     withdraw_status,
 )
+from parley.social.verdicts.counting import count_screening
 from parley.social.verdicts.jobs import rescreen_degraded, resolve_links
 from parley.social.verdicts.links import forget_old_links
 
@@ -123,6 +126,7 @@ SCHEDULES: dict[Job, str] = {
     fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
     rescreen_degraded: "* * * * *",
+    count_screening: "* * * * *",
     watch_rules: "* * * * *",
     forget_old_links: "43 4 * * *",
     close_polls: "* * * * *",
@@ -207,7 +211,12 @@ def _register(queuer: Any, instance: Instance) -> None:
 
     def add(name: str, job: Job) -> None:
         async def run(queued: Any) -> None:
-            await job(instance, msgspec.json.decode(queued.payload or b"{}"))
+            began, failed = time.perf_counter(), True
+            try:
+                await job(instance, msgspec.json.decode(queued.payload or b"{}"))
+                failed = False
+            finally:
+                note_job(name, time.perf_counter() - began, failed=failed)
 
         queuer.entrypoint(name, on_failure="hold", executor_factory=retrying, accepts_context=False)(run)
 

@@ -103,6 +103,11 @@ class Database:
         """The driver's pool, for the job queue alone."""
         return self._pool
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many connections this process has open, how many of them are idle, and how many it may open."""
+        return self._pool.get_size(), self._pool.get_idle_size(), self._pool.get_max_size()
+
     async def can_write(self) -> bool:
         """Whether the database is reachable and takes writes."""
         try:

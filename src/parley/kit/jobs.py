@@ -7,7 +7,7 @@ A job is a plain async function `(instance, payload) -> None` that may safely ru
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -47,6 +47,26 @@ async def delete_job_log(instance: Instance, payload: dict[str, Any]) -> None:
     """Job, daily: forget what the queue noted of jobs that ran: a day after success, a month after a failure."""
     async with instance.db.write() as tx:
         await tx.execute(DELETE_OLD_LOG)
+
+
+class QueueRow(msgspec.Struct, frozen=True):
+    """How many jobs of one name are in one state (queued, picked, failed), and since when the oldest could have run."""
+
+    name: str
+    status: str
+    count: int
+    oldest: datetime
+
+
+LIST_QUEUE = """
+    SELECT entrypoint, status::text, count(*), min(execute_after) FROM pgqueuer GROUP BY entrypoint, status
+    ORDER BY count(*) DESC, entrypoint
+"""
+
+
+async def list_queue(tx: Tx) -> list[QueueRow]:
+    """What is in the queue, the most first. A failed job was given up after its last retry, and waits for people."""
+    return [QueueRow(*row) for row in await tx.fetch(LIST_QUEUE)]
 
 
 HAS_TRIGGER = """

@@ -19,6 +19,7 @@ import threading
 import time
 from typing import IO, Any
 
+from parley.kit.metrics import share_metrics
 from parley.kit.settings import Settings, load_settings
 
 log = logging.getLogger("parley")
@@ -166,6 +167,7 @@ def main() -> None:
     settings = load_settings()
     os.environ[WATCHER] = str(os.getpid())
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    share_metrics(settings.path("metrics"))
     worker = WorkerProcess() if os.environ.get(RUN_WORKER) else None
     if worker:
         worker.start()

@@ -112,6 +112,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
+    metrics_token: str = ""
+    """Bearer token with which `/metrics` is read from anywhere (at least 16 characters). Empty: it is read from this
+    very machine alone, and not through a proxy."""
+
     secret_key: str = ""
     """Key that seals secrets at rest, 32 bytes in base64. Empty: made once and kept in `<data_dir>/secret.key`."""
 
@@ -214,6 +218,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("database_url must begin with postgresql://.")
     if settings.mail and urlsplit(settings.mail).scheme not in ("smtp", "smtps"):
         raise SettingsError("mail must begin with smtp:// or smtps://; leave it empty to write mails to a folder.")
+    if settings.metrics_token and len(settings.metrics_token) < 16:
+        raise SettingsError("metrics_token is too short to be a secret: give at least 16 characters.")
     if settings.media_store and urlsplit(settings.media_store).scheme != "s3":
         raise SettingsError("media_store must be empty (a folder below data_dir) or begin with s3://.")
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
@@ -231,7 +237,7 @@ class Described(msgspec.Struct, frozen=True):
     meaning: str
 
 
-SECRET = ("secret_key", "database_url", "mail")
+SECRET = ("secret_key", "database_url", "mail", "metrics_token")
 
 
 def describe_settings(settings: Settings) -> list[Described]:

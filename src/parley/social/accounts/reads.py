@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -288,6 +288,18 @@ async def count_instance(tx: Tx) -> InstanceCounts:
         tx, moment - timedelta(days=28), moment - timedelta(days=182)
     )
     return InstanceCounts(members, statuses, month, half, len(await store_instance.list_domains(tx)))
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """How much waits for a decision by people, and since when the oldest of it does."""
+
+    count: int
+    since: datetime | None
+
+
+async def count_waiting_profiles(tx: Tx) -> Waiting:
+    """Profiles that wait for a decision; one query."""
+    return Waiting(*await store_instance.count_waiting_profiles(tx))
 
 
 async def list_peers(tx: Tx) -> list[str]:

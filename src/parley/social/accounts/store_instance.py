@@ -45,3 +45,18 @@ LIST_DOMAINS = """
 async def list_domains(tx: Tx) -> list[str]:
     """Every other domain that accounts are known from."""
     return [row[0] for row in await tx.fetch(LIST_DOMAINS)]
+
+
+# Plan: the partial index accounts_waiting, and of each the revision that waits by its key.
+COUNT_WAITING_PROFILES = """
+    SELECT count(*), min(p.created_at)
+    FROM accounts a JOIN profile_revisions p ON p.account_id = a.id AND p.revision = a.held_revision
+    WHERE a.held_revision IS NOT NULL AND a.state <> 'deleted'
+"""
+
+
+async def count_waiting_profiles(tx: Tx) -> tuple[int, datetime | None]:
+    """How many profiles wait for a decision, and since when the oldest does."""
+    row = await tx.fetchrow(COUNT_WAITING_PROFILES)
+    assert row is not None
+    return int(row[0]), row[1]

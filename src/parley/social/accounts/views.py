@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from parley.kit.errors import NotFound
+
 
 class Viewer(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. Every read takes `viewer: Viewer | None`; None is signed out."""
@@ -25,6 +27,11 @@ class Viewer(msgspec.Struct, frozen=True, kw_only=True):
     def is_staff(self) -> bool:
         """Whether the viewer moderates or runs the instance."""
         return self.role != "member"
+
+    def need_operator(self) -> None:
+        """Raise NotFound for whoever does not run the instance: what is theirs to see looks missing to others."""
+        if self.role not in ("admin", "owner"):
+            raise NotFound
 
 
 class FieldView(msgspec.Struct, frozen=True):

@@ -1,0 +1,131 @@
+"""Metrics for Prometheus: GET /metrics. With the operator's token from anywhere, else from this very machine alone.
+
+What processes count by themselves stands in kit/metrics.py; here it is joined with what the database knows.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, Response, get
+
+from parley import __version__, screening
+from parley.api.access import bearer_of
+from parley.kit.clock import now
+from parley.kit.errors import NotFound
+from parley.kit.http import instance_of
+from parley.kit.jobs import QueueRow, list_queue
+from parley.kit.metrics import CONTENT_TYPE, note_connections, write_metrics
+from parley.kit.settings import LOOPBACK
+from parley.social.accounts.reads import Waiting, count_waiting_profiles
+from parley.social.statuses.waiting import count_waiting_statuses
+from parley.social.verdicts.counting import LATENCY_MS, Tally, get_totals
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+Asked = Request[Any, Any, Any]
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+
+@get("/metrics", scope=None)
+async def show_metrics(request: Asked) -> Response[bytes]:
+    """All metrics of the instance; 404 for whoever may not read them."""
+    if not _may_read(request):
+        raise NotFound
+    instance = instance_of(request)
+    note_connections(instance.db)
+    async with instance.db.read() as tx:
+        totals = await get_totals(tx)
+        waiting = {"status": await count_waiting_statuses(tx), "profile": await count_waiting_profiles(tx)}
+        queue = await list_queue(tx)
+    body = write_metrics([*_screening(totals), *_waiting(waiting), *_queue(queue), _build()])
+    return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _may_read(request: Asked) -> bool:
+    """With a token whoever holds it; without one whoever asks this machine from itself, past every proxy."""
+    token = instance_of(request).settings.metrics_token
+    if token:
+        return hmac.compare_digest((bearer_of(request) or "").encode(), token.encode())
+    host = request.headers.get("host", "").lower()
+    name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+    if name not in LOOPBACK or any(header in request.headers for header in FORWARDED):
+        return False
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _counter(name: str, about: str, label: str, values: dict[str, int]) -> Metric:
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(name, about, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([key], value)
+    return family
+
+
+def _screening(totals: Tally) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+    rules = {rule.id: 0 for rule in screening.live_ruleset().rules} | dict(totals.rules)
+    outcomes = {outcome.value: 0 for outcome in screening.Outcome} | dict(totals.outcomes)
+    signals = {signal.name: 0 for signal in screening.live_ruleset().signals} | dict(totals.failed)
+    covered = {"true": 0, "false": 0, "unknown": 0} | dict(totals.covered)
+    yield _counter("parley_screening_verdicts", "Revisions judged, by outcome.", "outcome", outcomes)
+    yield _counter("parley_screening_rule_fired", "How often rules fired, BACKGROUND ones too.", "rule", rules)
+    yield _counter("parley_screening_signal_failures", "How often signals failed.", "signal", signals)
+    yield _counter(
+        "parley_screening_covered", "Revisions by whether the text model knows the language.", "known", covered
+    )
+    yield CounterMetricFamily(
+        "parley_screening_degraded", "Revisions that could not be judged completely.", value=totals.degraded
+    )
+    histogram = HistogramMetricFamily("parley_screening_latency_seconds", "Time that the judge took for one revision.")
+    buckets, below = [], 0
+    for place, bound in enumerate(LATENCY_MS):
+        below += totals.latency.get(place, 0)
+        buckets.append((str(bound / 1000), below))
+    buckets.append(("+Inf", sum(totals.latency.values())))
+    histogram.add_metric([], buckets, sum_value=totals.latency_us / 1_000_000)
+    yield histogram
+
+
+def _waiting(waiting: dict[str, Waiting]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    held = GaugeMetricFamily("parley_held", "What waits for a decision by people.", labels=["kind"])
+    age = GaugeMetricFamily("parley_held_oldest_seconds", "How long the oldest of it has waited.", labels=["kind"])
+    for kind, found in waiting.items():
+        held.add_metric([kind], found.count)
+        age.add_metric([kind], (now() - found.since).total_seconds() if found.since else 0)
+    yield from (held, age)
+
+
+def _queue(rows: list[QueueRow]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    jobs = GaugeMetricFamily("parley_queue_jobs", "Jobs in the queue, by name and state.", labels=["job", "state"])
+    lag = GaugeMetricFamily("parley_queue_lag_seconds", "How long the oldest job that could run has waited.")
+    for row in rows:
+        jobs.add_metric([row.name, row.status], row.count)
+    waits = [(now() - row.oldest).total_seconds() for row in rows if row.status == "queued"]
+    lag.add_metric([], max(0.0, max(waits, default=0.0)))
+    yield from (jobs, lag)
+
+
+def _build() -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    ruleset = screening.live_ruleset()
+    family = GaugeMetricFamily(
+        "parley_build", "1, with the program's version and the live policy.", labels=["version", "policy", "ruleset"]
+    )
+    family.add_metric([__version__, f"{ruleset.name} {ruleset.version}", ruleset.sha256[:16]], 1)
+    return family
