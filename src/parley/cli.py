@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from parley import __version__
-from parley.commands import copies, policy, sweep
+from parley.commands import backtest, bank, copies, policy, policy_versions, sweep
 from parley.commands.running import (
     AsJson,
     database,
@@ -51,7 +51,10 @@ emoji_app = typer.Typer(help="Add custom emoji.", no_args_is_help=True)
 app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
 app.add_typer(invite_app, name="invite")
+policy_versions.register(policy.app)
+backtest.register(policy.app)
 app.add_typer(policy.app, name="policy")
+app.add_typer(bank.app, name="bank")
 app.add_typer(sweep.app, name="sweep")
 app.command("copies")(copies.copies)
 app.add_typer(emoji_app, name="emoji")

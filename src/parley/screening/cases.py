@@ -17,6 +17,7 @@ from parley.screening.judge import judge
 from parley.screening.policy import shipped_policy
 from parley.screening.reading import read_policy
 from parley.screening.ruleset import PolicyCase, Ruleset
+from parley.screening.verdict import Outcome, SignalValue
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 """The moment at which every test of a policy happens."""
@@ -33,14 +34,65 @@ def check_policy(path: Path | str | None = None) -> list[Problem]:
     return problems if ruleset is None else run_cases(ruleset)
 
 
+class CaseResult(msgspec.Struct, frozen=True):
+    """One test and how it went: `message` is empty when it passed."""
+
+    case: PolicyCase
+    message: str
+
+    @property
+    def about(self) -> str:
+        """The test in a few words: its name, or what an entry of a bank must (not) find."""
+        if not self.case.bank:
+            return self.case.case.name
+        return f"{self.case.entry} {'finds' if self.case.must_match else 'leaves'} {self.case.case.text!r}"
+
+
+def run_each_case(ruleset: Ruleset) -> list[CaseResult]:
+    """Run every test of a ruleset, in the order of its files."""
+    return [
+        CaseResult(case, _run_bank_case(ruleset, case) if case.bank else _run_case(ruleset, case.case))
+        for case in ruleset.cases
+    ]
+
+
 def run_cases(ruleset: Ruleset) -> list[Problem]:
     """Run every test of a ruleset and return those that fail, each with its file and line."""
-    failures: list[Problem] = []
-    for case in ruleset.cases:
-        message = _run_bank_case(ruleset, case) if case.bank else _run_case(ruleset, case.case)
-        if message:
-            failures.append(Problem(file=case.file, line=case.line, key=case.key, message=message))
-    return failures
+    return [
+        Problem(file=done.case.file, line=done.case.line, key=done.case.key, message=done.message)
+        for done in run_each_case(ruleset)
+        if done.message
+    ]
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """A test on which two rulesets give different outcomes."""
+
+    case: PolicyCase
+    before: Outcome
+    after: Outcome
+
+
+def compare_on_cases(old: Ruleset, new: Ruleset) -> list[Disagreement]:
+    """Judge the tests of both rulesets by both, and return those that come out differently; entries' tests aside."""
+    found: list[Disagreement] = []
+    seen: set[tuple[str, str]] = set()
+    for case in (*new.cases, *old.cases):
+        key = (case.case.name, case.case.text)
+        if case.bank or key in seen:
+            continue
+        seen.add(key)
+        content, facts = case_content(case.case), case_facts(case.case.account)
+        before = judge(content, facts, ruleset=old, given=_known(case.case, old)).outcome
+        after = judge(content, facts, ruleset=new, given=_known(case.case, new)).outcome
+        if before is not after:
+            found.append(Disagreement(case, before, after))
+    return found
+
+
+def _known(case: Case, ruleset: Ruleset) -> dict[str, SignalValue]:
+    fields = {name for signal in ruleset.signals for name in signal.fields} | set(ruleset.quiet)
+    return {name: value for name, value in case.signals.items() if name in fields}
 
 
 def case_facts(account: dict[str, bool | int | float | str]) -> Facts:

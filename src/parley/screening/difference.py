@@ -130,15 +130,20 @@ def _rules(old: Ruleset, new: Ruleset) -> list[Change]:
     for name, rule in after.items():
         known = before.get(name)
         if known is None:
-            state = "LIVE" if rule.decides else "BACKGROUND"
-            text = f"is new ({state}): {rule.outcome} when {_short(rule.when)}"
+            text = f"is new ({_state(rule)}): {rule.outcome} when {_short(rule.when)}"
         else:
-            text = _fields(known, rule, skip=("program",))
+            text = _fields(known, rule, skip=("program", "decides"))
+            if known.decides is not rule.decides:
+                text = "; ".join(filter(None, [f"{_state(known)} becomes {_state(rule)}", text]))
             if _condition(known, old) != _condition(rule, new) and known.when == rule.when:
                 text = "; ".join(filter(None, [text, "a threshold that it uses changes"]))
         if text:
             changes.append(Change(part="rule", name=name, text=text, stops=_stops(known, rule, old, new)))
     return changes
+
+
+def _state(rule: Rule) -> str:
+    return "LIVE" if rule.decides else "BACKGROUND"
 
 
 def _condition(rule: Rule, ruleset: Ruleset) -> str:

@@ -94,6 +94,11 @@ def trust_level(facts: Facts, thresholds: TrustThresholds) -> Trust:
     return "trusted" if trusted and facts.strikes == 0 else "known"
 
 
+def severity_name(severity: int) -> str:
+    """Return a severity in words, for people."""
+    return ("threat to life", "grave", "serious", "nuisance")[severity]
+
+
 def rules_page(ruleset: Ruleset) -> list[Clause]:
     """Return the clauses in the order of the policy, for the page of rules and the API's instance rules."""
     return list(ruleset.clauses.values())

@@ -1,0 +1,255 @@
+"""`parley bank`: words, links, mail domains and addresses that this instance looks for.
+
+Parses, calls one action, prints. Banks of hashes of pictures are `parley bank hashes`.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from parley.commands.judging import find_staff
+from parley.commands.running import AsJson, fail, settings_or_exit, show, with_transaction
+
+if TYPE_CHECKING:
+    from parley.social.policies.store_banks import EntryRow
+
+app = typer.Typer(
+    help="Words, links, mail domains, addresses and user names that this instance looks for besides its policy.",
+    no_args_is_help=True,
+)
+
+As = Annotated[
+    str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")
+]
+Bank = Annotated[str, typer.Argument(help="words, links, emails, addresses or names.")]
+Tier = Annotated[str, typer.Option(help="reject, hold or flag; at sign-up hold means: a moderator approves.")]
+Clause = Annotated[str, typer.Option(help="Clause of the policy that it breaks: `7.3`.")]
+
+
+@app.command("list")
+def bank_list(
+    bank: Annotated[str, typer.Argument(help="Only this bank.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Only entries whose name or title holds this.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List entries that were added here, and how many each bank holds."""
+    from parley.social.policies.reads import count_bank
+    from parley.social.policies.reads import list_bank as read_bank
+
+    async def read(tx: Any) -> tuple[Any, Any]:
+        return await read_bank(tx, bank=bank, text=text, limit=limit), await count_bank(tx)
+
+    rows, counts = with_transaction(settings_or_exit(), read)
+    lines = [
+        f"{row.item.bank}/{row.item.name}: {row.item.tier}, rule {row.item.clause}, {row.item.state}"
+        f"{f', until {row.item.expires:%Y-%m-%d}' if row.item.expires else ''}"
+        f"{f', from {row.source}' if row.source else ''}{f' - {row.item.title}' if row.item.title else ''}"
+        for row in rows
+    ]
+    lines += [f"{count:,} {state} entries of {name} with tier {tier}" for name, tier, state, count in counts]
+    result = {
+        "entries": [_plain(row) for row in rows],
+        "counts": [{"bank": b, "tier": t, "state": s, "count": c} for b, t, s, c in counts],
+    }
+    show(result, as_json, "\n".join(lines) or "Nothing was added here. The policy's own banks stand in its files.")
+
+
+def _plain(row: EntryRow) -> dict[str, Any]:
+    return {**msgspec.to_builtins(row.item), "note": row.note, "source": row.source, "created_at": str(row.created_at)}
+
+
+@app.command("add")
+def bank_add(
+    bank: Bank,
+    items: Annotated[list[str], typer.Argument(help="Phrases, domains or networks; patterns for names.")],
+    clause: Clause,
+    who: As,
+    tier: Tier = "hold",
+    name: Annotated[str, typer.Option(help="Name of the entry; the first item when not given.")] = "",
+    title: Annotated[str, typer.Option(help="What it is, for moderators.")] = "",
+    pattern: Annotated[list[str] | None, typer.Option(help="RE2 pattern for whole URLs; for links only.")] = None,
+    unless: Annotated[list[str] | None, typer.Option(help="Phrase or domain that is no match.")] = None,
+    state: Annotated[str, typer.Option(help="LIVE, BACKGROUND (only logged) or DRAFT.")] = "LIVE",
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="From then on it counts no more.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why; for the record.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add one entry. Every process looks for it at once; what stands there already is for `parley sweep`."""
+    from parley.screening.extending import BankItem
+    from parley.social.policies.bank_actions import add_entry
+    from parley.social.policies.store_banks import NewEntry
+
+    patterns = tuple(items) if bank == "names" else tuple(pattern or ())
+    try:
+        item = msgspec.convert(
+            {
+                "bank": bank,
+                "name": name or items[0],
+                "tier": tier,
+                "clause": clause,
+                "title": title,
+                "state": state,
+                "items": () if bank == "names" else items,
+                "patterns": patterns,
+                "unless": unless or (),
+                "expires": expires.replace(tzinfo=UTC) if expires else None,
+            },
+            BankItem,
+        )
+    except msgspec.ValidationError as error:
+        raise fail(f"This is no entry: {error}.") from error
+    settings = settings_or_exit()
+
+    async def add(tx: Any) -> int:
+        return await add_entry(tx, await find_staff(tx, who), NewEntry(item=item, note=note), settings)
+
+    revision = with_transaction(settings, add)
+    show({"bank": bank, "name": item.name, "revision": revision}, as_json, f"Added {bank}/{item.name}.")
+
+
+@app.command("remove")
+def bank_remove(
+    bank: Bank,
+    name: Annotated[str, typer.Argument(help="Name of the entry, as `parley bank list` shows it.")],
+    who: As,
+    as_json: AsJson = False,
+) -> None:
+    """Take an entry out of its bank. It stays on record."""
+    from parley.social.policies.bank_actions import remove_entry
+
+    async def remove(tx: Any) -> int:
+        return await remove_entry(tx, await find_staff(tx, who), bank, name)
+
+    revision = with_transaction(settings_or_exit(), remove)
+    show({"bank": bank, "name": name, "revision": revision}, as_json, f"Removed {bank}/{name}.")
+
+
+@app.command("import")
+def bank_import(
+    file: Annotated[str, typer.Argument(help="The list; - for standard input.")],
+    clause: Clause,
+    who: As,
+    written_in: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="domains, hosts, addresses, words (CSV), mastodon-domains, mastodon-emails, mastodon-ips or json.",
+        ),
+    ],
+    bank: Annotated[str, typer.Option(help="Into which bank, where a format can mean several: links or emails.")] = "",
+    tier: Annotated[str, typer.Option(help="reject, hold or flag, whatever the list says.")] = "",
+    source: Annotated[str, typer.Option(help="Name of the list; the file's name when not given.")] = "",
+    title: Annotated[str, typer.Option(help="What it is, for moderators.")] = "",
+    background: Annotated[bool, typer.Option("--background", help="Only log what is found.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Also remove what an earlier import of this source had and this one lacks."),
+    ] = False,
+    skip_wrong: Annotated[bool, typer.Option("--skip-wrong", help="Leave out lines that cannot be read.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only count what would happen.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import a list of others: all of it, or nothing. Begin with --dry-run; lists of strangers with --background."""
+    from parley.social.policies.bank_actions import import_entries
+    from parley.social.policies.formats import BANKS_OF, MOST_SHOWN, Defaults, parse_list
+    from parley.social.policies.views import ImportCounts
+
+    if written_in not in BANKS_OF:
+        raise fail(f"{written_in!r} is not a known format. Formats: {', '.join(BANKS_OF)}.")
+    name = source or ("standard input" if file == "-" else Path(file).name)
+    try:
+        defaults = msgspec.convert(
+            {
+                "bank": bank or BANKS_OF[written_in][0],
+                "clause": clause,
+                "tier": tier or "hold",
+                "tier_given": bool(tier),
+                "title": title,
+                "source": name,
+                "state": "BACKGROUND" if background else "LIVE",
+            },
+            Defaults,
+        )
+    except msgspec.ValidationError as error:
+        raise fail(f"This cannot be imported: {error}.") from error
+    settings = settings_or_exit()
+    data = _read(file)
+
+    async def run(tx: Any) -> tuple[ImportCounts, int]:
+        parsed = parse_list(written_in, data, defaults)
+        if parsed.wrong and not skip_wrong:
+            shown = "\n".join(f"  {line}" for line in parsed.wrong[:MOST_SHOWN])
+            more = len(parsed.wrong) - MOST_SHOWN
+            rest = f"\n  and {more} more" if more > 0 else ""
+            raise fail(f"Nothing was imported, {len(parsed.wrong)} lines are wrong:\n{shown}{rest}")
+        staff = await find_staff(tx, who)
+        counts = await import_entries(
+            tx, staff, defaults.bank, parsed.entries, settings, source=name, replace=replace, dry=dry
+        )
+        return counts, len(parsed.wrong)
+
+    counts, skipped = with_transaction(settings, run)
+    result = {**msgspec.to_builtins(counts), "skipped": skipped, "dry": dry}
+    would = "Would be" if dry else "Were"
+    text = (
+        f"{would} added: {counts.added:,}, changed: {counts.changed:,}, removed: {counts.removed:,}. "
+        f"The same as before: {counts.unchanged:,}. Lines left out: {skipped:,}."
+    )
+    show(result, as_json, text)
+
+
+def _read(file: str) -> bytes:
+    from parley.social.policies.formats import MOST_BYTES
+
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(MOST_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise fail(f"{file} cannot be read: {error.strerror}.") from error
+
+
+@app.command("export")
+def bank_export(
+    bank: Bank,
+    written_in: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="json (keeps everything), domains, hosts, addresses, words, mastodon-domains, mastodon-emails, -ips.",
+        ),
+    ] = "json",
+    source: Annotated[str, typer.Option(help="Only what came from this list.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="File to write; standard output when not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a bank as a list that others, and `parley bank import`, can read."""
+    from parley.social.policies.exporting import Exported, export_list
+    from parley.social.policies.reads import list_bank as read_bank
+    from parley.social.policies.store_banks import NewEntry
+
+    async def read(tx: Any) -> Exported:
+        rows = await read_bank(tx, bank=bank, source=source, limit=1_000_000)
+        entries = [NewEntry(item=row.item, note=row.note, source=row.source, extra=row.extra) for row in rows]
+        return export_list(written_in, entries)  # type: ignore[arg-type]
+
+    made = with_transaction(settings_or_exit(), read)
+    if output:
+        Path(output).write_text(made.text, encoding="utf-8")
+    if as_json:
+        show({"written": made.written, "left_out": made.left_out, "list": "" if output else made.text}, True, "")
+        return
+    if not output:
+        sys.stdout.write(made.text)
+    left = f"; {made.left_out:,} cannot be said in this format" if made.left_out else ""
+    typer.echo(f"{made.written:,} entries{left}.", err=True)
