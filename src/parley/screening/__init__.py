@@ -9,6 +9,7 @@ from parley.screening.documents import PolicyError, Problem
 from parley.screening.judge import judge, screen_failed
 from parley.screening.policy import live_ruleset, load_policy, shipped_policy, use_policy, use_ruleset
 from parley.screening.ruleset import Clause, Ruleset, rules_page, trust_level
+from parley.screening.text_model import warm as warm_models
 from parley.screening.verdict import Match, Outcome, RuleFired, Verdict
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "trust_level",
     "use_policy",
     "use_ruleset",
+    "warm_models",
 ]

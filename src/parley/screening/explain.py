@@ -5,12 +5,13 @@ Every sentence names the clause and what to change. This file must not decide an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from parley.screening.content import Kind
 from parley.screening.rules import Rule
 from parley.screening.ruleset import Clause
-from parley.screening.verdict import Match, Outcome
+from parley.screening.text_signals import describe_scores
+from parley.screening.verdict import Match, Outcome, SignalValue
 
 _NOUNS: dict[Kind, str] = {
     "status": "post",
@@ -65,12 +66,14 @@ def _hours(hours: int) -> str:
     return "an hour" if hours == 1 else f"{hours} hours"
 
 
-def rule_reason(rule: Rule, matches: Sequence[Match]) -> str:
-    """Return why a rule fired, with what was found if it speaks of a bank."""
+def rule_reason(rule: Rule, matches: Sequence[Match], values: Mapping[str, SignalValue]) -> str:
+    """Return why a rule fired, with what was found if it speaks of a bank, and how sure the text model is."""
     found = [describe_match(match) for match in matches if f"{match.bank}.{match.tier}" == rule.matches]
     shown = f": {'; '.join(found[:3])}" if found else ""
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"{rule.because.rstrip('.')}{shown}{more}."
+    scores = describe_scores(rule.when, values)
+    sure = f": {', '.join(scores)}" if scores else ""
+    return f"{rule.because.rstrip('.')}{sure}{shown}{more}."
 
 
 def describe_match(match: Match) -> str:

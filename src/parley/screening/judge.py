@@ -161,7 +161,7 @@ def _decide(
     started: int,
 ) -> Verdict:
     """Let the strongest outcome win; among equals the clause of the greatest severity, then the first rule."""
-    rules = [_fire(rule, matches, ruleset, facts) for rule in true]
+    rules = [_fire(rule, matches, values, ruleset, facts) for rule in true]
     rules.sort(key=lambda rule: (not rule.decides, -rule.outcome.rank, _severity(ruleset, rule.clause)))
     deciding = [rule for rule in rules if rule.decides]
     by_rules = strongest(rule.outcome for rule in deciding)
@@ -190,12 +190,14 @@ def _decide(
     )
 
 
-def _fire(rule: Rule, matches: list[Match], ruleset: Ruleset, facts: Facts) -> RuleFired:
+def _fire(
+    rule: Rule, matches: list[Match], values: Mapping[str, SignalValue], ruleset: Ruleset, facts: Facts
+) -> RuleFired:
     clause = rule.clause
     if clause is None:
         found = {m.clause for m in matches if f"{m.bank}.{m.tier}" == rule.matches and not m.background}
         clause = min(found, key=lambda name: (_severity(ruleset, name), name), default=None)
-    because, outcome = rule_reason(rule, matches), rule.outcome
+    because, outcome = rule_reason(rule, matches, values), rule.outcome
     if rule.id in facts.capped_rules:
         outcome = _softened(rule, _severity(ruleset, clause))
     capped = outcome is not rule.outcome

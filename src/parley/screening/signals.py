@@ -11,5 +11,6 @@ from parley.screening.context_signals import CONTEXT_SIGNALS
 from parley.screening.form_signals import FORM_SIGNALS
 from parley.screening.media_signals import MEDIA_SIGNALS
 from parley.screening.signal import Signal
+from parley.screening.text_signals import TEXT_SIGNALS
 
-SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *CONTEXT_SIGNALS, *BANK_SIGNALS, *MEDIA_SIGNALS)
+SIGNALS: tuple[Signal, ...] = (*FORM_SIGNALS, *CONTEXT_SIGNALS, *BANK_SIGNALS, *MEDIA_SIGNALS, *TEXT_SIGNALS)
