@@ -57,7 +57,7 @@ class Scored(Struct):
     def head(self, system: str, head: str) -> tuple[Floats, Floats]:
         """Return labels and scores of the rows that are annotated for a head.
 
-        `hate or sexism` takes the higher of the two scores; its labels are the sources' own, which count sexism as hate.
+        `hate or sexism` takes the higher of the two scores; its labels are the sources' own: sexism is hate.
         """
         if head == SEXISM_AS_HATE:
             columns = [HEADS.index("hate"), HEADS.index("sexism")]

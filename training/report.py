@@ -125,6 +125,6 @@ def _categories(title: str, cases: Json) -> str:
     return (
         f"## {title}\n\nWhat must be found: the share that is flagged.\n\n"
         + _table(columns, rows[True])
-        + "\nWhat must not be found: the share that is flagged all the same (heads other than violence where any is).\n\n"
+        + "\nWhat must not be found: the share that is flagged all the same (other heads: where any is).\n\n"
         + _table(columns, rows[False])
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from parley.screening import load_policy, shipped_policy
-from training import linear
+from parley.screening.text_model import load_model
 from training.heads import HEADS
-from training.metrics import sigmoid
 
 MAX_TOKENS = 96
 """Longer texts are cut. A post of 280 characters has about 70 tokens."""
@@ -66,20 +64,10 @@ def network_logits(
 
 
 def shipped_scores(texts: list[str], folder: Path, *, about: str = "Scoring") -> NDArray[np.float64]:
-    """Return the calibrated probabilities [texts, heads] of normalised texts, by the files in a model's folder.
-
-    Each text is run alone, as the server does it: activations are quantised per batch, so that a neighbour in the
-    batch would change a score in the third decimal.
-    """
-    described = json.loads((folder / "text.json").read_text(encoding="utf-8"))
-    logits = network_logits(texts, folder / "text.onnx", folder / "tokenizer.json", size=1, about=about)
-    heads = described["heads"]
-    if "linear" in described:
-        share = np.array([described["linear"]["weights"][head] for head in heads], dtype=np.float32)
-        logits = logits + share * linear.score_all(texts, folder / described["linear"]["file"])
-    a = np.array([described["calibration"][head]["a"] for head in heads])
-    b = np.array([described["calibration"][head]["b"] for head in heads])
-    return sigmoid(a * logits.astype(np.float64) + b)
+    """Return the calibrated probabilities [texts, heads] of normalised texts, by the server's own runtime."""
+    model = load_model(folder)
+    found = [model.score_plain(text) for text in track(texts, about)]
+    return np.array([[scores[head] for head in HEADS] for scores in found])
 
 
 def keyword_scores(texts: list[str]) -> NDArray[np.float64]:

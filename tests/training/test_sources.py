@@ -1,0 +1,65 @@
+"""What each source's labels mean, on made-up rows of the same form; and the real ones, where they lie beside us."""
+
+import gzip
+import json
+
+import pytest
+
+from training.prepare import DATA
+from training.sources import ORDINARY_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_source
+
+
+def _write(folder, source, rows):
+    with gzip.open(folder / f"{source}.jsonl.gz", "wt") as file:
+        for row in rows:
+            file.write(json.dumps({"source": source, "lang": "en", "split": "train"} | row) + "\n")
+
+
+def test_sexism_is_a_head_of_its_own(tmp_path):
+    _write(
+        tmp_path,
+        "edos",
+        [
+            {"text": "a", "labels": {"hate": 1, "violence": 1}, "fine": "1.1 threats of harm"},
+            {"text": "b", "labels": {"hate": 1, "violence": 0}, "fine": "3.3 backhanded gendered compliments"},
+            {"text": "c", "labels": {"hate": 0}, "fine": "none"},
+        ],
+    )
+    threat, compliment, plain = read_source(tmp_path, "edos")
+    assert (threat.labels["sexism"], threat.labels["hate"], threat.labels["violence"]) == (1, 1, 1)
+    assert compliment.labels["sexism"] == 1
+    assert "hate" not in compliment.labels
+    assert plain.labels["sexism"] == 0
+    assert plain.weights["hate"] < 1
+    assert "violence" not in plain.labels
+
+
+def test_what_a_source_was_not_annotated_for_is_masked_or_weak(tmp_path):
+    _write(tmp_path, "davidson", [{"text": "a", "labels": {"hate": 0, "abuse": 1}}])
+    [row] = read_source(tmp_path, "davidson")
+    assert "harassment" not in row.labels
+    assert "violence" not in row.labels
+    assert row.weights["self_harm"] < 1
+
+
+def test_gab_tells_offence_against_a_person(tmp_path):
+    _write(tmp_path, "gab", [{"text": "a", "labels": {"hate": 0, "violence": 0}, "fine": {"vo": 1, "hd": 0, "cv": 0}}])
+    [row] = read_source(tmp_path, "gab")
+    assert row.labels["harassment"] == 1
+
+
+@pytest.mark.parametrize("source", [*TEST_SOURCES, *ORDINARY_SOURCES])
+def test_sources_for_measuring_never_train(tmp_path, source):
+    _write(tmp_path, source, [{"text": "a", "labels": {"hate": 1}}])
+    [row] = read_source(tmp_path, source)
+    assert row.split == "test"
+
+
+@pytest.mark.skipif(
+    not DATA.exists(), reason="the public sources are not beside this checkout (see training/README.md)"
+)
+def test_the_real_sources_hold_what_the_model_card_says():
+    counts = {
+        source: sum(row.labels.get("violence", 0) for row in read_source(DATA, source)) for source in TRAIN_SOURCES
+    }
+    assert counts == {"edos": 442, "implicit_hate": 662, "hatemoji_build": 171, "gab": 27, "davidson": 0}
