@@ -50,7 +50,7 @@ def as_json(verdict: Verdict) -> dict[str, object]:
 @pytest.mark.parametrize("name", CASES)
 def test_explanations_are_those_of_the_golden_files(name: str, shipped: Ruleset) -> None:
     content, facts = CASES[name]
-    found = as_json(judge(content, facts, ruleset=shipped))
+    found = as_json(judge(content, facts, ruleset=shipped, given={}))  # No model: its scores change with its version.
     path = GOLDEN / f"{name}.json"
     if os.environ.get("PARLEY_UPDATE_GOLDEN") == "1":
         path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
@@ -92,7 +92,7 @@ def test_every_field_of_every_kind_is_judged(kind: str, field: str, shipped: Rul
 
 
 def test_the_strongest_outcome_wins_and_its_clause_is_named(shipped: Ruleset) -> None:
-    verdict = judge(status("kys, I will kill you", "https://shop.example/"), STRANGER, ruleset=shipped)
+    verdict = judge(status("kys, I will kill you", "https://shop.example/"), STRANGER, ruleset=shipped, given={})
     assert (verdict.outcome, verdict.clause) == (Outcome.REJECT, "1.1")
     assert [rule.rule for rule in verdict.rules[:3]] == ["words-reject", "words-hold", "first-posts-with-links"]
 
@@ -112,16 +112,16 @@ def test_outcomes_have_one_order() -> None:
 
 
 def test_a_background_rule_is_logged_and_decides_nothing(shipped: Ruleset) -> None:
-    verdict = judge(status("HELLO EVERYBODY " * 8), STRANGER, ruleset=shipped)
+    verdict = judge(status("HELLO EVERYBODY " * 8), STRANGER, ruleset=shipped, given={})
     assert verdict.outcome is Outcome.ALLOW
     assert [(rule.rule, rule.decides) for rule in verdict.rules] == [("shouting-by-new-account", False)]
     assert verdict.because == ()
 
 
 def test_a_cry_for_help_is_offered_help_and_never_a_strike(shipped: Ruleset) -> None:
-    verdict = judge(status("I want to kill myself"), MEMBER, ruleset=shipped)
+    verdict = judge(status("I want to kill myself"), MEMBER, ruleset=shipped, given={})
     assert verdict.outcome is Outcome.ALLOW_FLAG
-    assert {"offer-help", "never-strike"} <= set(verdict.labels)
+    assert {"support", "never-strike"} <= set(verdict.labels)
 
 
 def test_links_in_texts_count_as_much_as_links_that_the_caller_found(shipped: Ruleset) -> None:

@@ -172,7 +172,7 @@ def test_words_like_no_and_on_are_words(policy: MakePolicy) -> None:
 )
 def test_only_a_live_rule_decides(state: str, outcome: str, logged: bool, policy: MakePolicy) -> None:
     folder = policy(rules=("  - id: words-reject\n    state: LIVE", f"  - id: words-reject\n    state: {state}"))
-    verdict = judge(status("I will kill you"), MEMBER, ruleset=load_policy(folder))
+    verdict = judge(status("I will kill you"), MEMBER, ruleset=load_policy(folder), given={})
     assert verdict.outcome == outcome
     assert ("words-reject" in [rule.rule for rule in verdict.rules]) is logged
 
@@ -184,7 +184,7 @@ def test_only_a_live_rule_decides(state: str, outcome: str, logged: bool, policy
 def test_only_a_live_bank_entry_counts(state: str, outcome: str, found: bool, policy: MakePolicy) -> None:
     title = "    title: Telling somebody to kill or hurt themselves\n"
     folder = policy(words=(title, f"{title}    state: {state}\n"))
-    verdict = judge(status("kys"), MEMBER, ruleset=load_policy(folder))
+    verdict = judge(status("kys"), MEMBER, ruleset=load_policy(folder), given={})
     assert (verdict.outcome, bool(verdict.matches)) == (outcome, found)
 
 

@@ -232,6 +232,8 @@ def _split_chunk(chunk: str, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
         name = folded.rstrip(_EDGES)
         if len(name) > 1 and not _decode(name, vocabulary):
             return [("@" + "".join(_PARTS.findall(name)), False)]
+    if not core.isascii() and core in vocabulary.words:
+        return [(core, hidden)]  # A word of another alphabet that a bank knows, though it looks like a Latin one.
     for whole in (folded, core):
         decoded = _decode(whole, vocabulary)
         if decoded:
