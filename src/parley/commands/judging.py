@@ -6,9 +6,10 @@ This file must not know any command.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -22,6 +23,12 @@ from parley.social.policies.views import Staff
 
 T = TypeVar("T")
 
+CORES = max((os.cpu_count() or 2) // 2, 1)
+"""How many processes judge unless told otherwise: half of the cores, for people post beside it."""
+
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, max=256, help="How many processes judge; one for each core at most.")
+]
 By = Annotated[str, typer.Option("--by", help="Username of the member of the staff who does this; it is on record.")]
 
 
@@ -78,3 +85,17 @@ def progress_bar(label: str, as_json: bool) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total)
 
         yield show
+
+
+def safe_ids(value: Any) -> Any:
+    """Ids as text: numbers in JSON are too small for them."""
+    if isinstance(value, dict):
+        return {
+            key: str(item) if key in ("subject_id", "account_id", "created_by") and item else safe_ids(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        if len(value) == 2 and all(isinstance(item, int) for item in value) and value[0] > 2**53:
+            return [str(value[0]), value[1]]
+        return [safe_ids(item) for item in value]
+    return value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from parley.commands.judging import By, find_staff, progress_bar, with_judge
+from parley.commands.judging import CORES, By, Processes, find_staff, progress_bar, safe_ids, with_judge
 from parley.commands.running import AsJson, settings_or_exit, show
 from parley.kit.db import Database
 from parley.safety.sweeps.views import PER_SECOND, Count, SweepView
@@ -21,14 +20,10 @@ app = typer.Typer(
 )
 
 SweepId = Annotated[int, typer.Argument(help="The sweep's number, as `parley sweep list` shows it.")]
-Processes = Annotated[
-    int, typer.Option("--processes", min=1, max=256, help="How many processes judge; one for each core at most.")
-]
 Since = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Only what was judged since then (UTC)."),
 ]
-CORES = max((os.cpu_count() or 2) // 2, 1)
 
 
 @app.command("plan")
@@ -82,7 +77,7 @@ def sweep_count(
 
     counted = with_judge(settings_or_exit(), count)
     plain = msgspec.to_builtins(counted)
-    show({"id": str(sweep_id), **_safe(plain)}, as_json, describe_count(counted))
+    show({"id": str(sweep_id), **safe_ids(plain)}, as_json, describe_count(counted))
 
 
 @app.command("approve")
@@ -249,14 +244,5 @@ def _show_view(view: SweepView, as_json: bool, text: str) -> None:
 
 
 def _plain(view: SweepView) -> dict[str, Any]:
-    plain = _safe(msgspec.to_builtins(view))
+    plain = safe_ids(msgspec.to_builtins(view))
     return {**plain, "id": str(view.id)}
-
-
-def _safe(value: Any) -> Any:
-    """Ids as text: JSON's numbers are too small for them."""
-    if isinstance(value, dict):
-        return {key: str(item) if key in ("subject_id", "account_id") else _safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_safe(item) for item in value]
-    return value

@@ -18,8 +18,7 @@ from parley.social.accounts.judged import list_judged_profiles
 from parley.social.media.judged import list_judged_descriptions
 from parley.social.statuses.judged import list_judged_texts
 from parley.social.verdicts.keeping import restore_input
-from parley.social.verdicts.reads import list_history, list_history_sample
-from parley.social.verdicts.store_history import PastRow
+from parley.social.verdicts.reads import PastRow, list_history, list_history_sample
 
 log = logging.getLogger(__name__)
 

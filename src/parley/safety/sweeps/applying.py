@@ -31,7 +31,7 @@ from parley.social.statuses.later_verdicts import (
 from parley.social.statuses.reads import list_for_evidence
 from parley.social.verdicts.actions import keep_second_verdict, repeat_verdict
 from parley.social.verdicts.labels import Label
-from parley.social.verdicts.store import ResultRow
+from parley.social.verdicts.reads import ResultRow
 
 MOST_COMMENT = 1000
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from parley.kit.db import Tx
+from parley.kit.ids import id_at
 from parley.social.verdicts import store, store_history
-from parley.social.verdicts.store import ResultRow
-from parley.social.verdicts.store_history import PastRow
+from parley.social.verdicts.store import ResultRow as ResultRow
+from parley.social.verdicts.store_history import PastRow as PastRow
 
 
 async def get_results(tx: Tx, ids: list[int]) -> dict[int, ResultRow]:
@@ -51,3 +54,10 @@ async def count_history(tx: Tx, *, after_id: int = 0, until_id: int | None = Non
 async def list_outdated(tx: Tx, ids: list[int]) -> set[int]:
     """Those of these results that a later one of the same revision has replaced."""
     return await store_history.list_outdated(tx, ids) if ids else set()
+
+
+async def list_scores(tx: Tx, since: datetime) -> tuple[dict[str, list[float]], int, float]:
+    """Scores of the text model by name since a moment, the number of results, and the days that they cover."""
+    after = id_at(since)
+    posts, days = await store_history.count_scored(tx, after)
+    return await store_history.list_scores(tx, after), posts, days

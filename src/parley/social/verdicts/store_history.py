@@ -115,3 +115,27 @@ LIST_OUTDATED = """
 async def list_outdated(tx: Tx, ids: Sequence[int]) -> set[int]:
     """Those of these results that a later one of the same revision has replaced."""
     return {row[0] for row in await tx.fetch(LIST_OUTDATED, ids)}
+
+
+LIST_SCORES = """
+    SELECT s.key, array_agg(round(s.value::numeric, 5)::float8)
+    FROM screening_results r CROSS JOIN LATERAL jsonb_each_text(r.detail -> 'signals') AS s
+    WHERE r.id > $1 AND s.key LIKE 'text.%.score' AND s.value::float8 >= 0.005
+    GROUP BY 1
+"""
+COUNT_SCORED = """
+    SELECT count(*), coalesce(extract(epoch FROM max(created_at) - min(created_at)) / 86400, 0)::float8
+    FROM screening_results WHERE id > $1
+"""
+
+
+async def list_scores(tx: Tx, after_id: int) -> dict[str, list[float]]:
+    """Every score of the text model that is worth speaking of, by its name, since an id."""
+    return {row[0]: row[1] for row in await tx.fetch(LIST_SCORES, after_id)}
+
+
+async def count_scored(tx: Tx, after_id: int) -> tuple[int, float]:
+    """How many results there are since an id, and over how many days."""
+    row = await tx.fetchrow(COUNT_SCORED, after_id)
+    assert row is not None
+    return int(row[0]), float(row[1])
