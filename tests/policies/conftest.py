@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from parley import screening
 from parley.kit.settings import Settings
+from parley.screening import policy as policy_module
 from parley.screening.sources import policy_files
 from parley.social.policies import caps
 from parley.social.policies.live import follow_policy
@@ -19,10 +19,11 @@ from tests.conftest import World
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
+    before = policy_module._live
     caps.forget()
     yield
     caps.forget()
-    screening.use_policy()
+    policy_module._live = before
 
 
 @pytest.fixture
