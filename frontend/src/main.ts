@@ -4,6 +4,7 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/forms.css";
 import "./styles/status.css";
+import "./styles/operator.css";
 import "htmx.org";
 import { startComposers } from "./composer";
 import { startKeys } from "./keys";

@@ -28,9 +28,14 @@ class Viewer(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the viewer moderates or runs the instance."""
         return self.role != "member"
 
+    @property
+    def runs_instance(self) -> bool:
+        """Whether the viewer runs the instance."""
+        return self.role in ("admin", "owner")
+
     def need_operator(self) -> None:
         """Raise NotFound for whoever does not run the instance: what is theirs to see looks missing to others."""
-        if self.role not in ("admin", "owner"):
+        if not self.runs_instance:
             raise NotFound
 
 

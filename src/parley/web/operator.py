@@ -1,0 +1,161 @@
+"""The operator's page: how screening is doing, on one screen. For those who run the instance alone.
+
+It shows figures and names of rules, never what anybody wrote. The reads decide who may see them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+from litestar import get
+from litestar.response import Response
+
+from parley import screening
+from parley.kit.clock import now
+from parley.kit.jobs import QueueRow, list_queue
+from parley.screening.signals import SIGNALS
+from parley.social.accounts.reads import Waiting, count_waiting_profiles
+from parley.social.policies.reads import list_activations, list_alarms, list_rules
+from parley.social.statuses.waiting import count_waiting_statuses
+from parley.social.verdicts.counting import Health, Tally, get_health
+from parley.web.operator_charts import SERIES, Chart, draw_chart
+from parley.web.pages import render
+from parley.web.visits import AnyRequest, visit_of
+
+LONG_WAIT = timedelta(hours=24)
+"""A post that has waited longer than this for people is shown as a problem."""
+
+SLOW_MS = 6.0
+"""The judge's time beyond which the page says so: the 95th percentile that it is built for."""
+
+MOST_ALARMS = 5
+
+
+class SignalLine(msgspec.Struct, frozen=True):
+    """One signal of the judge: whether the live policy uses it, and how often it failed in 24 hours."""
+
+    name: str
+    version: int
+    about: str
+    enabled: bool
+    failures: int
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """One figure: what it is, its value, what to know about it, and whether it asks for a look."""
+
+    title: str
+    value: str
+    note: str
+    bad: bool = False
+
+
+@get("/operator")
+async def show_operator(request: AnyRequest) -> Response[str]:
+    """Screening in the last 24 hours, what waits for people, the live policy, its rules and signals, and the queue."""
+    visit = await visit_of(request)
+    viewer = visit.need_member()
+    async with visit.instance.db.read() as tx:
+        health = await get_health(tx, viewer)
+        posts, profiles = await count_waiting_statuses(tx), await count_waiting_profiles(tx)
+        rules = await list_rules(tx)
+        activations = await list_activations(tx, limit=1)
+        alarms = await list_alarms(tx, limit=MOST_ALARMS)
+        queue = await list_queue(tx)
+    return await render(
+        visit,
+        "operator.html",
+        title="Operator",
+        health=health,
+        tiles=_tiles(health.whole, posts, profiles, queue),
+        charts=_charts(health),
+        series=SERIES,
+        ruleset=screening.live_ruleset(),
+        activation=activations[0] if activations else None,
+        rules=sorted(rules, key=lambda rule: (-rule.fired, rule.id)),
+        alarms=alarms,
+        signals=_signals(health.whole),
+        queue=queue,
+        keep=False,
+    )
+
+
+def _tiles(whole: Tally, posts: Waiting, profiles: Waiting, queue: list[QueueRow]) -> list[Tile]:
+    moment = now()
+    since = min((one.since for one in (posts, profiles) if one.since), default=None)
+    latency = [whole.latency_ms(share) for share in (0.5, 0.95, 0.99)]
+    failed = sum(row.count for row in queue if row.status == "failed")
+    waiting = sum(row.count for row in queue if row.status == "queued")
+    return [
+        Tile("Judged", f"{whole.judged:,}", "posts, profiles and descriptions in 24 hours"),
+        Tile(
+            "Waiting for people",
+            f"{posts.count + profiles.count:,}",
+            f"{_plural(posts.count, 'post')}, {_plural(profiles.count, 'profile')}; {_oldest(since, moment)}",
+            bad=since is not None and moment - since > LONG_WAIT,
+        ),
+        Tile(
+            "Time of the judge",
+            _ms(latency[1]),
+            f"95 in 100 are faster; half {_ms(latency[0])}, 99 in 100 {_ms(latency[2])}",
+            bad=latency[1] is not None and latency[1] > SLOW_MS,
+        ),
+        Tile("Coverage", _percent(whole.coverage), "were in a language that the text model knows"),
+        Tile(
+            "Degraded",
+            _percent(whole.degraded_share),
+            f"{whole.degraded:,} could not be judged completely, and are judged again",
+            bad=whole.degraded > 0,
+        ),
+        Tile("Job queue", f"{waiting:,}", f"waiting; {failed:,} given up", bad=failed > 0),
+    ]
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def _oldest(since: datetime | None, moment: datetime) -> str:
+    if since is None:
+        return "nothing is old"
+    minutes = int((moment - since).total_seconds() // 60)
+    if minutes < 120:
+        return f"the oldest for {_plural(minutes, 'minute')}"
+    hours = minutes // 60
+    return f"the oldest for {_plural(hours, 'hour')}" if hours < 48 else f"the oldest for {_plural(hours // 24, 'day')}"
+
+
+def _ms(value: float | None) -> str:
+    return "none yet" if value is None else f"{value:.1f} ms"
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "none yet"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+
+
+def _charts(health: Health) -> list[Chart]:
+    hours = [(start, tally.outcomes) for start, tally in health.hours]
+    return [
+        draw_chart("Judged each hour", hours, tuple(key for key, _ in SERIES)),
+        draw_chart("Not simply allowed", hours, tuple(key for key, _ in SERIES if key != "allow")),
+    ]
+
+
+def _signals(whole: Tally) -> list[SignalLine]:
+    enabled = {signal.name for signal in screening.live_ruleset().signals}
+    return [
+        SignalLine(
+            name=signal.name,
+            version=signal.version,
+            about=signal.about,
+            enabled=signal.name in enabled,
+            failures=whole.failed.get(signal.name, 0),
+        )
+        for signal in SIGNALS
+    ]
+
+
+routes = [show_operator]
