@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from parley.cli import app
 from parley.kit import clock
 from parley.kit.errors import NotFound
 from parley.safety.jobs import recount_reporters
@@ -231,6 +235,33 @@ async def test_copies_are_found_for_moderators_alone_whatever_was_done_to_them(w
             await list_copies(tx, viewer_of(world, "alice", "member"), int(first["id"]))
         with pytest.raises(NotFound):
             await list_copies(tx, viewer, 1)
+
+
+async def test_the_command_lists_copies(world: World, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await known(world, "alice", "bob")
+    first = await world.post("alice", SAID)
+    second = await world.post("bob", DISGUISED)
+    await world.run_jobs()
+    monkeypatch.setenv("PARLEY_DATABASE_URL", dsn)
+    monkeypatch.setenv("PARLEY_DATA_DIR", str(world.settings.data_dir))
+
+    async def run(*arguments: str) -> Any:
+        return await asyncio.to_thread(CliRunner().invoke, app, ["copies", *arguments])
+
+    address = f"{world.settings.base_url}/@alice/{first['id']}"
+    answer = await run(address, "--json")
+    assert answer.exit_code == 0, answer.output
+    data = json.loads(answer.stdout)
+    assert data["status_id"] == first["id"]
+    assert [(copy["id"], copy["account"], copy["state"]) for copy in data["copies"]] == [
+        (second["id"], "bob", "published")
+    ]
+    assert data["copies"][0]["url"] == f"{world.settings.base_url}/@bob/{second['id']}"
+    assert second["id"] in (await run(first["id"])).stdout
+    for wrong in ("https://elsewhere.example/@alice/1", "nonsense", "1"):
+        answer = await run(wrong)
+        assert answer.exit_code == 1
+        assert answer.stdout == ""
 
 
 def viewer_of(world: World, name: str, role: str) -> Any:

@@ -43,8 +43,10 @@ def copies(
     views = with_transaction(settings, run)
     if as_json:
         show({"status_id": str(status_id), "copies": [_as_data(view, settings) for view in views]}, True, "")
+    elif views:
+        _print_lines(views, settings)
     else:
-        _print_table(views, settings)
+        typer.echo("Nobody else said the same.")
 
 
 def _is_ours(address: str, settings: Settings) -> bool:
@@ -68,16 +70,10 @@ def _as_data(view: Any, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _print_table(views: list[Any], settings: Settings) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    if not views:
-        typer.echo("Nobody else said the same.")
-        return
+def _print_lines(views: list[Any], settings: Settings) -> None:
+    """One line each: addresses stay whole, to be copied."""
     people = len({view.account.id for view in views})
-    table = Table("differs", "post", "state", "visibility", "posted", title=f"{len(views)} copies by {people} accounts")
+    typer.echo(f"Posts that say the same: {len(views)}, by {people} accounts. How far each differs:")
     for view in views:
         posted = f"{view.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(f"{view.difference:.0%}", _url(view, settings), view.state, view.visibility, posted)
-    Console().print(table)
+        typer.echo(f"{view.difference:5.0%}  {posted}  {view.visibility:8}  {view.state:14}  {_url(view, settings)}")

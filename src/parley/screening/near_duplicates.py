@@ -3,7 +3,7 @@
 A text is first stripped to its letters (mentions, links and hashtags around it, spaces, look-alikes, numbers for
 letters and repeats are undone), then MinHash makes eight 32-bit numbers of its five-letter pieces. Two texts that
 share one are very likely copies; `difference` says how far they differ. Short texts are copies only when all their
-letters and links are the same. The measurements behind this: docs/decisions/0013.
+letters and links are the same. The measurements behind this: docs/decisions/0011.
 
 Fingerprints are stored, so nothing here may change without `VERSION` and a job that makes them anew. This file must
 not read a database and must not decide anything.

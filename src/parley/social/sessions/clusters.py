@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.clock import now
+from parley.kit.ids import id_at
 from parley.kit.instance import Instance
 from parley.social.accounts.standing import set_clusters
 from parley.social.sessions import store_clusters
@@ -96,7 +97,7 @@ def find_clusters(rows: Iterable[SignUpRow]) -> dict[int, list[int]]:
 async def cluster_sign_ups(instance: Instance, payload: dict[str, Any]) -> None:
     """Job, every ten minutes: find who of the members of the last two weeks signed up alike, and tell screening."""
     async with instance.db.read() as tx:
-        rows = await store_clusters.list_sign_ups(tx, now() - LOOK_BACK, MOST)
+        rows = await store_clusters.list_sign_ups(tx, id_at(now() - LOOK_BACK), MOST)
     clusters = find_clusters(rows)
     together: Sequence[int] = [account_id for members in clusters.values() for account_id in members]
     alone = {row.account_id for row in rows}.difference(together)

@@ -18,13 +18,13 @@ class SignUpRow(msgspec.Struct, frozen=True):
     address: str | None
 
 
-# Plan: the newest members by primary key (ids rise with time), filtered by date.
+# Plan: a range of the primary key, for ids rise with time.
 LIST_SIGN_UPS = """
     SELECT account_id, created_at, email, host(sign_up_address) FROM users
-    WHERE created_at > $1 ORDER BY account_id DESC LIMIT $2
+    WHERE account_id > $1 ORDER BY account_id DESC LIMIT $2
 """
 
 
-async def list_sign_ups(tx: Tx, since: datetime, limit: int) -> list[SignUpRow]:
-    """Members who joined after `since`, the newest first."""
-    return [SignUpRow(*row) for row in await tx.fetch(LIST_SIGN_UPS, since, limit)]
+async def list_sign_ups(tx: Tx, above: int, limit: int) -> list[SignUpRow]:
+    """Members with an id above `above`, the newest first."""
+    return [SignUpRow(*row) for row in await tx.fetch(LIST_SIGN_UPS, above, limit)]
