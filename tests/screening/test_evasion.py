@@ -55,7 +55,7 @@ DISGUISES = [
 
 @pytest.mark.parametrize("text", DISGUISES)
 def test_a_disguise_is_seen_through(text: str, shipped: Ruleset) -> None:
-    assert judge(status(text), MEMBER, ruleset=shipped).outcome is Outcome.HOLD
+    assert judge(status(text), MEMBER, ruleset=shipped, given={}).outcome is Outcome.HOLD
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,19 @@ def test_a_disguise_is_seen_through(text: str, shipped: Ruleset) -> None:
     ],
 )
 def test_ordinary_words_are_left_alone(text: str, shipped: Ruleset) -> None:
-    verdict = judge(status(text), MEMBER, ruleset=shipped)
+    verdict = judge(status(text), MEMBER, ruleset=shipped, given={})
     assert (verdict.outcome, verdict.matches) == (Outcome.ALLOW, ())
 
 
 def test_the_quote_is_what_the_author_wrote(shipped: Ruleset) -> None:
-    verdict = judge(status("So: please   k1ll\n y0urself, thanks"), MEMBER, ruleset=shipped)
+    verdict = judge(status("So: please   k1ll\n y0urself, thanks"), MEMBER, ruleset=shipped, given={})
     (match,) = verdict.matches
     assert (match.quote, match.disguised) == ("k1ll y0urself,", True)
 
 
 def test_a_phrase_does_not_reach_across_sentences(shipped: Ruleset) -> None:
     text = "This heat will kill. Yourself and your friends are invited."
-    assert judge(status(text), MEMBER, ruleset=shipped).outcome is Outcome.ALLOW
+    assert judge(status(text), MEMBER, ruleset=shipped, given={}).outcome is Outcome.ALLOW
 
 
 def test_words_spread_over_several_fields_are_put_together(shipped: Ruleset) -> None:
@@ -120,7 +120,7 @@ def test_words_spread_over_several_fields_are_put_together(shipped: Ruleset) -> 
         {"text": "kill you", "spoiler_text": "I will"},
         {"poll_option_1": "kill", "poll_option_2": "yourself"},
     ):
-        verdict = judge(Content(kind="status", texts={"note": "", **texts}), MEMBER, ruleset=shipped)
+        verdict = judge(Content(kind="status", texts={"note": "", **texts}), MEMBER, ruleset=shipped, given={})
         (match,) = verdict.matches
         assert (match.field, verdict.outcome.published) == ("all_texts", False)
         assert "its texts taken together" in verdict.because[0]
@@ -128,18 +128,18 @@ def test_words_spread_over_several_fields_are_put_together(shipped: Ruleset) -> 
 
 def test_what_one_field_holds_is_found_once(shipped: Ruleset) -> None:
     content = Content(kind="status", texts={"spoiler_text": "a warning", "text": "k1ll yourself"})
-    (match,) = judge(content, MEMBER, ruleset=shipped).matches
+    (match,) = judge(content, MEMBER, ruleset=shipped, given={}).matches
     assert (match.field, match.quote, match.disguised) == ("text", "k1ll yourself", True)
 
 
 def test_a_full_stop_after_every_word_is_a_disguise(shipped: Ruleset) -> None:
-    assert judge(status("I. Will. Kill. You. Bob."), MEMBER, ruleset=shipped).outcome is Outcome.REJECT
+    assert judge(status("I. Will. Kill. You. Bob."), MEMBER, ruleset=shipped, given={}).outcome is Outcome.REJECT
 
 
 def test_an_exception_takes_back_only_what_it_overlaps(shipped: Ruleset) -> None:
     innocent = "Please don't kill yourself."
-    assert judge(status(innocent), MEMBER, ruleset=shipped).outcome is Outcome.ALLOW
-    assert judge(status(f"{innocent} No, kill yourself."), MEMBER, ruleset=shipped).outcome is Outcome.HOLD
+    assert judge(status(innocent), MEMBER, ruleset=shipped, given={}).outcome is Outcome.ALLOW
+    assert judge(status(f"{innocent} No, kill yourself."), MEMBER, ruleset=shipped, given={}).outcome is Outcome.HOLD
 
 
 def test_a_view_keeps_the_way_back_to_the_text() -> None:

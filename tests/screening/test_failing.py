@@ -67,7 +67,7 @@ def test_a_signal_may_have_a_fail_mode_of_its_own(policy: object) -> None:
 
 def test_a_signal_that_is_switched_off_finds_nothing_and_breaks_nothing(policy: object) -> None:
     folder = policy(policy=("words: {enabled: true}", "words: {enabled: false}"))  # type: ignore[operator]
-    verdict = judge(status("I will kill you"), MEMBER, ruleset=screening.load_policy(folder))
+    verdict = judge(status("I will kill you"), MEMBER, ruleset=screening.load_policy(folder), given={})
     assert (verdict.outcome, verdict.degraded, verdict.signals["words.reject.count"]) == (Outcome.ALLOW, False, 0)
 
 
