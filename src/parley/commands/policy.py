@@ -236,7 +236,7 @@ def policy_show(
     """Print a policy for people: its clauses with severity, clock and strike, its ladder, and its rules."""
     import msgspec
 
-    from parley.screening.ruleset import severity_name
+    from parley.screening.ruleset import describe_step, severity_name
 
     ruleset = load_named(policy)
     head = ruleset.head
@@ -278,18 +278,6 @@ def policy_show(
         for r in ruleset.rules
     ]
     show(result, as_json, "\n".join(lines))
-
-
-def describe_step(action: str, days: int | None) -> str:
-    """One step of the ladder in words."""
-    words = {
-        "warn": "a warning",
-        "limit_days": "posts are limited",
-        "restrict_days": "reading only",
-        "suspend_days": "suspended",
-        "terminate": "the account is ended",
-    }[action]
-    return f"{words} for {days} days" if days else words
 
 
 def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -99,6 +99,18 @@ def severity_name(severity: int) -> str:
     return ("threat to life", "grave", "serious", "nuisance")[severity]
 
 
+def describe_step(action: str, days: int | None) -> str:
+    """Return one step of the ladder of strikes in words, for people."""
+    words = {
+        "warn": "a warning",
+        "limit_days": "posts are limited",
+        "restrict_days": "reading only",
+        "suspend_days": "suspended",
+        "terminate": "the account is ended",
+    }[action]
+    return f"{words} for {days} days" if days else words
+
+
 def rules_page(ruleset: Ruleset) -> list[Clause]:
     """Return the clauses in the order of the policy, for the page of rules and the API's instance rules."""
     return list(ruleset.clauses.values())

@@ -10,7 +10,8 @@ from litestar.response import Response
 
 from parley.kit.documents import load_document
 from parley.kit.errors import NotFound
-from parley.screening import live_ruleset
+from parley.screening import Clause, live_ruleset, rules_page
+from parley.screening.ruleset import describe_step, severity_name
 from parley.web.filters import trusted
 from parley.web.pages import THEMES, redirect, render
 from parley.web.visits import SESSION_SECONDS, AnyRequest, read_form, visit_of
@@ -20,7 +21,20 @@ from parley.web.visits import SESSION_SECONDS, AnyRequest, read_form, visit_of
 async def show_about(request: AnyRequest) -> Response[str]:
     """What this place is and what its members agree to."""
     visit = await visit_of(request)
-    return await render(visit, "about.html", title="About", rules=list(live_ruleset().clauses.values()))
+    ruleset = live_ruleset()
+    groups: dict[str, list[Clause]] = {}
+    for clause in rules_page(ruleset):
+        groups.setdefault(clause.group, []).append(clause)
+    return await render(
+        visit,
+        "about.html",
+        title="About",
+        groups=groups,
+        severities=[severity_name(severity) for severity in range(4)],
+        ladder=[(step.at, describe_step(step.action, step.days)) for step in ruleset.head.ladder],
+        clocks=ruleset.head.clocks,
+        version=ruleset.version,
+    )
 
 
 @get("/privacy")
