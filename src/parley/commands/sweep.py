@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
 from parley.commands.judging import CORES, By, Processes, find_staff, progress_bar, safe_ids, with_judge
-from parley.commands.running import AsJson, settings_or_exit, show
+from parley.commands.running import AsJson, fail, settings_or_exit, show
 from parley.kit.db import Database
 from parley.safety.sweeps.views import PER_SECOND, Count, SweepView
 from parley.screening import Ruleset
@@ -196,6 +197,71 @@ def sweep_undo(sweep_id: SweepId, by: By, as_json: AsJson = False) -> None:
     restored, kept = with_judge(settings_or_exit(), undo)
     text = f"Restored {restored}." + (f" {kept} stay as they are: something happened to them since." if kept else "")
     show({"id": str(sweep_id), "restored": restored, "kept": kept}, as_json, text)
+
+
+@app.command("export")
+def sweep_export(
+    to: Annotated[Path, typer.Option(help="An empty folder that only operators can read: it holds private posts.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write all of history to Parquet files, for judging it on other machines. Needs the extra `cluster`."""
+    from parley.safety.sweeps.exporting import export_history
+    from parley.safety.sweeps.parquet import Manifest
+    from parley.social.policies.sources import get_live_source
+
+    async def export(db: Database, ruleset: Ruleset) -> Manifest:
+        async with db.read() as tx:
+            source = await get_live_source(tx)
+        with progress_bar("exporting", as_json) as progress:
+            return await export_history(db, to, ruleset, source, progress=progress)
+
+    manifest = with_judge(settings_or_exit(), export)
+    rows = sum(part.rows for part in manifest.parts)
+    text = f"Wrote {rows} revisions in {len(manifest.parts)} parts. Next: parley sweep judge {to} --to FOLDER"
+    show({"rows": rows, "parts": len(manifest.parts), "ruleset": manifest.ruleset}, as_json, text)
+
+
+@app.command("judge")
+def sweep_judge(
+    folder: Annotated[Path, typer.Argument(help="What `parley sweep export` wrote.")],
+    to: Annotated[Path, typer.Option(help="Where the verdicts go; on a cluster, a folder that all machines see.")],
+    on: Annotated[str, typer.Option(help="local: processes of this machine. ray: a Ray cluster.")] = "local",
+    processes: Processes = CORES,
+    address: Annotated[str, typer.Option(help="Of a running Ray cluster; empty: start Ray on this machine.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Judge exported history; needs no database. May be cut off and called again."""
+    from parley.kit.errors import ParleyError
+    from parley.safety.sweeps.cluster import judge_export
+
+    try:
+        with progress_bar("judging parts", as_json) as progress:
+            where: Literal["local", "ray"] = "ray" if on == "ray" else "local"
+            manifest = judge_export(folder, to, on=where, processes=processes, address=address, progress=progress)
+    except ParleyError as error:
+        raise fail(error.text) from error
+    rows = sum(part.rows for part in manifest.parts)
+    show({"rows": rows, "ruleset": manifest.ruleset}, as_json, f"Judged {rows} revisions. Next: parley sweep apply")
+
+
+@app.command("apply")
+def sweep_apply(
+    folder: Annotated[Path, typer.Argument(help="The verdicts that `parley sweep judge` wrote.")],
+    sweep_id: Annotated[int, typer.Option("--sweep", help="An approved sweep under the same ruleset.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let verdicts given elsewhere take effect; `parley sweep run` then does what is newer than the export."""
+    from parley.safety.sweeps.exporting import apply_verdicts
+    from parley.safety.sweeps.reads import get_sweep
+
+    async def apply(db: Database, ruleset: Ruleset) -> SweepView:
+        with progress_bar("applying parts", as_json) as progress:
+            await apply_verdicts(db, sweep_id, folder, ruleset, progress=progress)
+        async with db.read() as tx:
+            return await get_sweep(tx, sweep_id)
+
+    view = with_judge(settings_or_exit(), apply)
+    _show_view(view, as_json, f"{describe_sweep(view)}\nNext: parley sweep run {sweep_id}")
 
 
 def describe_sweep(view: SweepView) -> str:

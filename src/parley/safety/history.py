@@ -18,7 +18,7 @@ from parley.social.accounts.judged import list_judged_profiles
 from parley.social.media.judged import list_judged_descriptions
 from parley.social.statuses.judged import list_judged_texts
 from parley.social.verdicts.keeping import restore_input
-from parley.social.verdicts.reads import PastRow, list_history, list_history_sample
+from parley.social.verdicts.reads import PastRow, list_history, list_history_named, list_history_sample
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,11 @@ async def list_past_sample(
     """A page of a sample of history, and where the next one begins."""
     rows = await list_history_sample(tx, after_id=after_id, until_id=until_id, share=share, seed=seed, limit=limit)
     return await rebuild(tx, rows), rows[-1].id if len(rows) == limit else None
+
+
+async def list_past_named(tx: Tx, ids: list[int]) -> list[Past]:
+    """The revisions of these results, in order; those whose revision is gone are left out."""
+    return await rebuild(tx, await list_history_named(tx, ids)) if ids else []
 
 
 async def rebuild(tx: Tx, rows: Sequence[PastRow]) -> list[Past]:

@@ -49,7 +49,7 @@ async def run_sweep(
 
     Raises Conflict when another ruleset is live or somebody else runs it, Invalid when nobody has approved it.
     """
-    row = await _start(db, sweep_id, ruleset)
+    row = await start_sweep(db, sweep_id, ruleset)
     began = time.monotonic()
     judged = 0
     while row.state == "running":
@@ -66,7 +66,8 @@ async def run_sweep(
     return row
 
 
-async def _start(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow:
+async def start_sweep(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow:
+    """Let an approved sweep begin; one that runs goes on. Raises Invalid when nobody has approved it, Conflict."""
     async with db.write() as tx:
         row = await get_open_sweep(tx, sweep_id, ruleset)
         if row.state == "running":

@@ -46,6 +46,11 @@ async def list_history_sample(
     return await store_history.list_sample(tx, after_id, until_id, share, seed, limit)
 
 
+async def list_history_named(tx: Tx, ids: list[int]) -> list[PastRow]:
+    """These results, oldest first, whether they are the newest of their revisions or not."""
+    return await store_history.list_named(tx, ids)
+
+
 async def count_history(tx: Tx, *, after_id: int = 0, until_id: int | None = None) -> tuple[int, int, int]:
     """How many results there are (a revision that was judged twice counts twice), and the first and last id."""
     return await store_history.count_history(tx, after_id, until_id if until_id is not None else NO_END)

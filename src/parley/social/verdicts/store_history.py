@@ -91,6 +91,21 @@ async def list_sample(tx: Tx, after_id: int, until_id: int, share: float, seed: 
     return [PastRow(*row) for row in await tx.fetch(LIST_SAMPLE, after_id, until_id, share, seed, limit)]
 
 
+LIST_NAMED = """
+    SELECT r.id, r.subject_type, r.subject_id, r.revision, r.account_id, r.outcome::text, r.clause, r.ruleset,
+        r.degraded, r.created_at,
+        jsonb_strip_nulls(jsonb_build_object('facts', r.detail -> 'facts', 'content', r.detail -> 'content',
+            'order', r.detail -> 'order', 'texts', r.detail -> 'texts', 'again', r.detail -> 'again',
+            'trust', r.detail -> 'trust'))
+    FROM screening_results r WHERE r.id = ANY($1) ORDER BY r.id
+"""
+
+
+async def list_named(tx: Tx, ids: Sequence[int]) -> list[PastRow]:
+    """These results, oldest first."""
+    return [PastRow(*row) for row in await tx.fetch(LIST_NAMED, ids)]
+
+
 COUNT_HISTORY = """
     SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM screening_results WHERE id > $1 AND id <= $2
 """
