@@ -129,6 +129,16 @@ CREATE FUNCTION statuses_like(bands integer[], after bigint, most bigint) RETURN
     ) f
 $$;
 
+-- The numbers of the last hour or two once more, in a table that stays small: posting asks it, and must not become slower
+-- as the other grows. One row for each number, newest first. Lost in a crash, on purpose.
+CREATE UNLOGGED TABLE recent_numbers (
+    band integer NOT NULL,
+    status_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    PRIMARY KEY (band, status_id)
+);
+CREATE INDEX recent_numbers_age ON recent_numbers USING brin (status_id) WITH (autosummarize = on);
+
 -- Texts that people took down: small beside the others, and asked for every new post.
 CREATE TABLE removed_texts (
     status_id bigint NOT NULL REFERENCES statuses (id) ON DELETE CASCADE,
@@ -148,8 +158,8 @@ CREATE INDEX removed_texts_bands ON removed_texts USING gin (bands) WITH (fastup
 -- it, and a plan for one author's numbers may walk through everybody's posts of the last hour when the statistics are
 -- older than that. Every part is a look-up or a bounded range in an index, most of them empty. Posts of the author and
 -- of the thread: statuses_account, statuses_conversation; what was stopped: statuses_stopped; strangers: primary keys
--- of status_mentions and follows; a target's hour: primary key of stranger_mentions; copies: status_fingerprints_b1 to
--- b8; what was taken down: removed_texts_bands.
+-- of status_mentions and follows; a target's hour: primary key of stranger_mentions; copies: primary key of
+-- recent_numbers; what was taken down: removed_texts_bands.
 CREATE FUNCTION status_ground(
     author bigint, targets bigint[], ten_minutes bigint, hour bigint, month bigint, parent bigint, conversation bigint,
     numbers integer[]
@@ -193,7 +203,11 @@ BEGIN
             SELECT account_id FROM statuses WHERE conversation_id = $7 AND id > $3 LIMIT 200) AS s),
         coalesce((SELECT least(reply_depth, 999) + 1 FROM statuses WHERE id = $6), 0),
         (SELECT ARRAY[count(DISTINCT account_id) FILTER (WHERE account_id <> $1),
-            count(*) FILTER (WHERE account_id = $1)] FROM statuses_like($8, $4, 200) WHERE same > 1),
+            count(*) FILTER (WHERE account_id = $1)] FROM (
+            SELECT r.status_id, r.account_id FROM unnest($8) AS b (band) CROSS JOIN LATERAL (
+                SELECT n.status_id, n.account_id FROM recent_numbers n
+                WHERE n.band = b.band AND n.status_id > $4 ORDER BY n.status_id DESC LIMIT 50) AS r
+            GROUP BY r.status_id, r.account_id HAVING count(*) > 1) AS s),
         (SELECT jsonb_agg(jsonb_build_array(clause, letters)) FROM (
             SELECT clause, letters FROM removed_texts WHERE bands && $8::integer[]
             ORDER BY removed_at DESC LIMIT 20) AS r)

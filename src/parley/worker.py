@@ -20,6 +20,7 @@ from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
+from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
@@ -66,7 +67,7 @@ from parley.social.sessions.jobs import (
     mail_rule_alarm,
     mail_security_notice,
 )
-from parley.social.statuses.copies import forget_stranger_mentions, remember_text
+from parley.social.statuses.copies import forget_recent, remember_text
 from parley.social.statuses.jobs import (
     clean_idempotency_keys,
     close_polls,
@@ -93,7 +94,7 @@ log = logging.getLogger(__name__)
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.AccountCreated: (notify_of_sign_up,),
     facts.MediaUploaded: (process_media,),
-    facts.ProfileUpdated: (delete_old_pictures,),
+    facts.ProfileUpdated: (delete_old_pictures, ask_outside_model),
     facts.Followed: (choose_fan_out, fan_in_follow, notify_of_follow),
     facts.AccountUnlocked: (answer_waiting_requests,),
     facts.FollowRequested: (notify_of_follow_request,),
@@ -102,9 +103,9 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Blocked: (remove_blocked,),
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
-    facts.StatusPosted: (fan_out_status, notify_of_status, index_status, remember_text),
+    facts.StatusPosted: (fan_out_status, notify_of_status, index_status, remember_text, ask_outside_model),
     facts.StatusHeld: (notify_of_hold, remember_text),
-    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, remember_text),
+    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, remember_text, ask_outside_model),
     facts.RuleAlarmRaised: (mail_rule_alarm,),
     facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening, apply_media_rescreening),
     facts.RevisionWithdrawn: (notify_of_withdrawal,),
@@ -133,7 +134,7 @@ SCHEDULES: dict[Job, str] = {
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
-    forget_stranger_mentions: "13 * * * *",
+    forget_recent: "3-59/10 * * * *",
     cluster_sign_ups: "*/10 * * * *",
     recount_reporters: "47 * * * *",
     trim_homes: "11 4 * * *",
@@ -174,6 +175,8 @@ async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
     """Queue one job for each listener of a fact, all in one transaction."""
     kind = getattr(facts, payload["type"], None)
     listeners = LISTENERS.get(kind, ()) if kind else ()
+    if not instance.settings.outside_model_url:
+        listeners = tuple(job for job in listeners if job is not ask_outside_model)
     if listeners:
         async with instance.db.write() as tx:
             await enqueue_each(tx, [job.__name__ for job in listeners], payload["payload"])

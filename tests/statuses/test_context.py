@@ -16,7 +16,7 @@ from parley.kit.errors import NotFound
 from parley.safety.jobs import recount_reporters
 from parley.social.accounts.standing import set_strikes
 from parley.social.sessions.clusters import cluster_sign_ups
-from parley.social.statuses.copies import forget_stranger_mentions, list_copies, mark_removed, unmark_removed
+from parley.social.statuses.copies import forget_recent, list_copies, mark_removed, unmark_removed
 from parley.social.statuses.publishing import drop_held_revision
 from tests.conftest import World
 from tests.statuses.cast import DOUBTFUL, THREAT, ask, count, known
@@ -176,13 +176,28 @@ async def test_a_brigade_is_forgotten_after_a_day_and_held_posts_count(world: Wo
     for name in await newcomers(world, 2):
         await world.post(name, f"@alice {DOUBTFUL}")
     assert await count(world, "SELECT count(*) FROM stranger_mentions") == 2
-    await forget_stranger_mentions(world.instance, {})
+    await forget_recent(world.instance, {})
     assert await count(world, "SELECT count(*) FROM stranger_mentions") == 2
     async with world.instance.db.write() as tx:
         await tx.execute("SET LOCAL session_replication_role = replica")
         await tx.execute("UPDATE stranger_mentions SET status_id = status_id - (25 * 3600 * 1000::bigint << 16)")
-    await forget_stranger_mentions(world.instance, {})
+    await forget_recent(world.instance, {})
     assert await count(world, "SELECT count(*) FROM stranger_mentions") == 0
+
+
+async def test_what_was_said_hours_ago_counts_no_more_and_stays_found(world: World) -> None:
+    await known(world, "alice", "bob", "mod_mia")
+    first = await world.post("alice", SAID)
+    await world.run_jobs()
+    assert (await signals(world, await world.post("bob", SAID)))["copies.seen_hour_accounts"] == 1
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE recent_numbers SET status_id = status_id - (61 * 60 * 1000::bigint << 16)")
+    assert (await signals(world, await world.post("bob", SAID)))["copies.seen_hour_accounts"] == 0
+    await forget_recent(world.instance, {})
+    assert await count(world, "SELECT count(*) FROM recent_numbers") == 0
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        assert len(await list_copies(tx, viewer_of(world, "mod_mia", "moderator"), int(first["id"]))) == 2
 
 
 async def test_accounts_that_signed_up_alike_are_a_cluster(world: World) -> None:

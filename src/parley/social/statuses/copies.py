@@ -28,6 +28,7 @@ SAME = 0.5
 """Texts that differ no further than this are copies (see `near_duplicates.difference`)."""
 MOST_COPIES = 1000
 _KEEP_STRANGERS = timedelta(days=1)
+_RECENT = timedelta(hours=1)
 _OPEN = frozenset({"public", "unlisted"})
 
 
@@ -130,10 +131,12 @@ async def remember_text(instance: Instance, payload: dict[str, Any]) -> None:
             if fingerprint is None:
                 await store_copies.delete_fingerprint(tx, status_id)
             else:
-                await store_copies.upsert_fingerprint(tx, status_id, row.account_id, fingerprint.bands)
+                recent = id_at(now() - _RECENT)
+                await store_copies.upsert_fingerprint(tx, status_id, row.account_id, fingerprint.bands, recent)
 
 
-async def forget_stranger_mentions(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job, hourly: forget who addressed strangers more than a day ago."""
+async def forget_recent(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, every ten minutes: forget who addressed strangers more than a day ago, and what was said hours ago."""
     async with instance.db.write() as tx:
         await store_copies.delete_old_stranger_mentions(tx, id_at(now() - _KEEP_STRANGERS))
+        await store_copies.delete_old_numbers(tx, id_at(now() - _RECENT))

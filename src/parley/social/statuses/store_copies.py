@@ -56,6 +56,10 @@ async def get_revision_text(tx: Tx, status_id: int, revision: int) -> TextRow | 
 
 
 UPSERT_FINGERPRINT = """
+    WITH recent AS (
+        INSERT INTO recent_numbers (band, status_id, account_id)
+        SELECT unnest($3::integer[]), $1::bigint, $2::bigint WHERE $1::bigint > $4 ON CONFLICT DO NOTHING
+    )
     INSERT INTO status_fingerprints (status_id, account_id, b1, b2, b3, b4, b5, b6, b7, b8)
     SELECT $1, $2, f.b[1], f.b[2], f.b[3], f.b[4], f.b[5], f.b[6], f.b[7], f.b[8] FROM (SELECT $3::integer[]) AS f (b)
     WHERE EXISTS (SELECT FROM statuses WHERE id = $1)
@@ -64,9 +68,20 @@ UPSERT_FINGERPRINT = """
 """
 
 
-async def upsert_fingerprint(tx: Tx, status_id: int, account_id: int, bands: Sequence[int]) -> None:
-    """Store the fingerprint of a status's newest text; nothing happens when the status is gone."""
-    await tx.execute(UPSERT_FINGERPRINT, status_id, account_id, bands)
+async def upsert_fingerprint(tx: Tx, status_id: int, account_id: int, bands: Sequence[int], recent_id: int) -> None:
+    """Store the fingerprint of a status's newest text, and among the recent ones if its id is above `recent_id`.
+
+    Nothing happens when the status is gone.
+    """
+    await tx.execute(UPSERT_FINGERPRINT, status_id, account_id, bands, recent_id)
+
+
+DELETE_OLD_NUMBERS = """DELETE FROM recent_numbers WHERE status_id < $1"""
+
+
+async def delete_old_numbers(tx: Tx, before_id: int) -> None:
+    """Take what is older than the id out of the recent fingerprints."""
+    await tx.execute(DELETE_OLD_NUMBERS, before_id)
 
 
 DELETE_FINGERPRINT = """DELETE FROM status_fingerprints WHERE status_id = $1"""
