@@ -43,6 +43,7 @@ class LiveServer:
             "PARLEY_REGISTRATIONS": "open",
             "PARLEY_EMAIL_CONFIRMATION": "false",
             "PARLEY_RATE_LIMITS": "off",
+            "PARLEY_READ_PICTURES": "no",
             "PARLEY_CONFIG": "",
             **environment,
         }

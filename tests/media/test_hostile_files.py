@@ -25,6 +25,7 @@ def settings(tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         email_confirmation=False,
         rate_limits="off",
+        read_pictures=False,
         database_connections=5,
         max_image_mb=1,
         max_video_mb=2,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from parley.commands import exchanges, hashes
 from parley.commands.judging import find_staff
 from parley.commands.running import AsJson, fail, settings_or_exit, show, with_transaction
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     help="Words, links, mail domains, addresses and user names that this instance looks for besides its policy.",
     no_args_is_help=True,
 )
+app.add_typer(hashes.app, name="hashes")
+app.add_typer(exchanges.app, name="exchanges")
 
 As = Annotated[
     str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")

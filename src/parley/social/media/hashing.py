@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from parley.social.media.results import FileHash
 
@@ -34,11 +34,43 @@ def hash_picture(picture: Image.Image) -> FileHash:
     return FileHash("pdq", found.bits.hex(), found.quality)
 
 
+BORDER_TONES = 24
+"""How far the tones of a border may lie apart, of 255."""
+LEAST_INSIDE, MOST_INSIDE = 0.25, 0.98
+"""Share of a picture that may be left when its border is taken off."""
+BORDER_SIDE = 256
+
+
+def hash_looks(picture: Image.Image) -> tuple[FileHash, ...]:
+    """The hash of a picture, and of what is inside when it has a border of one colour."""
+    inside = _without_border(picture)
+    return (hash_picture(picture),) if inside is None else (hash_picture(picture), hash_picture(inside))
+
+
+def _without_border(picture: Image.Image) -> Image.Image | None:
+    from parley.social.media.pictures import opaque
+
+    small = picture.convert("RGBA") if picture.mode in ("P", "1") else picture.copy()
+    small.thumbnail((BORDER_SIDE, BORDER_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = opaque(small)
+    ground = Image.new("RGB", small.size, small.getpixel((0, 0)))
+    differs = ImageChops.difference(small, ground).convert("L").point(lambda tone: 255 * (tone > BORDER_TONES))
+    box = differs.getbbox()
+    if box is None or box == (0, 0, *small.size):
+        return None
+    left, top, right, bottom = box
+    share = (right - left) * (bottom - top) / (small.width * small.height)
+    if not LEAST_INSIDE <= share <= MOST_INSIDE:
+        return None
+    across, down = picture.width / small.width, picture.height / small.height
+    return picture.crop((round(left * across), round(top * down), round(right * across), round(bottom * down)))
+
+
 def hash_parts(picture: Image.Image) -> tuple[FileHash, ...]:
     """A picture for a bank: the hash of all of it and of the parts that are left when it is cut as CROPS says."""
     from parley.screening.image_hash import CROPS, crop_box
 
-    hashes = [hash_picture(picture)]
+    hashes = list(hash_looks(picture))
     for name, cut in CROPS:
         found = hash_picture(picture.crop(crop_box(picture.size, cut)))
         hashes.append(FileHash("pdq", found.hash, found.quality, part=name))

@@ -28,7 +28,7 @@ from parley.social.media.formats import (
     Format,
     check_pixels,
 )
-from parley.social.media.hashing import hash_frames, hash_picture, hash_video
+from parley.social.media.hashing import hash_frames, hash_looks, hash_picture, hash_video
 from parley.social.media.results import FileHash, FileMade, Result
 
 BROKEN = "This picture is broken or incomplete. Open and save it again with another program, then retry."
@@ -82,7 +82,7 @@ def clean_attachment(path: Path, expected: Format, folder: Path) -> Result:
         preview=preview[0],
         meta={"original": describe(kept.size), "small": describe(preview[1])},
         blurhash=hash_of(kept),
-        hashes=(hash_picture(kept),),
+        hashes=hash_looks(kept),
     )
 
 
@@ -100,7 +100,7 @@ def clean_thumbnail(path: Path, expected: Format, folder: Path) -> Result:
         file=file,
         meta={"small": describe(size)},
         blurhash=hash_of(picture),
-        hashes=(hash_picture(picture),),
+        hashes=hash_looks(picture),
     )
 
 
@@ -112,7 +112,7 @@ def clean_profile_picture(path: Path, expected: Format, folder: Path, size: Size
         cut = ImageOps.fit(whole, size)
         file = _write_still(cut, "picture", folder)
         hashes: tuple[FileHash, ...] = (
-            hash_picture(whole),
+            *hash_looks(whole),
             hash_picture(cut),
         )  # A bank knows the picture, others see the cut.
         return Result(type="image", file=file, preview=file, meta={"original": describe(size)}, hashes=hashes)
@@ -130,7 +130,7 @@ def clean_emoji(path: Path, expected: Format, folder: Path, side: int) -> Result
     if not is_animated(picture):
         small = shrink(clean_colours(upright(picture, side * side * 4)))
         file = write(small, "emoji", "png", folder, optimize=True)
-        hashes: tuple[FileHash, ...] = (hash_picture(small),)
+        hashes = hash_looks(small)
         return Result(type="image", file=file, preview=file, meta={"original": describe(small.size)}, hashes=hashes)
     moving, still, hashes = _write_moving(picture, expected, folder, shrink)
     return Result(type="image", file=moving, preview=still, hashes=hashes)

@@ -22,7 +22,7 @@ from parley.kit.files import new_content_key, new_file_name
 from parley.kit.instance import Instance
 from parley.social.media.decode import BROKEN, TOO_MUCH_MEMORY
 from parley.social.media.formats import Format
-from parley.social.media.results import MIME_TYPES, FileMade, Purpose, Result, Task
+from parley.social.media.results import MIME_TYPES, FileMade, Purpose, Result, Task, is_credible
 from parley.social.media.store_files import FileRow
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,9 @@ def _judge(task: Task, answer: bytes, code: int) -> Result:
             result = msgspec.json.decode(answer, type=Result)
         except msgspec.DecodeError:
             log.warning("decoding a %s file gave no answer", task.format)
+            return Result(error=BROKEN)
+        if not is_credible(result):
+            log.warning("decoding a %s file gave an impossible answer", task.format)
             return Result(error=BROKEN)
         if result.error is not None:
             log.info("a %s file was refused: %s (%r)", task.format, result.error, result.detail)

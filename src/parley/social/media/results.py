@@ -5,6 +5,8 @@ The answer is written by a process that has just read a hostile file: the caller
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +70,28 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     hashes: tuple[FileHash, ...] = ()
     text: str = ""
     """Words that were read in the picture."""
+
+
+MOST_HASHES = 200
+MOST_WORDS = 10_000
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def is_credible(result: Result) -> bool:
+    """Whether hashes and words can be what they should: the process that answered has read a hostile file."""
+    return (
+        len(result.hashes) <= MOST_HASHES
+        and len(result.text) <= MOST_WORDS
+        and "\0" not in result.text
+        and all(
+            one.kind in ("pdq", "frame", "audio")
+            and _HASH.fullmatch(one.hash) is not None
+            and 0 <= one.quality <= 100
+            and len(one.part) <= 100
+            and (one.second is None or math.isfinite(one.second))
+            for one in result.hashes
+        )
+    )
 
 
 MIME_TYPES = {
