@@ -95,6 +95,21 @@ async def test_an_activated_version_stands_before_the_folder(ruled: World) -> No
     assert ruleset.policy_sha256 == sha256
 
 
+async def test_what_ships_anew_is_kept_beside_an_activated_version_and_takes_over_where_it_is_followed(
+    ruled: World,
+) -> None:
+    shipped_anew = msgspec.structs.replace(ruled.settings, policy_dir="")
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256)
+        await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+    assert (await load_live(ruled.instance.db, shipped_anew, starting=True)).policy_sha256 == sha256
+    async with ruled.instance.db.write() as tx:
+        assert [view.source for view in await list_policy_versions(tx)] == ["shipped", "proposed", "folder"]
+        await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings, follow=True)
+    assert (await load_live(ruled.instance.db, shipped_anew, starting=True)).policy_sha256 != sha256
+
+
 async def test_without_a_backtest_nothing_goes_live_that_stops_more(ruled: World) -> None:
     async with ruled.instance.db.write() as tx:
         sha256 = await proposed(ruled, tx)

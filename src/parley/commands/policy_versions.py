@@ -79,6 +79,9 @@ def policy_activate(
     emergency: Annotated[
         str, typer.Option(help="Reason to go live without a backtest. It does not replace the second person.")
     ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Let the folder's or the shipped policy take its place when that changes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a version live in every process, without a restart. `parley policy activate` an older one to go back."""
@@ -88,7 +91,7 @@ def policy_activate(
 
     async def activate(tx: Any) -> Activated:
         staff = await find_staff(tx, who)
-        return await activate_policy(tx, staff, version, settings, note=note, emergency=emergency)
+        return await activate_policy(tx, staff, version, settings, note=note, emergency=emergency, follow=follow)
 
     done = with_transaction(settings, activate)
     result = msgspec.to_builtins(done)

@@ -130,19 +130,21 @@ async def activate_policy(
     *,
     note: str = "",
     emergency: str = "",
+    follow: bool = False,
 ) -> Activated:
     """Make a version live in every process, from the moment that `tx` commits.
 
     Raises Forbidden for who is no admin, Invalid when its tests fail or an entry of the banks names a clause that it
     has not, Conflict when a backtest or a second member of the staff is missing. `emergency` gives the reason to go
-    without a backtest; it does not replace the second member. Everything is on record.
+    without a backtest; it does not replace the second member. With `follow`, the folder's or the shipped policy takes
+    its place as soon as that changes; otherwise it stays until another is activated. Everything is on record.
     """
     if not staff.is_admin:
         raise Forbidden("Only admins and owners make a policy live.")
     version = await find_version(tx, sha256)
     await store.get_lock(tx)
     live = await store.get_live(tx)
-    if live.pinned and live.policy_sha256 == version.sha256:
+    if live.pinned is not follow and live.policy_sha256 == version.sha256:
         raise Conflict("This version is live already.")
     await _checked(await store.list_files(tx, version.sha256))
     terms = await _terms(tx, staff, version, live)
@@ -156,7 +158,7 @@ async def activate_policy(
             f"{_listed(terms.stops)} may stop more than one person decides on: somebody other than "
             f"@{version.proposed_name or staff.username} runs `parley policy approve {version.sha256[:12]}` first."
         )
-    await _go_live(tx, staff, terms, live, note, emergency)
+    await _go_live(tx, staff, terms, live, note, emergency, pinned=not follow)
     return Activated(
         sha256=version.sha256,
         ruleset=terms.new.sha256,
@@ -185,7 +187,9 @@ async def _terms(tx: Tx, staff: Staff, version: VersionRow, live: LiveRow) -> _T
     return _Terms(new=new, changes=changes, stops=stops, backtest=backtest, needs_second=needs_second, alone=alone)
 
 
-async def _go_live(tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str, emergency: str) -> None:
+async def _go_live(
+    tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str, emergency: str, *, pinned: bool
+) -> None:
     new, backtest = terms.new, terms.backtest
     without = bool(terms.stops) and backtest is None
     notes = [note, f"EMERGENCY, without a backtest: {emergency}" if without else ""]
@@ -194,7 +198,7 @@ async def _go_live(tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str
         tx,
         new.policy_sha256,
         new.sha256,
-        pinned=True,
+        pinned=pinned,
         by=(staff.account_id, staff.username),
         backtest_id=backtest.backtest_id if backtest else None,
         needs_second=terms.needs_second,

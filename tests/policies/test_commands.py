@@ -1,0 +1,148 @@
+"""The commands, run as an operator runs them, beside a server that serves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD
+from tests.live import LiveServer
+from tests.policies.conftest import SMALL, STRICTER, small
+
+Run = Callable[..., Any]
+Post = Callable[[str], dict[str, Any]]
+WHO = ("--clause", "7.3", "--as", "mod_mia")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    with LiveServer.started(PARLEY_POLICY_DIR=str(SMALL), PARLEY_EMAIL_CONFIRMATION="no") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def run(server: LiveServer) -> Run:
+    def call(*words: str, code: int = 0, text: str | None = None) -> Any:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("parley")), *words],
+            env=server.environment,
+            cwd=server.folder,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout) if "--json" in words and code == 0 else done.stdout + done.stderr
+
+    for name, role in (("alice", "admin"), ("mod_mia", "moderator"), ("bob", "member")):
+        call("account", "create", name, "--email", f"{name}@mail.example", "--role", role, "--password", PASSWORD)
+    return call
+
+
+@pytest.fixture(scope="module")
+def post(server: LiveServer, run: Run) -> Callable[[str], dict[str, Any]]:
+    token = run("token", "create", "bob", "--scopes", "read write", "--json")["access_token"]
+
+    def send(text: str) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {token}"}
+        answer = httpx.post(f"{server.base_url}/api/v1/statuses", json={"status": text}, headers=headers)
+        return {"code": answer.status_code, **answer.json()}
+
+    return send
+
+
+def until(check: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if check():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
+
+
+def test_an_entry_that_a_command_adds_judges_in_every_process_of_the_server(post: Post, run: Run) -> None:
+    assert post("see evil.example/1 https://evil.example/1")["code"] == 200
+    added = run("bank", "add", "links", "evil.example", "--tier", "reject", *WHO, "--json")
+    assert added["revision"] == 1
+    until(lambda: all(post(f"https://evil.example/{n}")["code"] == 422 for n in range(6)))
+    assert "is not a member of the staff" in run("bank", "remove", "links", "evil.example", "--as", "bob", code=1)
+    run("bank", "remove", "links", "evil.example", "--as", "mod_mia")
+    until(lambda: all(post(f"again https://evil.example/{n}")["code"] == 200 for n in range(6)))
+
+
+def test_lists_are_tried_dry_imported_whole_and_exported(run: Run, tmp_path: Path) -> None:
+    blocks = tmp_path / "blocks.csv"
+    header = "#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate\n"
+    rows = "bad.example,suspend,False,False,spam,False\nloud.example,silence,True,False,,False\n"
+    blocks.write_text(header + rows)
+    words = (
+        "bank",
+        "import",
+        str(blocks),
+        "--format",
+        "mastodon-domains",
+        "--clause",
+        "7.3",
+        "--as",
+        "mod_mia",
+        "--json",
+    )
+    assert run(*words, "--dry-run")["added"] == 2
+    assert run("bank", "list", "links", "--text", "bad", "--json")["entries"] == []
+    assert run(*words)["revision"]
+    assert run("bank", "export", "links", "--format", "mastodon-domains", "--json")["list"] == header + rows
+    blocks.write_text(header + rows + "not a domain,suspend,,,,\n")
+    said = run(*words, code=1)
+    assert "Nothing was imported, 1 lines are wrong" in said
+    assert "line 4: 'not a domain' is not a domain" in said
+    assert run(*words, "--skip-wrong")["skipped"] == 1
+    assert "cannot be read" in run("bank", "import", "/nowhere", "--format", "hosts", *WHO, code=1)
+    phrases = "phrase,tier\nmagic beans,reject\n"
+    words = ("bank", "import", "-", "--format", "words", *WHO, "--json")
+    assert run(*words, text=phrases)["added"] == 1
+
+
+def test_a_policy_is_compared_proposed_tried_approved_and_activated(
+    server: LiveServer, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stricter"
+    folder.mkdir()
+    for name, content in small(**STRICTER).items():
+        (folder / name).write_bytes(content)
+    changes = run("policy", "diff", "live", str(folder), "--json")
+    assert [(c["part"], c["name"], c["stops"]) for c in changes["changes"] if c["part"] == "rule"] == [
+        ("rule", "four-tags", True)
+    ]
+    assert [(c["case"], c["old"], c["new"]) for c in changes["cases"]] == [("four", "allow", "hold")]
+    sha256 = run("policy", "propose", str(folder), "--as", "alice", "--json")["sha256"]
+    assert "run `parley policy backtest" in run("policy", "activate", sha256[:12], "--as", "alice", code=1)
+    run("policy", "approve", sha256[:12], "--as", "mod_mia")
+    done = run("policy", "activate", sha256[:12], "--as", "alice", "--emergency", "a raid", "--json")
+    assert done["needs_second"] is True
+    until(lambda: post("a day out #sun #sea #sand #salt").get("moderation", {}).get("state") == "held")
+    versions = run("policy", "versions", "--json")["versions"]
+    assert [(v["live"], v["approved_by"]) for v in versions if v["sha256"] == sha256] == [(True, ["mod_mia"])]
+    assert "EMERGENCY, without a backtest: a raid" in run("policy", "versions")
+
+
+def test_a_policy_is_tested_shown_and_explained(run: Run) -> None:
+    done = run("policy", "test", str(SMALL), "--json")
+    assert (done["failed"], done["passed"]) == (0, len(done["cases"]))
+    assert "12 of 12 tests pass" in run("policy", "test", str(SMALL))
+    said = run("policy", "explain", "get ch3ap p1lls here", "--policy", str(SMALL))
+    assert "HOLD under rule 7.3 (Spam)" in said
+    assert '"ch3ap p1lls", disguised, in the text (cheap-pills, rule 7.3)' in said
+    found = run("policy", "explain", "cheap pills", "--policy", str(SMALL), "--account-age-days", "0", "--json")
+    assert (found["outcome"], found["trust"]) == ("hold", "new")
+    assert "cannot be judged" in run("policy", "explain", "x", "--policy", str(SMALL), "--kind", "song", code=1)
+    assert "from 3: posts are limited for 7 days" in run("policy", "show", str(SMALL))
+    assert "There is no version" in run("policy", "show", "abcdef123456", code=1)
+    assert "words-hold" in run("policy", "rules")
