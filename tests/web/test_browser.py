@@ -398,7 +398,7 @@ async def test_every_page_passes_axe_without_console_errors(
     for who, path in (*PAGES, ("axe_ada", thread), ("-", thread)):
         page = (visitor if who == "-" else member).page
         await page.goto(path)
-        found += [f"{who} {path}: {problem}" for problem in await _run_axe(page, axe)]
+        found += [f"{who} {path}: {problem}" for problem in await run_axe(page, axe)]
         wide = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
         if wide:
             found.append(f"{who} {path}: scrolls sideways")
@@ -407,7 +407,7 @@ async def test_every_page_passes_axe_without_console_errors(
     assert problems == []
 
 
-async def _run_axe(page: Any, axe: Path) -> list[str]:
+async def run_axe(page: Any, axe: Path) -> list[str]:
     await page.add_script_tag(path=axe)
     result = await page.evaluate(
         "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"

@@ -96,9 +96,9 @@ def _tiles(whole: Tally, posts: Waiting, profiles: Waiting, queue: list[QueueRow
             bad=since is not None and moment - since > LONG_WAIT,
         ),
         Tile(
-            "Time of the judge",
+            "Time of the judge, p95",
             _ms(latency[1]),
-            f"95 in 100 are faster; half {_ms(latency[0])}, 99 in 100 {_ms(latency[2])}",
+            f"p50 {_ms(latency[0])}, p99 {_ms(latency[2])}",
             bad=latency[1] is not None and latency[1] > SLOW_MS,
         ),
         Tile("Coverage", _percent(whole.coverage), "were in a language that the text model knows"),
@@ -120,6 +120,8 @@ def _oldest(since: datetime | None, moment: datetime) -> str:
     if since is None:
         return "nothing is old"
     minutes = int((moment - since).total_seconds() // 60)
+    if minutes < 1:
+        return "the oldest for less than a minute"
     if minutes < 120:
         return f"the oldest for {_plural(minutes, 'minute')}"
     hours = minutes // 60
@@ -133,6 +135,8 @@ def _ms(value: float | None) -> str:
 def _percent(share: float | None) -> str:
     if share is None:
         return "none yet"
+    if 0 < share < 0.001:
+        return "under 0.1%"
     return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
 
 
