@@ -129,8 +129,18 @@ CREATE FUNCTION statuses_like(bands integer[], after bigint, most bigint) RETURN
     ) f
 $$;
 
--- The numbers of the last hour or two once more, in a table that stays small: posting asks it, and must not become slower
--- as the other grows. One row for each number, newest first. Lost in a crash, on purpose.
+-- What waits to be put into status_fingerprints: a job moves it each minute, many rows at once. Writing into eight large
+-- indexes while an author waits would make posting slower as they grow.
+CREATE TABLE fingerprint_queue (
+    status_id bigint NOT NULL REFERENCES statuses (id) ON DELETE CASCADE,
+    revision integer NOT NULL,
+    account_id bigint NOT NULL,
+    bands integer[] NOT NULL,
+    PRIMARY KEY (status_id, revision)
+);
+
+-- The numbers of the last hour once more, in a table that stays small: posting asks it. One row for each number, newest
+-- first. Lost in a crash, on purpose.
 CREATE UNLOGGED TABLE recent_numbers (
     band integer NOT NULL,
     status_id bigint NOT NULL,

@@ -67,7 +67,7 @@ from parley.social.sessions.jobs import (
     mail_rule_alarm,
     mail_security_notice,
 )
-from parley.social.statuses.copies import forget_recent, remember_text
+from parley.social.statuses.copies import forget_recent, remember_text, store_fingerprints
 from parley.social.statuses.jobs import (
     clean_idempotency_keys,
     close_polls,
@@ -103,9 +103,9 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Blocked: (remove_blocked,),
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
-    facts.StatusPosted: (fan_out_status, notify_of_status, index_status, remember_text, ask_outside_model),
-    facts.StatusHeld: (notify_of_hold, remember_text),
-    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, remember_text, ask_outside_model),
+    facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
+    facts.StatusHeld: (notify_of_hold,),
+    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model),
     facts.RuleAlarmRaised: (mail_rule_alarm,),
     facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening, apply_media_rescreening),
     facts.RevisionWithdrawn: (notify_of_withdrawal,),
@@ -135,6 +135,7 @@ SCHEDULES: dict[Job, str] = {
     make_event_partitions: "17 3 * * *",
     expire_mutes: "* * * * *",
     forget_recent: "3-59/10 * * * *",
+    store_fingerprints: "* * * * *",
     cluster_sign_ups: "*/10 * * * *",
     recount_reporters: "47 * * * *",
     trim_homes: "11 4 * * *",
@@ -146,6 +147,7 @@ SCHEDULES: dict[Job, str] = {
 JOBS: tuple[Job, ...] = (
     resolve_links,
     clean_homes_of_status,
+    remember_text,
     *(count_planned_sweep, run_approved_sweep),
     *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),

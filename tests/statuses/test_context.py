@@ -16,7 +16,13 @@ from parley.kit.errors import NotFound
 from parley.safety.jobs import recount_reporters
 from parley.social.accounts.standing import set_strikes
 from parley.social.sessions.clusters import cluster_sign_ups
-from parley.social.statuses.copies import forget_recent, list_copies, mark_removed, unmark_removed
+from parley.social.statuses.copies import (
+    forget_recent,
+    list_copies,
+    mark_removed,
+    store_fingerprints,
+    unmark_removed,
+)
 from parley.social.statuses.publishing import drop_held_revision
 from tests.conftest import World
 from tests.statuses.cast import DOUBTFUL, THREAT, ask, count, known
@@ -75,8 +81,9 @@ async def test_who_is_answered_or_quoted_is_addressed_too(world: World) -> None:
 async def test_writing_again_and_again_without_an_answer_is_counted(world: World) -> None:
     await world.account("alice", age_days=10)
     await known(world, "alice", "bob")
-    for n in range(6):
-        status = await world.post("alice", f"@bob why do you not answer, number {n}")
+    letters = ["Did you see it?", "Hello, are you there", "Why no answer", "I will wait", "Say something", "Well then"]
+    for n, words in enumerate(letters):
+        status = await world.post("alice", f"@bob {words}")
         assert (await signals(world, status))["context.unanswered"] == n
     seventh = await world.post("alice", "@bob hello?")
     async with world.instance.db.read() as tx:
@@ -84,6 +91,16 @@ async def test_writing_again_and_again_without_an_answer_is_counted(world: World
             "SELECT outcome::text FROM screening_results WHERE subject_id = $1", int(seventh["id"])
         )
     assert outcome == "allow_flag"
+
+
+async def test_the_same_to_one_stranger_after_another_is_held(world: World) -> None:
+    await world.account("alice", age_days=10)
+    await known(world, "alice", "bob", "carol", "dave", "erin")
+    held = [
+        is_held(await world.post("alice", f"@{name} have a look at my new shop, it opened yesterday, number {n}"))
+        for n, name in enumerate(["bob", "carol", "dave", "erin"])
+    ]
+    assert held == [False, False, False, True]
 
 
 async def test_a_thread_has_depth_and_heat(world: World) -> None:
@@ -160,7 +177,6 @@ async def test_a_brigade_is_seen_and_its_copies_are_held(world: World) -> None:
     for n, name in enumerate(names):
         status = await world.post(name, f"@alice {SAID if n % 2 else DISGUISED}")
         held.append(is_held(status))
-        await world.run_jobs()
     assert held[:4] == [False] * 4, "a few people who say the same are no brigade"
     assert held[5:] == [True, True]
     last = await signals(world, status)
@@ -188,14 +204,17 @@ async def test_a_brigade_is_forgotten_after_a_day_and_held_posts_count(world: Wo
 async def test_what_was_said_hours_ago_counts_no_more_and_stays_found(world: World) -> None:
     await known(world, "alice", "bob", "mod_mia")
     first = await world.post("alice", SAID)
-    await world.run_jobs()
     assert (await signals(world, await world.post("bob", SAID)))["copies.seen_hour_accounts"] == 1
     async with world.instance.db.write() as tx:
         await tx.execute("UPDATE recent_numbers SET status_id = status_id - (61 * 60 * 1000::bigint << 16)")
-    assert (await signals(world, await world.post("bob", SAID)))["copies.seen_hour_accounts"] == 0
+    later = await world.post("bob", SAID)
+    assert (await signals(world, later))["copies.seen_hour_accounts"] == 0
+    async with world.instance.db.write() as tx:
+        await tx.execute("DELETE FROM recent_numbers WHERE status_id = $1", int(later["id"]))
+    await store_fingerprints(world.instance, {})
     await forget_recent(world.instance, {})
     assert await count(world, "SELECT count(*) FROM recent_numbers") == 0
-    await world.run_jobs()
+    assert await count(world, "SELECT count(*) FROM fingerprint_queue") == 0
     async with world.instance.db.read() as tx:
         assert len(await list_copies(tx, viewer_of(world, "mod_mia", "moderator"), int(first["id"]))) == 2
 
@@ -328,13 +347,23 @@ async def test_a_refused_edit_is_remembered_as_removed(world: World) -> None:
 
 
 async def test_the_fingerprint_follows_the_newest_text(world: World) -> None:
-    await known(world, "alice", "bob")
+    await known(world, "alice", "bob", "mod_mia")
     first = await world.post("alice", SAID)
     second = await world.post("bob", SAID)
-    await world.run_jobs()
+    await store_fingerprints(world.instance, {})
     other = "Something else that nobody would take for it, about the weather and the trains today"
-    await ask(world, "bob", "PUT", f"/statuses/{second['id']}", json={"status": other})
-    await world.run_jobs()
-    await known(world, "mod_mia")
-    async with world.instance.db.read() as tx:
-        assert await list_copies(tx, viewer_of(world, "mod_mia", "moderator"), int(first["id"])) == []
+    viewer = viewer_of(world, "mod_mia", "moderator")
+
+    async def copies() -> list[str]:
+        async with world.instance.db.read() as tx:
+            return [str(copy.id) for copy in await list_copies(tx, viewer, int(first["id"]))]
+
+    assert await copies() == [second["id"]]
+    for text, found in ((other, []), (DISGUISED, [second["id"]]), ("", [])):
+        await ask(world, "bob", "PUT", f"/statuses/{second['id']}", json={"status": text, "spoiler_text": "!"})
+        assert await copies() == found, "as soon as it is edited"
+        await world.run_jobs()
+        await store_fingerprints(world.instance, {})
+        async with world.instance.db.write() as tx:
+            await tx.execute("DELETE FROM recent_numbers")
+        assert await copies() == found, "and for good"

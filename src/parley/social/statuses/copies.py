@@ -1,7 +1,7 @@
 """Copies of a text: where else the same was said, and whether it was taken down before.
 
-Posting looks copies up in the statement that it runs anyway (ground.py); what is written here is written by jobs and
-by those who take posts down. Who may ask for copies is the caller's matter: they are for moderators.
+Posting looks copies up, and notes what it says, in the statements that it runs anyway (ground.py, store_writes.py); a
+job puts fingerprints where they are found for good.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.ids import id_at
 from parley.kit.instance import Instance
+from parley.kit.jobs import enqueue
 from parley.screening.near_duplicates import Fingerprint, difference, make_fingerprint
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import AccountView, Viewer
@@ -29,6 +30,7 @@ SAME = 0.5
 MOST_COPIES = 1000
 _KEEP_STRANGERS = timedelta(days=1)
 _RECENT = timedelta(hours=1)
+_AT_ONCE = 1000
 _OPEN = frozenset({"public", "unlisted"})
 
 
@@ -116,23 +118,37 @@ async def unmark_removed(tx: Tx, status_id: int, revision: int | None = None) ->
     await store_copies.delete_removed(tx, status_id, revision)
 
 
-async def note_strangers(tx: Tx, status_id: int, author_id: int, strangers: Sequence[int]) -> None:
-    """Remember that an edit addressed people who have no tie to its author."""
-    if strangers:
-        await store_copies.insert_stranger_mentions(tx, status_id, author_id, strangers)
+async def note_revision(
+    tx: Tx, viewer: Viewer, status_id: int, revision: int, fingerprint: Fingerprint | None, strangers: Sequence[int]
+) -> None:
+    """Remember what an edit of the viewer's status says, and whom it addresses that has no tie to the viewer.
+
+    For a new status, the statement that inserts it does the same.
+    """
+    bands = fingerprint.bands if fingerprint else None
+    if bands is None:
+        await enqueue(tx, "remember_text", {"status_id": status_id})  # which forgets what it said before
+    await store_copies.insert_revision_notes(tx, status_id, revision, viewer.account_id, bands, strangers)
 
 
 async def remember_text(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job, when a status is posted, edited or held: store the fingerprint of its newest text."""
+    """Job: make the fingerprint of a status anew from its newest text. Payload: `status_id`."""
     status_id = int(payload["status_id"])
     async with instance.db.write() as tx:
         for row in await store_copies.list_newest_texts(tx, [status_id]):
             fingerprint = _fingerprint_of_row(row)
-            if fingerprint is None:
-                await store_copies.delete_fingerprint(tx, status_id)
-            else:
-                recent = id_at(now() - _RECENT)
-                await store_copies.upsert_fingerprint(tx, status_id, row.account_id, fingerprint.bands, recent)
+            await store_copies.delete_fingerprint(tx, status_id)
+            if fingerprint is not None:
+                await store_copies.upsert_fingerprint(tx, status_id, row.account_id, fingerprint.bands)
+
+
+async def store_fingerprints(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, each minute: put the fingerprints that wait where copies are looked for."""
+    while True:
+        async with instance.db.write() as tx:
+            moved = await store_copies.insert_queued(tx, _AT_ONCE)
+        if moved < _AT_ONCE:
+            return
 
 
 async def forget_recent(instance: Instance, payload: dict[str, Any]) -> None:

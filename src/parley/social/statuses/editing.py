@@ -20,7 +20,7 @@ from parley.social.media.actions import attach_media, update_attached_media
 from parley.social.media.judging import wait_for_files
 from parley.social.media.views import MediaView
 from parley.social.statuses import rules, store, store_polls, store_writes, text
-from parley.social.statuses.copies import fingerprint_of, note_strangers
+from parley.social.statuses.copies import fingerprint_of, note_revision
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, get_visible_body
 from parley.social.statuses.posting import (
@@ -231,7 +231,7 @@ async def _screen(tx: Tx, viewer: Viewer, body: Body, edit: _Edit, composed: Com
         sensitive=edit.sensitive,
     )
     screened = await screen(tx, Subject(kind, body.id, number, viewer.account_id), content, facts)
-    await note_strangers(tx, body.id, viewer.account_id, ground.strangers)
+    await note_revision(tx, viewer, body.id, number, fingerprint, ground.strangers)
     return screened
 
 

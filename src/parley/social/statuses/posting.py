@@ -193,7 +193,8 @@ async def _insert(
         await _insert_poll(tx, viewer, draft.poll, ground.poll_id, ground.status_id, moment)
     tag_ids = await make_tags(tx, composed) if state != "held" else []
     row = _row_of(viewer, draft, composed, ground, screened, media, language, moment)
-    row = msgspec.structs.replace(row, emojis=list(emojis), tag_ids=tag_ids, key=key)
+    bands = fingerprint.bands if fingerprint else None
+    row = msgspec.structs.replace(row, emojis=list(emojis), tag_ids=tag_ids, key=key, bands=bands)
     head = await store_writes.insert_status(tx, row)
     if media:
         await attach_media(tx, viewer.account_id, draft.media_ids, row.id, scheduled_status_id=scheduled_id)
@@ -255,6 +256,7 @@ def _row_of(
         key=None,
         strangers=ground.strangers,
         reply_depth=ground.depth,
+        bands=None,
     )
 
 

@@ -56,10 +56,6 @@ async def get_revision_text(tx: Tx, status_id: int, revision: int) -> TextRow | 
 
 
 UPSERT_FINGERPRINT = """
-    WITH recent AS (
-        INSERT INTO recent_numbers (band, status_id, account_id)
-        SELECT unnest($3::integer[]), $1::bigint, $2::bigint WHERE $1::bigint > $4 ON CONFLICT DO NOTHING
-    )
     INSERT INTO status_fingerprints (status_id, account_id, b1, b2, b3, b4, b5, b6, b7, b8)
     SELECT $1, $2, f.b[1], f.b[2], f.b[3], f.b[4], f.b[5], f.b[6], f.b[7], f.b[8] FROM (SELECT $3::integer[]) AS f (b)
     WHERE EXISTS (SELECT FROM statuses WHERE id = $1)
@@ -68,12 +64,54 @@ UPSERT_FINGERPRINT = """
 """
 
 
-async def upsert_fingerprint(tx: Tx, status_id: int, account_id: int, bands: Sequence[int], recent_id: int) -> None:
-    """Store the fingerprint of a status's newest text, and among the recent ones if its id is above `recent_id`.
+async def upsert_fingerprint(tx: Tx, status_id: int, account_id: int, bands: Sequence[int]) -> None:
+    """Store the fingerprint of a status's newest text; nothing happens when the status is gone."""
+    await tx.execute(UPSERT_FINGERPRINT, status_id, account_id, bands)
 
-    Nothing happens when the status is gone.
-    """
-    await tx.execute(UPSERT_FINGERPRINT, status_id, account_id, bands, recent_id)
+
+INSERT_REVISION_NOTES = """
+    WITH queued AS (
+        INSERT INTO fingerprint_queue (status_id, revision, account_id, bands)
+        SELECT $1, $2, $3, $4::integer[] WHERE $4 IS NOT NULL
+    ), numbers AS (
+        INSERT INTO recent_numbers (band, status_id, account_id) SELECT unnest($4::integer[]), $1, $3
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO stranger_mentions (account_id, status_id, author_id) SELECT unnest($5::bigint[]), $1, $3
+    ON CONFLICT DO NOTHING
+"""
+
+
+async def insert_revision_notes(
+    tx: Tx, status_id: int, revision: int, author_id: int, bands: Sequence[int] | None, strangers: Sequence[int]
+) -> None:
+    """Note what a new revision of a status says (`bands`: its fingerprint), and whom it addresses without a tie."""
+    await tx.execute(INSERT_REVISION_NOTES, status_id, revision, author_id, bands, strangers)
+
+
+# Of several revisions of one status the newest counts.
+INSERT_QUEUED = """
+    WITH due AS (
+        DELETE FROM fingerprint_queue q USING (
+            SELECT status_id, revision FROM fingerprint_queue ORDER BY status_id, revision
+            LIMIT $1 FOR UPDATE SKIP LOCKED) AS d
+        WHERE q.status_id = d.status_id AND q.revision = d.revision
+        RETURNING q.status_id, q.revision, q.account_id, q.bands AS b
+    ), newest AS (
+        SELECT DISTINCT ON (status_id) * FROM due ORDER BY status_id, revision DESC
+    ), stored AS (
+        INSERT INTO status_fingerprints (status_id, account_id, b1, b2, b3, b4, b5, b6, b7, b8)
+        SELECT status_id, account_id, b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8] FROM newest
+        ON CONFLICT (status_id) DO UPDATE SET b1 = excluded.b1, b2 = excluded.b2, b3 = excluded.b3, b4 = excluded.b4,
+            b5 = excluded.b5, b6 = excluded.b6, b7 = excluded.b7, b8 = excluded.b8
+    )
+    SELECT count(*) FROM due
+"""
+
+
+async def insert_queued(tx: Tx, limit: int) -> int:
+    """Move at most `limit` fingerprints from the queue into the table; returns how many were moved."""
+    return int(await tx.fetchval(INSERT_QUEUED, limit))
 
 
 DELETE_OLD_NUMBERS = """DELETE FROM recent_numbers WHERE status_id < $1"""
@@ -84,7 +122,10 @@ async def delete_old_numbers(tx: Tx, before_id: int) -> None:
     await tx.execute(DELETE_OLD_NUMBERS, before_id)
 
 
-DELETE_FINGERPRINT = """DELETE FROM status_fingerprints WHERE status_id = $1"""
+DELETE_FINGERPRINT = """
+    WITH queued AS (DELETE FROM fingerprint_queue WHERE status_id = $1)
+    DELETE FROM status_fingerprints WHERE status_id = $1
+"""
 
 
 async def delete_fingerprint(tx: Tx, status_id: int) -> None:
@@ -92,9 +133,17 @@ async def delete_fingerprint(tx: Tx, status_id: int) -> None:
     await tx.execute(DELETE_FINGERPRINT, status_id)
 
 
+# Those of the last hour may still be in the queue: their numbers are asked as well.
 LIST_LIKE = """
-    SELECT status_id, same FROM statuses_like($1, 0, $2) WHERE status_id <> $3
-    ORDER BY same DESC, status_id DESC LIMIT $2
+    SELECT status_id, max(same) AS most FROM (
+        SELECT status_id, same FROM statuses_like($1, 0, $2)
+        UNION ALL
+        SELECT r.status_id, count(*) FROM unnest($1::integer[]) AS b (band) CROSS JOIN LATERAL (
+            SELECT n.status_id FROM recent_numbers n
+            WHERE n.band = b.band ORDER BY n.status_id DESC LIMIT $2) AS r
+        GROUP BY r.status_id
+    ) AS found
+    WHERE status_id <> $3 GROUP BY status_id ORDER BY most DESC, status_id DESC LIMIT $2
 """
 
 
@@ -130,14 +179,3 @@ DELETE_OLD_STRANGER_MENTIONS = """DELETE FROM stranger_mentions WHERE status_id 
 async def delete_old_stranger_mentions(tx: Tx, before_id: int) -> None:
     """Forget who addressed strangers before the id."""
     await tx.execute(DELETE_OLD_STRANGER_MENTIONS, before_id)
-
-
-INSERT_STRANGER_MENTIONS = """
-    INSERT INTO stranger_mentions (account_id, status_id, author_id) SELECT unnest($3::bigint[]), $1, $2
-    ON CONFLICT DO NOTHING
-"""
-
-
-async def insert_stranger_mentions(tx: Tx, status_id: int, author_id: int, strangers: Sequence[int]) -> None:
-    """Note whom a revision addressed without a tie."""
-    await tx.execute(INSERT_STRANGER_MENTIONS, status_id, author_id, strangers)

@@ -55,6 +55,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     strangers: list[int]
     """Whom it addresses that have no tie to its author."""
     reply_depth: int
+    bands: Sequence[int] | None
+    """The fingerprint of what it says."""
 
 
 # One round trip for everything that belongs to a new status. The foreign keys between these rows are checked when
@@ -81,6 +83,12 @@ INSERT_STATUS = """
         SELECT m, $2, $1 FROM unnest($19::bigint[]) AS m WHERE $11 <> 'held'::status_state
     ), strange AS (
         INSERT INTO stranger_mentions (account_id, author_id, status_id) SELECT unnest($33::bigint[]), $2, $1
+    ), fingerprint AS (
+        INSERT INTO fingerprint_queue (status_id, revision, account_id, bands)
+        SELECT $1, 1, $2, $35::integer[] WHERE $35 IS NOT NULL
+    ), numbers AS (
+        INSERT INTO recent_numbers (band, status_id, account_id) SELECT unnest($35::integer[]), $1, $2
+        ON CONFLICT DO NOTHING
     ), stats AS (
         INSERT INTO status_stats (status_id) VALUES ($1)
     ), targets AS (
