@@ -13,7 +13,7 @@ from parley.kit.errors import Invalid
 from parley.screening.extending import BankItem
 from parley.social.policies.exporting import export_list
 from parley.social.policies.formats import BANKS_OF, FORMATS, Defaults, Format, parse_list
-from parley.social.policies.store_banks import NewEntry
+from parley.social.policies.views import NewEntry
 
 MASTODON = b'''#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate
 bad.example,suspend,True,True,"Threats, lists of targets",False

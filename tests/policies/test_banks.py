@@ -14,7 +14,7 @@ from parley.social.policies.bank_actions import add_entry, import_entries, remov
 from parley.social.policies.formats import Defaults, parse_list
 from parley.social.policies.live import load_live, load_ruleset
 from parley.social.policies.reads import count_bank, list_bank, list_entries_of_change
-from parley.social.policies.store_banks import NewEntry
+from parley.social.policies.views import NewEntry
 from tests.conftest import World
 from tests.policies.conftest import staff
 

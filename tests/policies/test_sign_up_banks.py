@@ -10,7 +10,7 @@ import pytest
 from parley.screening.extending import BankItem
 from parley.social.policies.bank_actions import add_entry
 from parley.social.policies.live import load_live
-from parley.social.policies.store_banks import NewEntry
+from parley.social.policies.views import NewEntry
 from tests.conftest import PASSWORD, World
 from tests.policies.conftest import staff
 from tests.sessions.pages import register, send_form, sign_in

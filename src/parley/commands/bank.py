@@ -18,7 +18,8 @@ from parley.commands.judging import find_staff
 from parley.commands.running import AsJson, fail, settings_or_exit, show, with_transaction
 
 if TYPE_CHECKING:
-    from parley.social.policies.store_banks import EntryRow
+    from parley.social.policies.formats import Defaults
+    from parley.social.policies.views import EntryView
 
 app = typer.Typer(
     help="Words, links, mail domains, addresses and user names that this instance looks for besides its policy.",
@@ -64,7 +65,7 @@ def bank_list(
     show(result, as_json, "\n".join(lines) or "Nothing was added here. The policy's own banks stand in its files.")
 
 
-def _plain(row: EntryRow) -> dict[str, Any]:
+def _plain(row: EntryView) -> dict[str, Any]:
     return {**msgspec.to_builtins(row.item), "note": row.note, "source": row.source, "created_at": str(row.created_at)}
 
 
@@ -89,7 +90,7 @@ def bank_add(
     """Add one entry. Every process looks for it at once; what stands there already is for `parley sweep`."""
     from parley.screening.extending import BankItem
     from parley.social.policies.bank_actions import add_entry
-    from parley.social.policies.store_banks import NewEntry
+    from parley.social.policies.views import NewEntry
 
     patterns = tuple(items) if bank == "names" else tuple(pattern or ())
     try:
@@ -163,32 +164,16 @@ def bank_import(
 ) -> None:
     """Import a list of others: all of it, or nothing. Begin with --dry-run; lists of strangers with --background."""
     from parley.social.policies.bank_actions import import_entries
-    from parley.social.policies.formats import BANKS_OF, MOST_SHOWN, Defaults, parse_list
+    from parley.social.policies.formats import MOST_SHOWN, parse_list
     from parley.social.policies.views import ImportCounts
 
-    if written_in not in BANKS_OF:
-        raise fail(f"{written_in!r} is not a known format. Formats: {', '.join(BANKS_OF)}.")
     name = source or ("standard input" if file == "-" else Path(file).name)
-    try:
-        defaults = msgspec.convert(
-            {
-                "bank": bank or BANKS_OF[written_in][0],
-                "clause": clause,
-                "tier": tier or "hold",
-                "tier_given": bool(tier),
-                "title": title,
-                "source": name,
-                "state": "BACKGROUND" if background else "LIVE",
-            },
-            Defaults,
-        )
-    except msgspec.ValidationError as error:
-        raise fail(f"This cannot be imported: {error}.") from error
+    defaults = _defaults(written_in, bank, clause, tier, title, name, background=background)
     settings = settings_or_exit()
     data = _read(file)
 
     async def run(tx: Any) -> tuple[ImportCounts, int]:
-        parsed = parse_list(written_in, data, defaults)
+        parsed = parse_list(written_in, data, defaults)  # type: ignore[arg-type]
         if parsed.wrong and not skip_wrong:
             shown = "\n".join(f"  {line}" for line in parsed.wrong[:MOST_SHOWN])
             more = len(parsed.wrong) - MOST_SHOWN
@@ -208,6 +193,29 @@ def bank_import(
         f"The same as before: {counts.unchanged:,}. Lines left out: {skipped:,}."
     )
     show(result, as_json, text)
+
+
+def _defaults(
+    written_in: str, bank: str, clause: str, tier: str, title: str, source: str, *, background: bool
+) -> Defaults:
+    from parley.social.policies.formats import BANKS_OF, Defaults
+
+    banks = {str(name): meant for name, meant in BANKS_OF.items()}
+    if written_in not in banks:
+        raise fail(f"{written_in!r} is not a known format. Formats: {', '.join(banks)}.")
+    given = {
+        "bank": bank or banks[written_in][0],
+        "clause": clause,
+        "tier": tier or "hold",
+        "tier_given": bool(tier),
+        "title": title,
+        "source": source,
+        "state": "BACKGROUND" if background else "LIVE",
+    }
+    try:
+        return msgspec.convert(given, Defaults)
+    except msgspec.ValidationError as error:
+        raise fail(f"This cannot be imported: {error}.") from error
 
 
 def _read(file: str) -> bytes:
@@ -239,7 +247,7 @@ def bank_export(
     """Write a bank as a list that others, and `parley bank import`, can read."""
     from parley.social.policies.exporting import Exported, export_list
     from parley.social.policies.reads import list_bank as read_bank
-    from parley.social.policies.store_banks import NewEntry
+    from parley.social.policies.views import NewEntry
 
     async def read(tx: Any) -> Exported:
         rows = await read_bank(tx, bank=bank, source=source, limit=1_000_000)

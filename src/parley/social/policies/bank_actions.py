@@ -18,8 +18,7 @@ from parley.social.events.actions import record
 from parley.social.events.facts import BankChanged
 from parley.social.policies import store, store_banks
 from parley.social.policies.live import announce_ruleset, load_version
-from parley.social.policies.store_banks import EntryRow, NewEntry
-from parley.social.policies.views import ImportCounts, Staff
+from parley.social.policies.views import EntryView, ImportCounts, NewEntry, Staff
 
 MOST_ENTRIES = 500_000
 MOST_PHRASES = 5_000
@@ -111,7 +110,7 @@ def _with(new: NewEntry, item: BankItem) -> NewEntry:
     return NewEntry(item=item, note=new.note[:2000], source=new.source[:200], extra=new.extra)
 
 
-def _same(new: NewEntry, row: EntryRow) -> bool:
+def _same(new: NewEntry, row: EntryView) -> bool:
     return (new.item, new.note, new.source, new.extra) == (row.item, row.note, row.source, row.extra)
 
 

@@ -22,7 +22,7 @@ from parley.social.policies.formats import (
     WORD_COLUMNS,
     Format,
 )
-from parley.social.policies.store_banks import NewEntry
+from parley.social.policies.views import NewEntry
 
 _SEVERITIES: dict[Tier, str] = {"reject": "suspend", "hold": "silence", "flag": "noop"}
 _IP_SEVERITIES: dict[Tier, str] = {

@@ -19,7 +19,7 @@ from parley.screening.account_banks import read_network
 from parley.screening.banks import TIERS, Tier, normalise_domain
 from parley.screening.extending import BankItem, BankName
 from parley.screening.normalise import fold
-from parley.social.policies.store_banks import NewEntry
+from parley.social.policies.views import NewEntry
 
 Format = Literal[
     "domains", "hosts", "addresses", "words", "mastodon-domains", "mastodon-emails", "mastodon-ips", "json"

@@ -11,9 +11,8 @@ from parley.screening.extending import BANKS
 from parley.social.policies import store, store_banks, store_watch
 from parley.social.policies.caps import hour_of
 from parley.social.policies.store import ActivationRow
-from parley.social.policies.store_banks import EntryRow
 from parley.social.policies.store_watch import AlarmRow
-from parley.social.policies.views import RuleView, VersionView
+from parley.social.policies.views import EntryView, RuleView, VersionView
 
 DAY = timedelta(hours=24)
 
@@ -93,7 +92,7 @@ async def list_alarms(tx: Tx, *, limit: int = 50) -> list[AlarmRow]:
 
 async def list_bank(
     tx: Tx, *, bank: str = "", source: str = "", text: str = "", limit: int = 100, offset: int = 0
-) -> list[EntryRow]:
+) -> list[EntryView]:
     """Entries of this instance's own banks; `text` is looked for in names and titles."""
     if bank and bank not in BANKS:
         return []
@@ -101,7 +100,7 @@ async def list_bank(
     return await store_banks.list_entries(tx, bank=bank, source=source, text=escaped, limit=limit, offset=offset)
 
 
-async def list_entries_of_change(tx: Tx, change_id: int, *, limit: int = 1000) -> list[EntryRow]:
+async def list_entries_of_change(tx: Tx, change_id: int, *, limit: int = 1000) -> list[EntryView]:
     """What a change of the banks added: what a sweep over history looks for."""
     return await store_banks.list_entries_of_change(tx, change_id, limit)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from parley.kit.db import Tx
 from parley.screening.extending import BankItem
+from parley.social.policies.views import EntryView, NewEntry
 
 INSERT_CHANGE = """
     INSERT INTO bank_changes (account_id, username, what, added, removed) VALUES ($1, $2, $3, $4, $5) RETURNING id
@@ -19,15 +17,6 @@ INSERT_CHANGE = """
 async def insert_change(tx: Tx, by: tuple[int | None, str], what: str, *, added: int, removed: int) -> int:
     """Note a change of the banks and return its number: the banks' new revision."""
     return int(await tx.fetchval(INSERT_CHANGE, *by, what, added, removed))
-
-
-class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry to keep: what is looked for, and where it comes from."""
-
-    item: BankItem
-    note: str = ""
-    source: str = ""
-    extra: dict[str, Any] = {}
 
 
 INSERT_ENTRIES = """
@@ -63,19 +52,7 @@ async def update_removed(tx: Tx, bank: str, names: list[str], change_id: int) ->
     await tx.execute(UPDATE_REMOVED, bank, names, change_id)
 
 
-class EntryRow(msgspec.Struct, frozen=True):
-    """One entry with where it comes from."""
-
-    id: int
-    item: BankItem
-    note: str
-    source: str
-    extra: dict[str, Any]
-    created_by: int | None
-    created_at: datetime
-
-
-def _entry(row: Any) -> EntryRow:
+def _entry(row: Any) -> EntryView:
     item = BankItem(
         bank=row[1],
         name=row[2],
@@ -88,7 +65,7 @@ def _entry(row: Any) -> EntryRow:
         unless=tuple(row[9]),
         expires=row[10],
     )
-    return EntryRow(row[0], item, *row[11:])
+    return EntryView(row[0], item, *row[11:])
 
 
 LIST_ENTRIES = """
@@ -103,7 +80,7 @@ LIST_ENTRIES = """
 
 async def list_entries(
     tx: Tx, *, bank: str = "", source: str = "", text: str = "", limit: int = 1_000_000, offset: int = 0
-) -> list[EntryRow]:
+) -> list[EntryView]:
     """Entries that stand in their banks now. `text` must be escaped for LIKE."""
     return [_entry(row) for row in await tx.fetch(LIST_ENTRIES, bank, source, text, limit, offset)]
 
@@ -128,7 +105,7 @@ LIST_CHANGE = """
 """
 
 
-async def list_entries_of_change(tx: Tx, change_id: int, limit: int) -> list[EntryRow]:
+async def list_entries_of_change(tx: Tx, change_id: int, limit: int) -> list[EntryView]:
     """What a change added."""
     return [_entry(row) for row in await tx.fetch(LIST_CHANGE, change_id, limit)]
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
+
+from parley.screening.extending import BankItem
 
 
 class Staff(msgspec.Struct, frozen=True):
@@ -76,3 +79,24 @@ class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     removed: int
     revision: int | None = None
+
+
+class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry to keep: what is looked for, and where it comes from."""
+
+    item: BankItem
+    note: str = ""
+    source: str = ""
+    extra: dict[str, Any] = {}
+
+
+class EntryView(msgspec.Struct, frozen=True):
+    """One entry with where it comes from."""
+
+    id: int
+    item: BankItem
+    note: str
+    source: str
+    extra: dict[str, Any]
+    created_by: int | None
+    created_at: datetime
