@@ -109,6 +109,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Whether a change of the policy that would stop many posts needs a second member of the staff. Off is for
     instances that one person runs; every activation that would have needed a second one then says so for ever."""
 
+    outside_model_url: str = ""
+    """Base URL of an outside model that is asked about public posts after they are published, such as
+    `http://127.0.0.1:8000/v1`. Empty: none is asked. See docs/operators/outside-models.md."""
+
+    outside_model_kind: Literal["moderation", "chat"] = "moderation"
+    """What the outside model speaks: OpenAI's `/moderations`, or `/chat/completions`."""
+
+    outside_model_name: str = ""
+    """Name of the outside model, as its server knows it."""
+
+    outside_model_key: str = ""
+    """Key that is sent to the outside model, as a bearer token."""
+
+    outside_model_timeout: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
+    """Seconds within which the outside model must have answered."""
+
+    outside_model_budget: Annotated[int, msgspec.Meta(ge=0)] = 5000
+    """How often the outside model may be asked in a day (UTC)."""
+
+    outside_model_flag: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.6
+    """From which score of the outside model on a post is put before a moderator."""
+
+    outside_model_hold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
+    """From which score of the outside model on a post is hidden until a moderator has looked at it."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
@@ -220,12 +245,26 @@ def _check(settings: Settings) -> None:
         raise SettingsError("mail must begin with smtp:// or smtps://; leave it empty to write mails to a folder.")
     if settings.metrics_token and len(settings.metrics_token) < 16:
         raise SettingsError("metrics_token is too short to be a secret: give at least 16 characters.")
+    if settings.outside_model_url:
+        _check_outside_model(settings)
     if settings.media_store and urlsplit(settings.media_store).scheme != "s3":
         raise SettingsError("media_store must be empty (a folder below data_dir) or begin with s3://.")
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
         raise SettingsError(f"data_dir is {settings.data_dir}, which is a file; name a folder.")
     if settings.policy_dir and not Path(settings.policy_dir).is_dir():
         raise SettingsError(f"policy_dir is {settings.policy_dir}, which is not a folder.")
+
+
+def _check_outside_model(settings: Settings) -> None:
+    parts = urlsplit(settings.outside_model_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError("outside_model_url must be a plain URL such as http://127.0.0.1:8000/v1.")
+    if parts.username or parts.password:
+        raise SettingsError("outside_model_url holds a password: put it into outside_model_key.")
+    if settings.outside_model_kind == "chat" and not settings.outside_model_name:
+        raise SettingsError("outside_model_name is empty: a chat model needs its name.")
+    if settings.outside_model_flag > settings.outside_model_hold:
+        raise SettingsError("outside_model_flag is above outside_model_hold: flag the milder, hold the worse.")
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -237,7 +276,7 @@ class Described(msgspec.Struct, frozen=True):
     meaning: str
 
 
-SECRET = ("secret_key", "database_url", "mail", "metrics_token")
+SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key")
 
 
 def describe_settings(settings: Settings) -> list[Described]:

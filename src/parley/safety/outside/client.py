@@ -25,7 +25,7 @@ class OutsideUnavailable(Exception):
 
 @dataclass
 class Breaker:
-    """After five failures in a row nothing is asked for a minute, then longer and longer, up to a quarter of an hour."""
+    """After five failures in a row nothing is asked for a minute, then for longer, up to a quarter of an hour."""
 
     failures: int = 0
     pause: float = _FIRST_PAUSE
