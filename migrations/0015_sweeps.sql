@@ -87,40 +87,49 @@ CREATE TABLE labels (
 );
 CREATE INDEX labels_subject ON labels (subject_id, revision, id);
 
--- Text models that judge beside the live one, without deciding anything.
+-- Text models other than the one that ships, whole, so that every machine of the instance has them. A model is named by
+-- the SHA-256 of its text.json, which holds the hashes of its other files.
+CREATE TABLE text_models (
+    sha256 text PRIMARY KEY CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    version text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE text_model_files (
+    sha256 text NOT NULL REFERENCES text_models (sha256),
+    name text NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (sha256, name)
+);
+-- The newest row says which model judges; without rows, and where it is empty, the one that ships does.
+CREATE TABLE text_model_promotions (
+    id bigint PRIMARY KEY DEFAULT parley_id(),
+    sha256 text NOT NULL,
+    previous text NOT NULL,
+    candidate_id bigint,
+    promoted_by bigint,
+    note text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- A model that judges beside the live one, without deciding anything: one at a time.
 CREATE TABLE model_candidates (
     id bigint PRIMARY KEY DEFAULT parley_id(),
-    sha256 text NOT NULL,                                 -- over the model's files
-    version text NOT NULL,
+    sha256 text NOT NULL REFERENCES text_models (sha256),
     state text NOT NULL DEFAULT 'judging' CHECK (state IN ('judging', 'promoted', 'stopped')),
+    against text NOT NULL,                                -- the ruleset that was live
     added_by bigint,
-    after_id bigint NOT NULL,                             -- of screening_results: it judges what is newer
-    cursor bigint NOT NULL,
+    cursor bigint NOT NULL,                               -- of screening_results: the last one that it judged
     compared jsonb,                                       -- the newest comparison
     compared_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz
 );
 CREATE UNIQUE INDEX model_candidates_one ON model_candidates ((true)) WHERE state = 'judging';
-
 CREATE TABLE candidate_results (
     candidate_id bigint NOT NULL REFERENCES model_candidates (id) ON DELETE CASCADE,
     result_id bigint NOT NULL REFERENCES screening_results (id),
-    live_outcome verdict_outcome NOT NULL,
     outcome verdict_outcome NOT NULL,
-    live_scores jsonb NOT NULL,
-    scores jsonb NOT NULL,
+    live_outcome verdict_outcome NOT NULL,
+    scores jsonb NOT NULL,                                -- by name, those above nothing
     PRIMARY KEY (candidate_id, result_id)
-);
-
--- The newest row says which model judges; without rows, the one that ships does.
-CREATE TABLE model_promotions (
-    id bigint PRIMARY KEY DEFAULT parley_id(),
-    sha256 text NOT NULL,                                 -- '' : the model that ships
-    version text NOT NULL,
-    previous text NOT NULL,
-    candidate_id bigint REFERENCES model_candidates (id),
-    promoted_by bigint,
-    note text NOT NULL DEFAULT '',
-    created_at timestamptz NOT NULL DEFAULT now()
 );

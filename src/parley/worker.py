@@ -19,6 +19,7 @@ from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
+from parley.safety.candidates.jobs import judge_by_candidate
 from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
@@ -127,6 +128,7 @@ SCHEDULES: dict[Job, str] = {
     fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
     rescreen_degraded: "* * * * *",
+    judge_by_candidate: "*/5 * * * *",
     count_screening: "* * * * *",
     watch_rules: "* * * * *",
     forget_old_links: "43 4 * * *",

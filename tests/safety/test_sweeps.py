@@ -363,3 +363,57 @@ async def test_flagged_words_do_not_hide_their_post(world: World, tmp_path: Path
     status = await post(world, "bob", status=f"some {FLAGGED}")
     await sweep(world, use_stricter(tmp_path))
     assert await sees(world, "alice", status["id"])
+
+
+async def test_a_new_ruleset_always_plans_a_sweep_and_counts_it(world: World, tmp_path: Path) -> None:
+    """Invariant 9: a new live rule or bank entry leads to a sweep over history, even if it is only counted."""
+    import msgspec
+
+    from parley.safety.sweeps.jobs import count_planned_sweep
+    from parley.safety.sweeps.reads import list_sweeps
+    from parley.social.policies.live import load_live
+
+    db = world.instance.db
+    before = await load_live(db, world.settings, starting=True)
+    posts = await cheese_history(world)
+    settings = msgspec.structs.replace(world.settings, policy_dir=str(write_policy(tmp_path / "stricter")))
+    after = await load_live(db, settings, starting=True)
+    assert after.sha256 != before.sha256
+    await world.run_jobs()
+    async with db.read() as tx:
+        [sweep_view] = [one for one in await list_sweeps(tx) if one.state == "planned"]
+    assert (sweep_view.state, sweep_view.automatic, sweep_view.ruleset) == ("planned", True, after.sha256)
+    await world.run_jobs()
+    await count_planned_sweep(world.instance, {"sweep_id": sweep_view.id})
+    async with db.read() as tx:
+        counted = await get_sweep(tx, sweep_view.id)
+    assert counted.state == "counted"
+    assert counted.count is not None
+    assert counted.count.effects == {"hide": 3, "limit": 1, "flag": 1}
+    assert await state_of(world, posts["hidden"]) == "published", "nothing is acted on before somebody approves it"
+
+
+async def test_the_worker_runs_an_approved_sweep_in_parts(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import msgspec
+
+    from parley.kit.jobs import enqueue
+    from parley.safety.sweeps import jobs
+    from parley.social.policies.live import load_live
+
+    db = world.instance.db
+    await load_live(db, world.settings, starting=True)
+    posts = await cheese_history(world)
+    settings = msgspec.structs.replace(world.settings, policy_dir=str(write_policy(tmp_path / "stricter")))
+    ruleset = await load_live(db, settings, starting=True)
+    sweep_id = await plan_and_approve(world, ruleset)
+    monkeypatch.setattr(jobs, "AT_A_TIME", 0.0)
+    monkeypatch.setattr(jobs, "SMALL_PAGE", 2)
+    async with db.write() as tx:
+        await enqueue(tx, "run_approved_sweep", {"sweep_id": sweep_id})
+    await world.run_jobs()
+    async with db.read() as tx:
+        view = await get_sweep(tx, sweep_id)
+    assert (view.state, view.acted) == ("completed", 5)
+    assert await state_of(world, posts["poll"]) == "hidden_interim"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from parley.safety.history import Past
 from parley.screening import Content, Facts, PolicyError, Ruleset, Verdict
 from parley.screening.extending import extend_ruleset
 from parley.screening.reading import read_policy_files
+from parley.social.policies.models import use_kept_model, with_model
 from parley.social.policies.sources import RulesetSource
 
 NICENESS = 10
@@ -62,11 +64,15 @@ _answers = msgspec.msgpack.Decoder(list[Answer])
 
 
 def load_source(source: RulesetSource) -> Ruleset:
-    """Compile a ruleset from what it is made of. Raises PolicyError with every problem."""
+    """Compile a ruleset from what it is made of; a model of its own becomes that of this process.
+
+    Raises PolicyError with every problem, and ModelUnavailable.
+    """
     base, problems = read_policy_files(source.files)
     if problems or base is None:
         raise PolicyError(problems)
-    return extend_ruleset(base, source.items) if source.items else base
+    ruleset = extend_ruleset(base, source.items) if source.items else base
+    return with_model(ruleset, use_kept_model(Path(source.model))) if source.model else ruleset
 
 
 def ask(past: Past) -> Question:
@@ -135,8 +141,9 @@ class _Processes:
 
 
 @asynccontextmanager
-async def local_processes(source: RulesetSource, expected: str, count: int) -> AsyncIterator[Judges]:
-    """Processes that judge under the ruleset of `source`, whose hash must be `expected`; ended with the block.
+async def local_processes(source: RulesetSource, expected: str | None, count: int) -> AsyncIterator[Judges]:
+    """Processes that judge under the ruleset of `source`, whose hash must be `expected` (None: whatever it is); ended
+    with the block.
 
     Raises Invalid when they cannot load it, or load another one.
     """
@@ -146,7 +153,7 @@ async def local_processes(source: RulesetSource, expected: str, count: int) -> A
     try:
         loop = asyncio.get_running_loop()
         loaded = await loop.run_in_executor(pool, _loaded)
-        if loaded != expected:
+        if expected is not None and loaded != expected:
             raise Invalid(
                 f"The processes loaded the ruleset {loaded[:12] or '(none)'} instead of {expected[:12]}. "
                 "Another version of the program, or of a model, is installed: run this where the instance runs."

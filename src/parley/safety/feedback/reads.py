@@ -10,6 +10,7 @@ from parley.kit.db import Tx
 from parley.safety.feedback.drift import Drift, advise, choose_reference, compare_weeks, describe_outcomes
 from parley.safety.feedback.evaluation import Evaluation, evaluate_labels
 from parley.screening import Outcome, Ruleset
+from parley.social.accounts.views import Viewer
 from parley.social.verdicts.measured import LabelledRow, list_labelled, list_outcome_weeks, list_score_weeks
 
 WEEKS = 13
@@ -52,8 +53,12 @@ def _clauses_of_heads(ruleset: Ruleset) -> dict[str, set[str]]:
     return found
 
 
-async def get_drift(tx: Tx) -> Drift:
-    """The last thirteen weeks against the first of them in which enough was judged."""
+async def get_drift(tx: Tx, viewer: Viewer) -> Drift:
+    """The last thirteen weeks against the first of them in which enough was judged.
+
+    Raises NotFound for whoever does not run the instance.
+    """
+    viewer.need_operator()
     moment = now()
     monday = (moment - timedelta(days=moment.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
     since = monday - timedelta(weeks=WEEKS - 1)

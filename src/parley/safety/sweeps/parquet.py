@@ -8,6 +8,7 @@ folder can change verdicts, so it is kept where only operators write. Needs the 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from parley.social.policies.sources import RulesetSource
 if TYPE_CHECKING:
     import pyarrow
 
-MANIFEST, SOURCE = "manifest.json", "ruleset.msgpack"
+MANIFEST, SOURCE, MODEL = "manifest.json", "ruleset.msgpack", "model"
 BATCH = 500
 _json = msgspec.json.Encoder()
 _content = msgspec.json.Decoder(Content)
@@ -127,7 +128,10 @@ def check_part(folder: Path, part: Part) -> Path:
 
 
 def write_source(folder: Path, source: RulesetSource) -> str:
-    """Put beside the parts what the ruleset is made of; returns the file's hash."""
+    """Put beside the parts what the ruleset is made of, its model too if it has one of its own; returns a hash."""
+    if source.model:
+        shutil.copytree(source.model, folder / MODEL)
+        source = msgspec.structs.replace(source, model=MODEL)
     (folder / SOURCE).write_bytes(msgspec.msgpack.encode(source))
     return hash_file(folder / SOURCE)
 
@@ -137,7 +141,10 @@ def load_exported_ruleset(folder: Path, manifest: Manifest) -> Ruleset:
     path = folder / SOURCE
     if not path.is_file() or hash_file(path) != manifest.source_sha256:
         raise Invalid(f"{path} is missing or damaged: make the folder again.")
-    ruleset = load_source(msgspec.msgpack.decode(path.read_bytes(), type=RulesetSource))
+    source = msgspec.msgpack.decode(path.read_bytes(), type=RulesetSource)
+    if source.model:
+        source = msgspec.structs.replace(source, model=str(folder / MODEL))
+    ruleset = load_source(source)
     if ruleset.sha256 != manifest.ruleset:
         raise Invalid(
             f"This machine judges by {ruleset.sha256[:12]} instead of {manifest.ruleset[:12]}: install the same "

@@ -25,6 +25,7 @@ from parley.screening.yaml_files import Problem
 from parley.social.events.actions import record
 from parley.social.events.facts import RulesetChanged
 from parley.social.policies import caps, store, store_banks, store_watch
+from parley.social.policies.models import use_live_model, with_model
 from parley.social.policies.store import LiveRow
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ async def load_version(tx: Tx, policy_sha256: str, *, revision: int | None = Non
     if revision is None:
         revision = (await store.get_live(tx)).bank_revision
     items = await store_banks.list_items(tx, revision) if revision else []
-    return await asyncio.to_thread(extend_ruleset, base, items) if items else base
+    return with_model(await asyncio.to_thread(extend_ruleset, base, items) if items else base)
 
 
 async def load_ruleset(tx: Tx, sha256: str) -> Ruleset:
@@ -118,9 +119,10 @@ async def load_live(db: Database, settings: Settings, *, starting: bool = False)
     `starting` also looks at the folder or the shipped policy: where that has changed and no activated policy stands
     before it, it becomes live and is kept as a version. Raises PolicyError when nothing at all can be loaded.
     """
+    await use_live_model(db, settings)
     async with db.read() as tx:
         live = await store.get_live(tx)
-    if live.policy_sha256 is None or (starting and not live.pinned):
+    if live.policy_sha256 is None or starting:
         live = await _note_configured(db, settings, live)
     assert live.policy_sha256 is not None
     try:
@@ -142,7 +144,7 @@ async def load_live(db: Database, settings: Settings, *, starting: bool = False)
 
 
 async def _note_configured(db: Database, settings: Settings, live: LiveRow) -> LiveRow:
-    """Keep the folder's or the shipped policy as a version, and make it live, if it is not what is live already."""
+    """Keep the folder's or the shipped policy as a version, and make it live unless people activated another."""
     try:
         files = configured_files(settings)
         sha256 = hash_files(files)
@@ -157,12 +159,12 @@ async def _note_configured(db: Database, settings: Settings, live: LiveRow) -> L
     async with db.write() as tx:
         await store.get_lock(tx)
         live = await store.get_live(tx)
-        if live.policy_sha256 == sha256 or live.pinned:
-            return live
         source = "folder" if settings.policy_dir else "shipped"
         await store.insert_version(
             tx, sha256, files, name=base.name, version=base.version, source=source, by=(None, ""), note=""
         )
+        if live.policy_sha256 == sha256 or live.pinned:
+            return live  # what people activated stays; the other is kept, so that they can compare and activate it
         ruleset = await load_version(tx, sha256, revision=live.bank_revision)
         note = f"found in {settings.policy_dir}" if settings.policy_dir else "came with the program"
         await store.insert_activation(

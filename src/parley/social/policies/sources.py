@@ -14,6 +14,7 @@ from parley.screening.extending import BankItem
 from parley.screening.sources import policy_files
 from parley.screening.yaml_files import Problem
 from parley.social.policies import store, store_banks
+from parley.social.policies.models import live_model_folder
 
 
 class RulesetSource(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,7 +26,10 @@ class RulesetSource(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def get_live_source(tx: Tx) -> RulesetSource:
-    """Of the live ruleset. Raises NotFound when this instance never was started."""
+    """Of the live ruleset. Raises NotFound when this instance never was started.
+
+    `model` is that of this process, which must have loaded the live ruleset (`load_live`).
+    """
     live = await store.get_live(tx)
     if live.policy_sha256 is None:
         raise NotFound("No policy is live yet. Start the instance once with `parley up`.")
@@ -52,7 +56,7 @@ async def get_policy_source(tx: Tx, policy: str) -> tuple[RulesetSource, str]:
         if isinstance(files, Problem):
             raise Invalid(str(PolicyError([files])))
         items = await store_banks.list_items(tx, revision) if revision else []
-        return RulesetSource(files, tuple(items)), ""
+        return RulesetSource(files, tuple(items), live_model_folder()), ""
     if not policy or set(policy) - set("0123456789abcdef"):
         raise NotFound(f"{policy!r} is neither a folder nor the SHA-256 of a version (`parley policy versions`).")
     versions = await store.list_versions(tx, policy, limit=2)
@@ -67,4 +71,4 @@ async def _source(tx: Tx, policy_sha256: str, revision: int) -> RulesetSource:
     if not files:
         raise NotFound("There is no such version of the policy. `parley policy versions` lists them.")
     items = await store_banks.list_items(tx, revision) if revision else []
-    return RulesetSource(files, tuple(items))
+    return RulesetSource(files, tuple(items), live_model_folder())

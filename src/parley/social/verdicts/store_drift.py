@@ -11,7 +11,7 @@ from parley.kit.db import Tx
 # like a change of what people write.
 LIST_SCORE_WEEKS = """
     SELECT date_trunc('week', r.created_at, 'UTC'), s.key,
-        least(floor(s.value::float8 * $3)::integer, $3 - 1), count(*)
+        least(floor(s.value::float8 * $3::integer)::integer, $3::integer - 1), count(*)
     FROM screening_results r CROSS JOIN LATERAL jsonb_each_text(r.detail -> 'signals') AS s
     WHERE r.id > $1 AND r.id <= $2 AND s.key LIKE 'text.%.score'
       AND NOT r.detail ?| ARRAY['sweep', 'undo_of_sweep', 'screened_again', 'waited']
