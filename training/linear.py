@@ -1,13 +1,11 @@
 """A linear model over hashed n-grams: the baseline of the measurements, and a small second opinion beside the network.
 
-The features are defined in README.md ("What ships"), so that the server can compute them with numpy alone.
+The features and the score are the server's own (`parley.screening.ngrams`); here the weights are made.
 """
 
 from __future__ import annotations
 
 import argparse
-import zlib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +14,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from parley.screening.ngrams import LinearModel, find_features
 from parley.screening.normalise import for_model
 from training.heads import HEADS, Row, read_rows
 from training.noise import disguise
 from training.prepare import WORK
 
 BITS = 18
-SIZES = (3, 4, 5)
-MOST_BYTES = 2000
-_PRIME, _MIX = 0x01000193, 0x85EBCA6B
+"""Two to the power of this is the number of buckets, as the server expects."""
 
 console = Console()
-
-
-def features(text: str) -> NDArray[np.uint32]:
-    """Return the sorted, distinct bucket numbers of a normalised text: its words, pairs of words and runs of bytes."""
-    data = f" {text} ".encode()[:MOST_BYTES]
-    numbers = np.frombuffer(data, dtype=np.uint8).astype(np.uint32)
-    found = []
-    with np.errstate(over="ignore"):
-        for size in SIZES:
-            if len(numbers) < size:
-                continue
-            count = len(numbers) - size + 1
-            run = np.full(count, size, dtype=np.uint32)
-            for offset in range(size):
-                run = (run ^ numbers[offset : offset + count]) * np.uint32(_PRIME)
-            run = (run ^ (run >> np.uint32(15))) * np.uint32(_MIX)
-            found.append(run ^ (run >> np.uint32(13)))
-    words = data.split()
-    hashed = [zlib.crc32(word) for word in words]
-    hashed += [zlib.crc32(first + b" " + second) for first, second in pairwise(words)]
-    found.append(np.array(hashed, dtype=np.uint32))
-    return np.unique(np.concatenate(found) & np.uint32((1 << BITS) - 1))
-
-
-def score(buckets: NDArray[np.uint32], weights: NDArray[Any], bias: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the logits of one text: the sum of its buckets' weights over the root of their number, and the bias."""
-    if not len(buckets):
-        return np.asarray(bias, dtype=np.float32)
-    total = weights[:, buckets].astype(np.float32).sum(axis=1)
-    return np.asarray(total / np.sqrt(np.float32(len(buckets))) + bias, dtype=np.float32)
 
 
 def matrix_of(texts: list[str]) -> Any:
     """Return the texts' features as a sparse matrix, each row of length 1."""
     from scipy.sparse import csr_matrix
 
-    rows = [features(text) for text in track(texts, "Counting n-grams")]
+    rows = [find_features(text) for text in track(texts, "Counting n-grams")]
     ends = np.cumsum([0, *(len(row) for row in rows)])
     values = np.concatenate([np.full(len(row), 1 / np.sqrt(max(len(row), 1)), dtype=np.float32) for row in rows])
     return csr_matrix((values, np.concatenate(rows).astype(np.int32), ends), shape=(len(texts), 1 << BITS))
@@ -92,23 +59,17 @@ def train(rows: list[Row], *, cost: float, seed: int) -> tuple[NDArray[np.float3
 
 
 def save(path: Path, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-    """Store the weights in int8, with one scale a head."""
+    """Store the weights in int8, [heads, buckets], with one scale a head."""
     scales = np.quantile(np.abs(weights), 0.9999, axis=1) / 127
     small = np.clip(np.round(weights / scales[:, None]), -127, 127).astype(np.int8)
     np.savez_compressed(path, weights=small, scales=scales.astype(np.float32), bias=bias)
     console.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
-def load(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what `save` stored, as float32."""
-    with np.load(path) as found:
-        return found["weights"].astype(np.float32) * found["scales"][:, None], found["bias"]
-
-
 def score_all(texts: list[str], path: Path) -> NDArray[np.float32]:
     """Return the logits [texts, heads] of normalised texts."""
-    weights, bias = load(path)
-    return np.stack([score(features(text), weights, bias) for text in texts])
+    linear = LinearModel(path, len(HEADS))
+    return np.array([linear.logits(text) for text in texts], dtype=np.float32)
 
 
 def main() -> None:

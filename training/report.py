@@ -128,3 +128,34 @@ def _categories(title: str, cases: Json) -> str:
         + "\nWhat must not be found: the share that is flagged all the same (other heads: where any is).\n\n"
         + _table(columns, rows[False])
     )
+
+
+_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+def update_card(card: str, figures: Json, hashes: dict[str, str]) -> str:
+    """Return the model card with its block of figures replaced."""
+    before, _, rest = card.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    violence = figures["recall"]["in-domain tests"]["violence"]["shipped"]["1 %"]
+    pooled = figures["pooled"]
+    lines = [
+        f"Version {figures['version']}.",
+        "",
+        *(
+            f"- {head}: AUROC {_number(pooled[head]['shipped']['auroc'], pooled[head]['shipped']['auroc_interval'])}, "
+            f"average precision {_number(pooled[head]['shipped']['ap'], pooled[head]['shipped']['ap_interval'])} "
+            "on the pooled in-domain tests"
+            for head in pooled
+            if pooled[head]
+        ),
+        f"- violence found when 1 % of ordinary posts are flagged: {_number(violence['recall'], violence['interval'])}",
+        *(
+            f"- recall lost to disguises, {part}: {100 * found['loss']['shipped']:.1f} points"
+            for part, found in figures["evasion"].items()
+        ),
+        "",
+        _groups(figures["groups"]),
+        _table(["file", "SHA-256"], [[f"`{name}`", f"`{value}`"] for name, value in sorted(hashes.items())]),
+    ]
+    return f"{before}{_BEGIN}\n" + "\n".join(lines) + f"\n{_END}{after}"

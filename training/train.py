@@ -101,8 +101,9 @@ class Mean:
         """Take the weights as they are now into the mean."""
         self.steps += 1
         keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
-        for name, value in judge.state_dict().items():
-            self.state[name].lerp_(value, 1.0 - keep)
+        for name, value in judge.named_parameters():
+            if value.requires_grad:
+                self.state[name].lerp_(value.detach(), 1.0 - keep)
 
 
 @torch.no_grad()
@@ -143,13 +144,15 @@ def print_validation(judge: Judge, rows: list[Row], tokenizer: Tokenizer) -> dic
 
 
 def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tuple[list[Row], list[Row]]:
-    """Return the training rows (a share of each source's) and the validation rows."""
+    """Return the training rows (all violent ones, and a share of each source's others) and the validation rows."""
     train: list[Row] = []
     validation: list[Row] = []
     for row in read_rows(work / "rows.jsonl.gz"):
         if row.split == "val":
             validation.append(row)
-        elif row.split == "train" and chance.random() < shares.get(row.source, 1.0):
+        elif row.split != "train":
+            continue
+        elif row.labels.get("violence") == 1 or chance.random() < shares.get(row.source, 1.0):
             train.append(row)
     return train, validation
 
@@ -182,6 +185,7 @@ def run(options: argparse.Namespace) -> None:
     load_pretrained(judge, source)
     if options.start:
         judge.load_state_dict(torch.load(options.start, weights_only=True))
+    judge.words.weight.requires_grad_(not options.freeze_words)
     optimiser = torch.optim.AdamW(parameter_groups(judge, options.rate, options.head_rate, options.decay), fused=True)
     mean = Mean(judge, options.keep)
     place = {"epoch": 0, "step": 0, "done": 0}
@@ -223,6 +227,8 @@ def run(options: argparse.Namespace) -> None:
                 optimiser.zero_grad()
                 mean.update(judge)
                 running = 0.98 * running + 0.02 * float(loss.detach())
+                if done % 100 == 0 and not console.is_terminal:
+                    console.print(f"step {done + 1:,} of {total:,}, loss {running:.3f}")
                 bar.update(task, completed=done + 1, description=f"epoch {epoch} loss {running:.3f}")
                 if (step + 1) % options.every == 0:
                     save(checkpoint, judge, optimiser, mean, {"epoch": epoch, "step": step + 1, "done": done + 1})
@@ -254,6 +260,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.9, help="a layer's learning rate as a share of the next one's")
     parser.add_argument("--keep", type=float, default=0.999, help="how much of the running mean each step keeps")
     parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
+    parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
     parser.add_argument("--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,8 +1,11 @@
-"""The hashed n-grams: the same numbers everywhere, and a score that numpy alone can compute."""
+"""The hashed n-grams: the same numbers everywhere, and weights that survive storing."""
 
 import numpy as np
+import pytest
 
-from training.linear import BITS, MOST_BYTES, features, load, save, score
+from parley.screening.ngrams import LinearModel
+from parley.screening.ngrams import find_features as features
+from training.linear import BITS, save
 
 FIRST = [11699, 13937, 16532, 31886]
 
@@ -15,9 +18,9 @@ def test_features_are_distinct_sorted_buckets_and_never_change():
     assert found[:4].tolist() == FIRST
 
 
-def test_long_and_empty_texts_are_bounded():
-    assert len(features("")) <= 2
-    assert len(features("ab c" * 100_000)) <= 6 * MOST_BYTES
+@pytest.mark.parametrize("text", ["", " ", "a", "🙂" * 2000, "ab c" * 100_000])
+def test_any_text_gives_few_buckets(text):
+    assert len(features(text)) <= 12_000
 
 
 def test_weights_survive_storing(tmp_path):
@@ -25,7 +28,14 @@ def test_weights_survive_storing(tmp_path):
     weights = chance.normal(size=(6, 1 << BITS)).astype(np.float32)
     bias = np.arange(6, dtype=np.float32)
     save(tmp_path / "linear.npz", weights, bias)
-    again, same = load(tmp_path / "linear.npz")
+    linear = LinearModel(tmp_path / "linear.npz", 6)
     buckets = features("nice shop you have there, would be a pity if it burned")
-    np.testing.assert_allclose(score(buckets, again, same), score(buckets, weights, bias), atol=0.15)
-    assert score(np.zeros(0, dtype=np.uint32), again, same).tolist() == bias.tolist()
+    expected = weights[:, buckets].sum(axis=1) / np.sqrt(len(buckets)) + bias
+    found = linear.logits("nice shop you have there, would be a pity if it burned")
+    np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", weights=np.zeros((8, 6), np.int8), scales=np.ones(6, np.float32), bias=np.ones(6))
+    with pytest.raises(ValueError, match="another shape"):
+        LinearModel(tmp_path / "x.npz", 6)
