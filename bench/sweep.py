@@ -60,7 +60,7 @@ def posts(count: int) -> Iterator[Question]:
             kind="status",
             texts={"text": f"{text} {links[0]}" if links else text},
             links=links,
-            mentions_count=number % 3 == 0,
+            mentions_count=int(number % 3 == 0),
             tags=("day",) if number % 5 == 0 else (),
             language="en",
         )
