@@ -110,9 +110,7 @@ def test_lists_are_tried_dry_imported_whole_and_exported(run: Run, tmp_path: Pat
     assert run(*words, text=phrases)["added"] == 1
 
 
-def test_a_policy_is_compared_proposed_tried_approved_and_activated(
-    server: LiveServer, run: Run, tmp_path: Path
-) -> None:
+def test_a_policy_is_compared_proposed_approved_and_activated(post: Post, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "stricter"
     folder.mkdir()
     for name, content in small(**STRICTER).items():
