@@ -139,9 +139,12 @@ async def test_metrics_take_as_many_queries_however_much_was_judged(world: World
     for _ in range(2):
         await world.post("alice", DOUBTFUL)
         await counted(world)
-        with world.queries() as seen:
-            await read(world)
-        counts.append(len(seen))
+        costs = []
+        for _ in range(3):  # the process also looks after itself now and then
+            with world.queries() as seen:
+                await read(world)
+            costs.append(len(seen))
+        counts.append(min(costs))
     assert counts == [4, 4]
 
 

@@ -87,6 +87,16 @@ async def test_a_failing_judge_asks_for_a_look(world: World, monkeypatch: pytest
     assert "1 could not be judged completely" in page
 
 
+async def cost_of(world: World, browser: httpx.AsyncClient) -> int:
+    """How many queries the page takes: the fewest of three, as the process also looks after itself now and then."""
+    costs = []
+    for _ in range(3):
+        with world.queries() as seen:
+            assert (await browser.get("/operator")).status_code == 200
+        costs.append(len(seen))
+    return min(costs)
+
+
 async def test_it_takes_as_many_queries_however_much_there_is(world: World) -> None:
     await known(world, "alice")
     browser = await as_operator(world)
@@ -95,9 +105,7 @@ async def test_it_takes_as_many_queries_however_much_there_is(world: World) -> N
         for n in range(2):
             await world.post("alice", f"{DOUBTFUL} {n}")
         await counted(world)
-        with world.queries() as seen:
-            assert (await browser.get("/operator")).status_code == 200
-        counts.append(len(seen))
+        counts.append(await cost_of(world, browser))
     assert counts[0] == counts[1]
     assert counts[0] <= 12
 

@@ -82,7 +82,7 @@ def count_requests(inner: ASGIApp) -> ASGIApp:
     requests = _counted().requests
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if str(scope["type"]) != "http":
             await inner(scope, receive, send)
             return
         began = time.perf_counter()

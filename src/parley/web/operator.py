@@ -13,12 +13,11 @@ from litestar.response import Response
 
 from parley import screening
 from parley.kit.clock import now
-from parley.kit.jobs import QueueRow, list_queue
+from parley.kit.jobs import QueueRow
+from parley.safety.operations import get_operations
 from parley.screening.signals import SIGNALS
-from parley.social.accounts.reads import Waiting, count_waiting_profiles
-from parley.social.policies.reads import list_activations, list_alarms, list_rules
-from parley.social.statuses.waiting import count_waiting_statuses
-from parley.social.verdicts.counting import Health, Tally, get_health
+from parley.social.accounts.reads import Waiting
+from parley.social.verdicts.counting import Health, Tally
 from parley.web.operator_charts import SERIES, Chart, draw_chart
 from parley.web.pages import render
 from parley.web.visits import AnyRequest, visit_of
@@ -29,7 +28,15 @@ LONG_WAIT = timedelta(hours=24)
 SLOW_MS = 6.0
 """The judge's time beyond which the page says so: the 95th percentile that it is built for."""
 
-MOST_ALARMS = 5
+DOES = {
+    "allow": "allows",
+    "allow_flag": "flags",
+    "limit": "limits",
+    "hold": "holds",
+    "reject": "refuses",
+    "quarantine": "quarantines",
+}
+"""What a rule of each outcome does."""
 
 
 class SignalLine(msgspec.Struct, frozen=True):
@@ -57,26 +64,23 @@ async def show_operator(request: AnyRequest) -> Response[str]:
     visit = await visit_of(request)
     viewer = visit.need_member()
     async with visit.instance.db.read() as tx:
-        health = await get_health(tx, viewer)
-        posts, profiles = await count_waiting_statuses(tx), await count_waiting_profiles(tx)
-        rules = await list_rules(tx)
-        activations = await list_activations(tx, limit=1)
-        alarms = await list_alarms(tx, limit=MOST_ALARMS)
-        queue = await list_queue(tx)
+        found = await get_operations(tx, viewer)
+    whole = found.health.whole
     return await render(
         visit,
         "operator.html",
         title="Operator",
-        health=health,
-        tiles=_tiles(health.whole, posts, profiles, queue),
-        charts=_charts(health),
+        health=found.health,
+        tiles=_tiles(whole, found.posts, found.profiles, found.queue),
+        charts=_charts(found.health),
         series=SERIES,
         ruleset=screening.live_ruleset(),
-        activation=activations[0] if activations else None,
-        rules=sorted(rules, key=lambda rule: (-rule.fired, rule.id)),
-        alarms=alarms,
-        signals=_signals(health.whole),
-        queue=queue,
+        activation=found.activation,
+        rules=sorted(found.rules, key=lambda rule: (-rule.fired, rule.id)),
+        does=DOES,
+        alarms=found.alarms,
+        signals=_signals(whole),
+        queue=found.queue,
         keep=False,
     )
 

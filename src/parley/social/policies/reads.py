@@ -10,8 +10,8 @@ from parley.kit.db import Tx
 from parley.screening.extending import BANKS
 from parley.social.policies import store, store_banks, store_watch
 from parley.social.policies.caps import hour_of
-from parley.social.policies.store import ActivationRow
-from parley.social.policies.store_watch import AlarmRow
+from parley.social.policies.store import ActivationRow as ActivationRow
+from parley.social.policies.store_watch import AlarmRow as AlarmRow
 from parley.social.policies.views import EntryView, RuleView, VersionView
 
 DAY = timedelta(hours=24)

@@ -15,7 +15,6 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.ids import id_at
 from parley.kit.instance import Instance
-from parley.social.accounts.views import Viewer
 from parley.social.verdicts import store_counts
 from parley.social.verdicts.store_counts import CountRow
 
@@ -89,9 +88,8 @@ class Health(msgspec.Struct, frozen=True):
     hours: list[tuple[datetime, Tally]]
 
 
-async def get_health(tx: Tx, viewer: Viewer) -> Health:
-    """How screening did in the last 24 hours; one query. Raises NotFound for whoever does not run the instance."""
-    viewer.need_operator()
+async def get_health(tx: Tx) -> Health:
+    """How screening did in the last 24 hours; one query. For those who run the instance: the caller checks that."""
     newest = now().replace(minute=0, second=0, microsecond=0)
     starts = [newest - timedelta(hours=back) for back in range(23, -1, -1)]
     rows = await store_counts.list_hours(tx, starts[0])
