@@ -305,8 +305,10 @@ async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
     """A world with its own instance; a test that needs other settings, or two processes, opens more."""
     from parley import screening
     from parley.main import create_app
+    from parley.social.policies import caps
 
     screening.use_policy(settings.policy_dir or None)
+    caps.forget()  # or rules would reach their caps by what other tests did
     app = _idle_apps.pop() if _idle_apps else create_app(settings, dsn)
     async with open_instance(settings, dsn) as instance:
         app.state.instance = instance
