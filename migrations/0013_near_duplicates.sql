@@ -82,7 +82,7 @@ CREATE TABLE stranger_mentions (
     author_id bigint NOT NULL,
     PRIMARY KEY (account_id, status_id)
 );
-CREATE INDEX stranger_mentions_status ON stranger_mentions (status_id);
+CREATE INDEX stranger_mentions_age ON stranger_mentions USING brin (status_id) WITH (autosummarize = on);
 
 -- Fingerprints of texts (see screening/near_duplicates.py): two texts that share one of the eight numbers are copies,
 -- very likely. Newest first under each number, so that a look-up is bounded however often something was said. Rows of
@@ -166,10 +166,11 @@ CREATE INDEX removed_texts_bands ON removed_texts USING gin (bands) WITH (fastup
 --
 -- A function, because it must be planned once for each connection: planning it takes three times as long as running
 -- it, and a plan for one author's numbers may walk through everybody's posts of the last hour when the statistics are
--- older than that. Every part is a look-up or a bounded range in an index, most of them empty. Posts of the author and
--- of the thread: statuses_account, statuses_conversation; what was stopped: statuses_stopped; strangers: primary keys
--- of status_mentions and follows; a target's hour: primary key of stranger_mentions; copies: primary key of
--- recent_numbers; what was taken down: removed_texts_bands.
+-- older than that. The plan is kept while tables grow, so one that was made when they were empty must use the indexes
+-- already: hence no sequential scans. Every part is a look-up or a bounded range in an index, most of them empty. Posts
+-- of the author and of the thread: statuses_account, statuses_conversation; what was stopped: statuses_stopped;
+-- strangers: primary keys of status_mentions and follows; a target's hour: primary key of stranger_mentions; copies:
+-- primary key of recent_numbers; what was taken down: removed_texts_bands.
 CREATE FUNCTION status_ground(
     author bigint, targets bigint[], ten_minutes bigint, hour bigint, month bigint, parent bigint, conversation bigint,
     numbers integer[]
@@ -179,7 +180,7 @@ CREATE FUNCTION status_ground(
     reporters integer, cluster_size integer, posts bigint[], people_hour bigint, stopped bigint[], refused bigint[],
     strangers bigint[], unanswered bigint, pressure bigint, thread bigint[], depth integer, copies bigint[],
     removed jsonb
-) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -188,7 +189,7 @@ BEGIN
         WHERE account_id = $1 AND id > $5 AND reblog_of_id IS NULL ORDER BY id DESC LIMIT 200
     ), strangers AS MATERIALIZED (
         SELECT t.id FROM unnest($2::bigint[]) AS t (id)
-        WHERE NOT EXISTS (SELECT FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = t.id)
+        WHERE (SELECT 1 FROM status_mentions m WHERE m.account_id = $1 AND m.author_id = t.id LIMIT 1) IS NULL
         EXCEPT SELECT f.id FROM followers_among($1, $2::bigint[]) AS f
     )
     SELECT p.visibility, p.sensitive, p.language, p.quote_policy,
@@ -208,7 +209,8 @@ BEGIN
         coalesce((SELECT max(n) FROM unnest($2::bigint[]) AS t (id) CROSS JOIN LATERAL (
             SELECT count(DISTINCT m.author_id) AS n FROM (
                 SELECT author_id FROM stranger_mentions
-                WHERE account_id = t.id AND status_id > $4 AND author_id <> $1 LIMIT 300) AS m) AS s), 0),
+                WHERE account_id = t.id AND status_id > $4 AND author_id <> $1
+                ORDER BY status_id DESC LIMIT 300) AS m) AS s), 0),
         (SELECT ARRAY[count(*), count(DISTINCT account_id)] FROM (
             SELECT account_id FROM statuses WHERE conversation_id = $7 AND id > $3 LIMIT 200) AS s),
         coalesce((SELECT least(reply_depth, 999) + 1 FROM statuses WHERE id = $6), 0),
