@@ -78,7 +78,9 @@ class Figure:
     seconds: float
     memory_start: float
     memory_end: float
-    """MiB resident in all processes, after a tenth and at the end."""
+    """MiB resident in all processes, halfway and at the end."""
+    cpu_seconds: float
+    """Of all processes: on a machine that does other things too, what the work itself cost."""
 
     @property
     def per_second(self) -> float:
@@ -88,12 +90,17 @@ class Figure:
     def per_core(self) -> float:
         return self.per_second / self.cores
 
+    @property
+    def per_cpu_second(self) -> float:
+        return self.posts / self.cpu_seconds if self.cpu_seconds else 0.0
+
 
 class Memory:
     """Samples what this process and its children hold, ten times while the work goes on."""
 
     def __init__(self) -> None:
         self.samples: list[float] = []
+        self._cpu: dict[int, tuple[float, float]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
@@ -112,15 +119,22 @@ class Memory:
             for process in (me, *me.children(recursive=True)):
                 try:
                     total += process.memory_info().rss
+                    times = process.cpu_times()
+                    used = times.user + times.system
+                    self._cpu[process.pid] = (self._cpu.get(process.pid, (used, used))[0], used)
                 except psutil.Error:
                     continue
             self.samples.append(total / 2**20)
 
     def ends(self) -> tuple[float, float]:
-        """The median early on, and late."""
+        """The median halfway, and at the end."""
         tenth = max(len(self.samples) // 10, 1)
-        early, late = sorted(self.samples[tenth : 3 * tenth] or [0.0]), sorted(self.samples[-2 * tenth :] or [0.0])
-        return early[len(early) // 2], late[len(late) // 2]
+        half, late = sorted(self.samples[4 * tenth : 6 * tenth] or [0.0]), sorted(self.samples[-2 * tenth :] or [0.0])
+        return half[len(half) // 2], late[len(late) // 2]
+
+    def cpu_seconds(self) -> float:
+        """What all of them used between the first sample of each and the last."""
+        return sum(last - first for first, last in self._cpu.values())
 
 
 async def by_processes(source: RulesetSource, sha256: str, count: int, processes: int) -> Figure:
@@ -143,7 +157,14 @@ async def by_processes(source: RulesetSource, sha256: str, count: int, processes
             if pages:
                 await asyncio.wait(pages)
             seconds = time.perf_counter() - began
-    return Figure(f"{processes} process{'es' if processes > 1 else ''}", count, processes, seconds, *memory.ends())
+    return Figure(
+        f"{processes} process{'es' if processes > 1 else ''}",
+        count,
+        processes,
+        seconds,
+        *memory.ends(),
+        memory.cpu_seconds(),
+    )
 
 
 def export(folder: Path, source: RulesetSource, sha256: str, count: int) -> None:
@@ -182,7 +203,7 @@ def by_ray(source: RulesetSource, sha256: str, count: int, processes: int) -> Fi
             began = time.perf_counter()
             judge_export(Path(name) / "export", Path(name) / "verdicts", on="ray", processes=processes)
             seconds = time.perf_counter() - began
-    return Figure(f"Ray, {processes} actors", count, processes, seconds, *memory.ends())
+    return Figure(f"Ray, {processes} actors", count, processes, seconds, *memory.ends(), memory.cpu_seconds())
 
 
 def measure(count: int, ways: list[str]) -> list[Figure]:
@@ -208,12 +229,17 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = measure(arguments.posts, arguments.on or ["local", "ray"])
     if arguments.json:
-        print(json.dumps([{**vars(one), "per_core": one.per_core} for one in figures]))
+        print(
+            json.dumps(
+                [{**vars(one), "per_core": one.per_core, "per_cpu_second": one.per_cpu_second} for one in figures]
+            )
+        )
         return
     for one in figures:
         print(
             f"{one.way:<14} {one.posts:>9,} posts in {one.seconds:8.1f} s: {one.per_second:7.0f}/s, "
-            f"{one.per_core:6.0f}/s a core; memory {one.memory_start:.0f} MiB, then {one.memory_end:.0f} MiB"
+            f"{one.per_core:6.0f}/s a core, {one.per_cpu_second:6.0f} in a second of processor time; "
+            f"memory {one.memory_start:.0f} MiB halfway, {one.memory_end:.0f} MiB at the end"
         )
     if len(figures) > 1:
         for one in figures[1:]:

@@ -135,3 +135,39 @@ async def test_a_backtest_says_what_a_draft_would_have_done_and_changes_nothing(
     assert "newly stopped: 3" in out
     code, _, err = await shell.run("policy", "thresholds", "--reviews-per-day", "50")
     assert (code, "History is too short" in err) == (1, True)
+
+
+async def test_a_backtest_of_a_proposed_version_is_what_its_activation_refers_to(
+    world: World, dsn: str, tmp_path: Path
+) -> None:
+    from parley import screening
+
+    await cheese_history(world)
+    await staff(world), await staff(world, "ada", "admin")
+    shell = Shell(world, dsn, screening.shipped_policy())
+    folder = write_policy(tmp_path / "draft")
+    proposed = await shell.json("policy", "propose", str(folder), "--by", "mod_mia")
+    code, _, err = await shell.run("policy", "activate", proposed["sha256"], "--by", "ada")
+    assert (code, "backtest" in err) == (1, True)
+    found = await shell.json("policy", "backtest", proposed["sha256"][:12], "--by", "mod_mia")
+    assert found["policy_sha256"] == proposed["sha256"]
+    kept = "SELECT count(*) FROM policy_backtests WHERE sha256 = $1 AND backtest_id = $2 AND stopped = 3"
+    assert await count(world, kept, proposed["sha256"], int(found["id"])) == 1
+
+
+async def test_history_goes_to_files_and_its_verdicts_come_back(world: World, dsn: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra `cluster` is not installed: pip install 'parley[cluster]'")
+    await cheese_history(world)
+    await staff(world), await staff(world, "ada", "admin")
+    shell = Shell(world, dsn, write_policy(tmp_path / "stricter"))
+    export, verdicts = str(tmp_path / "export"), str(tmp_path / "verdicts")
+    sweep_id = (await shell.json("sweep", "plan", "--by", "mod_mia"))["id"]
+    await shell.json("sweep", "count", sweep_id, "--by", "mod_mia")
+    await shell.json("sweep", "approve", sweep_id, "--by", "ada")
+    written = await shell.json("sweep", "export", "--to", export)
+    judged = await shell.json("sweep", "judge", export, "--to", verdicts)
+    assert written["rows"] == judged["rows"]
+    assert written["ruleset"] == judged["ruleset"]
+    assert (await shell.json("sweep", "apply", verdicts, "--sweep", sweep_id))["acted"] == 5
+    ended = await shell.json("sweep", "run", sweep_id)
+    assert (ended["state"], ended["acted"]) == ("completed", 5)

@@ -78,10 +78,13 @@ async def test_a_sweep_acts_on_the_past_as_the_live_judge_does_on_the_present(wo
 
 async def test_members_are_told_when_a_sweep_hides_their_post(world: World, tmp_path: Path) -> None:
     await cheese_history(world)
+    client = await world.client("alice")
+    await client.patch("/api/v1/accounts/update_credentials", json={"note": f"{HIDDEN} lover"})
     await sweep(world, use_stricter(tmp_path))
     await world.run_jobs()
     answer = await ask(world, "alice", "GET", "/notifications")
-    assert [one["type"] for one in answer.json()].count("moderation_warning") == 3
+    told = [one["type"] for one in answer.json()].count("moderation_warning")
+    assert told == 4, "of two posts, a message and the profile"
 
 
 async def test_evidence_is_kept_and_put_before_the_moderators(world: World, tmp_path: Path) -> None:
@@ -294,11 +297,12 @@ async def test_two_runs_of_one_sweep_do_nothing_twice(world: World, tmp_path: Pa
     class Slow(OwnThread):
         async def judge(self, questions: list[Question]) -> list[Answer]:
             answers = await super().judge(questions)
-            await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)
+            await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset, page=2, seconds=0)
             return answers
 
     with pytest.raises(Conflict, match="Somebody else"):
         await run_sweep(db, sweep_id, Slow(ruleset), ruleset, page=2)
+    await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset, page=2)
     async with db.read() as tx:
         view = await get_sweep(tx, sweep_id)
     assert view.state == "completed"

@@ -21,7 +21,7 @@ from parley.screening import Outcome, Verdict
 from parley.social.accounts.judged import apply_profile_verdict, restore_profile_verdict
 from parley.social.accounts.reads import get_account_views
 from parley.social.events.actions import record
-from parley.social.events.facts import RevisionRestored, RevisionSwept
+from parley.social.events.facts import RevisionRestored, RevisionSwept, RevisionWithdrawn
 from parley.social.media.judged import apply_media_verdict, restore_media_verdict
 from parley.social.statuses.later_verdicts import (
     apply_status_verdict,
@@ -97,8 +97,14 @@ async def _change(tx: Tx, past: Past, verdict: Verdict, result_id: int, *, relea
     else:
         apply = apply_media_verdict if past.subject_type == "media" else apply_profile_verdict
         before = await apply(tx, past.subject_id, past.revision, outcome, result_id, sentence, release=release)
+        if before is not None and outcome.published:
+            return "released", before
         if before is not None:
-            return "released" if outcome.published else "withdrawn", before
+            withdrawn = RevisionWithdrawn(
+                account_id=past.account_id, subject_type=past.subject_type, screening_id=result_id
+            )
+            await record(tx, withdrawn)  # by which its author is told
+            return "withdrawn", before
     raise _NothingDone
 
 

@@ -52,18 +52,33 @@ async def run_sweep(
     row = await start_sweep(db, sweep_id, ruleset)
     began = time.monotonic()
     judged = 0
-    while row.state == "running":
-        async with db.read() as tx:
-            pasts, following = await list_past(tx, page, after_id=row.cursor, until_id=row.until_id)
-        answers = await judges.judge([ask(past) for past in pasts])
-        row = await _act(db, row, list(zip(pasts, answers, strict=True)), following, ruleset)
-        judged += len(pasts)
-        progress(row.judged, row.total)
-        elapsed = time.monotonic() - began
-        if row.state != "running" or (seconds is not None and elapsed > seconds):
-            break
-        await asyncio.sleep(max(judged / row.per_second - elapsed, 0.0))
+    # While one page is acted on, the next is read and judged: neither the cores nor the database wait.
+    ahead = asyncio.create_task(_judge_page(db, judges, row.cursor, row.until_id, page))
+    try:
+        while row.state == "running":
+            pairs, following = await ahead
+            elapsed = time.monotonic() - began
+            ends = following is None or (seconds is not None and elapsed > seconds)
+            if following is not None and not ends:
+                ahead = asyncio.create_task(_judge_page(db, judges, following, row.until_id, page))
+            row = await _act(db, row, pairs, following, ruleset)
+            judged += len(pairs)
+            progress(row.judged, row.total)
+            if ends:
+                break
+            await asyncio.sleep(max(judged / row.per_second - (time.monotonic() - began), 0.0))
+    finally:
+        ahead.cancel()
     return row
+
+
+async def _judge_page(
+    db: Database, judges: Judges, after_id: int, until_id: int, page: int
+) -> tuple[list[tuple[Past, Answer]], int | None]:
+    async with db.read() as tx:
+        pasts, following = await list_past(tx, page, after_id=after_id, until_id=until_id)
+    answers = await judges.judge([ask(past) for past in pasts])
+    return list(zip(pasts, answers, strict=True)), following
 
 
 async def start_sweep(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow:
