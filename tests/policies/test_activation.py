@@ -210,3 +210,24 @@ async def test_a_folder_with_a_broken_policy_leaves_what_was_live(ruled: World, 
     assert (await load_live(ruled.instance.db, broken, starting=True)).sha256 != before
     async with ruled.instance.db.read() as tx:
         assert (await list_policy_versions(tx))[0].source == "folder"
+
+
+async def test_a_process_that_cannot_load_what_is_live_keeps_what_it_has_and_says_so(
+    ruled: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = screening.live_ruleset()
+    broken = small(rules=("words.reject.count > 0", "signal.of.tomorrow > 0"))
+    sha256 = hash_files(broken)
+    async with ruled.instance.db.write() as tx:  # as a newer program, which knows more signals, leaves it
+        await tx.execute(
+            "INSERT INTO policy_versions (sha256, name, version, source) VALUES ($1, 'x', '9.0.0', 'proposed')", sha256
+        )
+        for name, content in broken.items():
+            await tx.execute("INSERT INTO policy_files VALUES ($1, $2, $3)", sha256, name, content)
+        await tx.execute(
+            "INSERT INTO policy_activations (sha256, ruleset, pinned) VALUES ($1, $2, true)", sha256, "0" * 64
+        )
+    assert await load_live(ruled.instance.db, ruled.settings) is before
+    assert "cannot be used" in caplog.text
+    assert "signal.of.tomorrow" in caplog.text
+    assert (await load_live(ruled.instance.db, ruled.settings, starting=True)).policy_sha256 == before.policy_sha256

@@ -242,3 +242,17 @@ async def test_posting_without_short_links_costs_no_query_more(ruled: World) -> 
     with ruled.queries() as plain:
         await ruled.post("bob", "two https://example.org/2")
     assert not [query for query in plain if "resolved_links" in query or "bank_" in query or "rule_" in query]
+
+
+@pytest.mark.usefixtures("only_first_loopback")
+async def test_slow_sites_do_not_take_all_workers(ruled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parley.social.verdicts import jobs
+
+    monkeypatch.setattr(jobs, "LINKS_AT_ONCE", 0)
+    await ruled.post("bob", "http://short.example/later")
+    await ruled.run_jobs()
+    async with ruled.instance.db.read() as tx:
+        waiting = await tx.fetch(
+            "SELECT execute_after > now() AS later FROM pgqueuer WHERE entrypoint = 'resolve_links'"
+        )
+        assert [row["later"] for row in waiting] == [True]

@@ -20,7 +20,6 @@ from parley.screening.verdict import Outcome
 from parley.screening.yaml_files import Document, Problem, dotted
 
 Keys = tuple[str | int, ...]
-MOST_FILES = 50
 
 
 def policy_files(folder: Path) -> dict[str, bytes] | Problem:
@@ -52,7 +51,7 @@ class Sources:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         names = [*documents.FILES, *sorted(name for name in files if name not in documents.FILES)]
         self.bytes = {name: files[name] for name in names if name in files}
-        self.files = {name: Document(name, files.get(name)) for name in names[:MOST_FILES]}
+        self.files = {name: Document(name, files.get(name)) for name in names}
         self.cases: list[PolicyCase] = []
 
     def problems(self) -> list[Problem]:

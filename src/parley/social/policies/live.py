@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 TOPIC = "ruleset"
 """Of the message that tells every process that another ruleset is live."""
 
+RESYNC = "resync"
+"""Of the message that this process lost its ear for a while (kit/live.py), and may have missed others."""
+
 _KEPT = 4
 _compiled: dict[str, Ruleset] = {}
 """Policies without entries of banks, by the hash of their files: compiling one takes longer than all else."""
@@ -188,30 +191,43 @@ async def _note_ruleset(db: Database, ruleset: Ruleset, live: LiveRow) -> None:
 
 async def follow_policy(instance: Instance) -> None:
     """Load what is live, and load it anew whenever another process says that it has changed."""
-    await load_live(instance.db, instance.settings, starting=True)
-    wanted = asyncio.Event()
+    wanted: set[str] = set()
     tasks: set[asyncio.Task[None]] = set()
+    started = False
 
     async def reload() -> None:
-        while wanted.is_set():
+        while wanted:
+            topics = set(wanted)
             wanted.clear()
             try:
-                await load_live(instance.db, instance.settings)
-                log.info("the live ruleset is %s", screening.live_ruleset().sha256[:12])
+                await _hear(instance, topics)
             except LostConnection as error:
                 log.error("the new ruleset could not be loaded (%s); the old one stays until the next change", error)
             except Exception:
                 log.exception("the new ruleset could not be loaded; the old one stays")
 
-    def hear(message: Message) -> None:
-        if message.topic not in (TOPIC, caps.TOPIC, "resync"):
-            return
-        if message.topic == TOPIC and message.text == screening.live_ruleset().sha256:
-            return
-        if not wanted.is_set():
-            wanted.set()
-            task = asyncio.create_task(reload())
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+    def begin() -> None:
+        task = asyncio.create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
-    instance.live.subscribe(hear)
+    def hear(message: Message) -> None:
+        if message.topic in (TOPIC, caps.TOPIC, RESYNC):
+            wanted.add(message.topic)
+            if started and not tasks:
+                begin()
+
+    instance.live.subscribe(hear)  # before loading, so that no change falls between the two
+    await load_live(instance.db, instance.settings, starting=True)
+    started = True
+    if wanted:
+        begin()
+
+
+async def _hear(instance: Instance, topics: set[str]) -> None:
+    if topics == {caps.TOPIC}:
+        async with instance.db.read() as tx:
+            caps.use_capped(await store_watch.list_capped(tx, now()))
+        return
+    await load_live(instance.db, instance.settings)
+    log.info("the live ruleset is %s", screening.live_ruleset().sha256[:12])

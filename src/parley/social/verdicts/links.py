@@ -6,6 +6,7 @@ again. Nothing in this file is asked inside a transaction but the database.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -52,8 +53,8 @@ async def with_known_links(tx: Tx, content: Content) -> tuple[Content, list[str]
 
 async def follow_links(instance: Instance, urls: list[str]) -> None:
     """Find out where links lead, and keep it. No transaction is open while others' servers are asked."""
-    for url in urls[:MOST_LINKS]:
-        led = await follow_link(url)
+    led_to = await asyncio.gather(*(follow_link(url) for url in urls[:MOST_LINKS]))
+    for url, led in zip(urls, led_to, strict=False):
         row = ResolvedRow(url, [hop[:4000] for hop in led.hops], led.final, led.problem)
         async with instance.db.write() as tx:
             await store_links.upsert_resolved(tx, _storable(row), now())
