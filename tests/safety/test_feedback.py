@@ -110,6 +110,7 @@ async def test_the_drift_page_is_for_operators_and_shows_nothing_that_was_writte
         page = await browser.get("/operator/judge/drift")
         assert page.status_code == status
         if status == 200:
+            assert 'href="/operator/judge/drift"' in (await browser.get("/operator")).text
             assert "What to do" in page.text
             assert "Too little to tell yet" in page.text
             assert "text.violence.score" in page.text

@@ -88,13 +88,15 @@ async def count_sweep(
     ruleset: Ruleset,
     *,
     whole: bool = False,
+    most: int = COUNTED_WHOLE,
     progress: Progress = quiet,
 ) -> Count:
-    """Find out what a sweep would do, by judging its history or, where that is long, a part of it chosen by chance."""
+    """Find out what a sweep would do, by judging its history or, where that is longer than `most`, about so many
+    results chosen by chance."""
     async with db.write() as tx:
         row = await get_open_sweep(tx, sweep_id, ruleset)
         check_transition(row.state, "counted")
-    share = 1.0 if whole or row.total <= COUNTED_WHOLE else COUNTED_WHOLE / row.total
+    share = 1.0 if whole or row.total <= most else most / row.total
     counting = Counting()
     seen = 0
     after: int | None = row.after_id

@@ -19,6 +19,8 @@ from parley.social.verdicts.reads import count_history
 
 SETTLE = timedelta(seconds=20)
 """Before a new sweep is counted: several changes of the banks in a row make one sweep in the end."""
+COUNTED_BY_ITSELF = 4000
+"""How many results the worker judges at most to count a sweep; whoever wants to know better counts it again."""
 AT_A_TIME = 10.0
 """Seconds that a sweep runs in the worker before other jobs have their turn."""
 SMALL_PAGE = 100
@@ -57,7 +59,7 @@ async def count_planned_sweep(instance: Instance, payload: dict[str, Any]) -> No
     if row is None or row.state != "planned" or row.ruleset != ruleset.sha256:
         return
     try:
-        await count_sweep(instance.db, None, row.id, OwnThread(ruleset), ruleset)
+        await count_sweep(instance.db, None, row.id, OwnThread(ruleset), ruleset, most=COUNTED_BY_ITSELF)
     except (Conflict, Invalid, NotFound):
         return  # it was aborted, or another ruleset went live, while it was counted
 
