@@ -2,25 +2,28 @@
 SET lock_timeout = '5s';
 
 -- A PDQ hash cut into sixteen bands of sixteen bits, each a key of its own: hashes that differ in at most 31 bits
--- share a band but for one bit at most, so an index over these keys finds them (screening/image_hash.py).
-CREATE FUNCTION pdq_bands(hash bytea) RETURNS integer[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT ARRAY[
-        get_byte(hash, 0) << 8 | get_byte(hash, 1),
-        1 << 16 | get_byte(hash, 2) << 8 | get_byte(hash, 3),
-        2 << 16 | get_byte(hash, 4) << 8 | get_byte(hash, 5),
-        3 << 16 | get_byte(hash, 6) << 8 | get_byte(hash, 7),
-        4 << 16 | get_byte(hash, 8) << 8 | get_byte(hash, 9),
-        5 << 16 | get_byte(hash, 10) << 8 | get_byte(hash, 11),
-        6 << 16 | get_byte(hash, 12) << 8 | get_byte(hash, 13),
-        7 << 16 | get_byte(hash, 14) << 8 | get_byte(hash, 15),
-        8 << 16 | get_byte(hash, 16) << 8 | get_byte(hash, 17),
-        9 << 16 | get_byte(hash, 18) << 8 | get_byte(hash, 19),
-        10 << 16 | get_byte(hash, 20) << 8 | get_byte(hash, 21),
-        11 << 16 | get_byte(hash, 22) << 8 | get_byte(hash, 23),
-        12 << 16 | get_byte(hash, 24) << 8 | get_byte(hash, 25),
-        13 << 16 | get_byte(hash, 26) << 8 | get_byte(hash, 27),
-        14 << 16 | get_byte(hash, 28) << 8 | get_byte(hash, 29),
-        15 << 16 | get_byte(hash, 30) << 8 | get_byte(hash, 31)]
+-- share a band but for one bit at most, so an index over these keys finds them (screening/image_hash.py). The cost tells
+-- the planner to use that index rather than to cut up every row, however few rows it believes in.
+CREATE FUNCTION pdq_bands(hash bytea) RETURNS integer[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$
+BEGIN
+    RETURN ARRAY[
+        0 + 256 * get_byte(hash, 0) + get_byte(hash, 1),
+        65536 + 256 * get_byte(hash, 2) + get_byte(hash, 3),
+        131072 + 256 * get_byte(hash, 4) + get_byte(hash, 5),
+        196608 + 256 * get_byte(hash, 6) + get_byte(hash, 7),
+        262144 + 256 * get_byte(hash, 8) + get_byte(hash, 9),
+        327680 + 256 * get_byte(hash, 10) + get_byte(hash, 11),
+        393216 + 256 * get_byte(hash, 12) + get_byte(hash, 13),
+        458752 + 256 * get_byte(hash, 14) + get_byte(hash, 15),
+        524288 + 256 * get_byte(hash, 16) + get_byte(hash, 17),
+        589824 + 256 * get_byte(hash, 18) + get_byte(hash, 19),
+        655360 + 256 * get_byte(hash, 20) + get_byte(hash, 21),
+        720896 + 256 * get_byte(hash, 22) + get_byte(hash, 23),
+        786432 + 256 * get_byte(hash, 24) + get_byte(hash, 25),
+        851968 + 256 * get_byte(hash, 26) + get_byte(hash, 27),
+        917504 + 256 * get_byte(hash, 28) + get_byte(hash, 29),
+        983040 + 256 * get_byte(hash, 30) + get_byte(hash, 31)];
+END
 $$;
 
 CREATE FUNCTION pdq_distance(one bytea, other bytea) RETURNS integer LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -58,7 +61,7 @@ CREATE TABLE bank_hashes (
     UNIQUE (bank_id, kind, hash, external_key, entry)
 );
 CREATE INDEX bank_hashes_exact ON bank_hashes (hash) WHERE kind IN ('md5', 'sha1', 'sha256');
-CREATE INDEX bank_hashes_near ON bank_hashes USING gin (pdq_bands(hash)) WHERE kind IN ('pdq', 'frame');
+CREATE INDEX bank_hashes_near ON bank_hashes USING gin (pdq_bands(hash)) WITH (fastupdate = off) WHERE kind IN ('pdq', 'frame');
 CREATE INDEX bank_hashes_entry ON bank_hashes (entry);
 CREATE INDEX bank_hashes_key ON bank_hashes (bank_id, external_key) WHERE external_key <> '';
 
@@ -80,9 +83,33 @@ CREATE TABLE media_hashes (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX media_hashes_exact ON media_hashes (hash) WHERE kind IN ('md5', 'sha1', 'sha256');
-CREATE INDEX media_hashes_near ON media_hashes USING gin (pdq_bands(hash)) WHERE kind IN ('pdq', 'frame');
+CREATE INDEX media_hashes_near ON media_hashes USING gin (pdq_bands(hash)) WITH (fastupdate = off) WHERE kind IN ('pdq', 'frame');
 CREATE INDEX media_hashes_file ON media_hashes (file);
 CREATE INDEX media_hashes_media ON media_hashes (media_id) WHERE media_id IS NOT NULL;
+
+-- Rows with one of these keys among their bands, some more than once. Key by key, so that each look goes through the
+-- index: for thousands of keys in one query the planner would rather read the whole table.
+CREATE FUNCTION bank_hashes_by_bands(keys integer[]) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    one integer;
+BEGIN
+    FOREACH one IN ARRAY keys LOOP
+        RETURN QUERY SELECT h.id FROM bank_hashes h
+            WHERE h.kind IN ('pdq', 'frame') AND pdq_bands(h.hash) @> ARRAY[one];
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION media_hashes_by_bands(keys integer[]) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    one integer;
+BEGIN
+    FOREACH one IN ARRAY keys LOOP
+        RETURN QUERY SELECT h.id FROM media_hashes h
+            WHERE h.kind IN ('pdq', 'frame') AND pdq_bands(h.hash) @> ARRAY[one];
+    END LOOP;
+END
+$$;
 
 ALTER TABLE media
     ADD COLUMN matches jsonb NOT NULL DEFAULT '[]',       -- what of the banks was found in it (screening.MediaMatch)

@@ -13,11 +13,13 @@ from PIL import Image, ImageOps
 
 from parley.kit.clock import now
 from parley.kit.errors import Forbidden, Invalid
+from parley.screening import image_hash
 from parley.screening.hash_formats import ListedHash
 from parley.social.accounts.views import Viewer
 from parley.social.media import evidence_files, hash_banks, hash_lists, hash_lookup, matching_past
 from parley.social.media.emoji_files import add_emoji_file
 from parley.social.media.fingerprints import hash_bytes
+from parley.social.media.results import FileHash
 from parley.social.statuses.jobs import publish_scheduled
 from tests.conftest import World
 from tests.media.helpers import files_stored, upload
@@ -291,6 +293,15 @@ async def test_both_ways_of_asking_the_banks_find_the_same(world: World) -> None
         hashes = await hash_banks.hash_file(world.instance, path)
         asked = [await hash_lookup.find_matches(world.instance, hashes, indexed=how) for how in (True, False)]
         assert asked[0] == asked[1]
+    # At the very distance that still counts, each form of each hash is found, and one bit further none is.
+    for flips, expected in ((31, 1), (32, 0)):
+        for row in rows_[:12]:
+            bits = np.unpackbits(row)
+            bits[random.choice(256, flips, replace=False)] ^= 1
+            turned = image_hash.turned_forms(np.packbits(bits).tobytes())[int(random.integers(8))]
+            one = [FileHash("pdq", turned.hex())]
+            for how in (True, False):
+                assert len(await hash_lookup.find_matches(world.instance, one, indexed=how)) == expected
     # What comes in later, and what is taken out, is known to an index that was read before.
     await bank_picture(world, "flag", jpeg(scene(7)))
     assert [one.tier for one in await hash_lookup.find_matches(world.instance, hashes, indexed=True)] == ["flag"]

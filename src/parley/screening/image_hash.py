@@ -3,7 +3,7 @@
 Pure: pixels or hashes in, hashes or rows out. Nothing here knows what a match leads to, nor where hashes are kept.
 The algorithm is Meta's (https://github.com/facebook/ThreatExchange/tree/main/pdq) by the library `pdqhash`; two
 pictures are the same to people when at most 31 of the 256 bits differ, and a hash of a picture with too little
-detail (quality below 50) says nothing. The index: docs/decisions/0012.
+detail (quality below 50) says nothing. The index: docs/decisions/0014.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def turned_forms(plain: bytes) -> tuple[bytes, ...]:
 
     Turning a picture swaps or negates coefficients of its cosine transform, whose median is about zero, so the bits
     of the hash can be turned without the picture: as near to the turned picture's own hash as PDQ's own eight forms
-    are (docs/decisions/0012).
+    are (docs/decisions/0014).
     """
     import numpy as np
 
@@ -119,7 +119,7 @@ def band_keys(hashes: Sequence[bytes]) -> list[int]:
 class HashIndex:
     """Finds which of many hashes lie within MATCH_DISTANCE of one. Immutable; never misses one.
 
-    About 100 bytes of memory a hash; figures: docs/decisions/0012. Building it holds the interpreter for seconds per
+    About 100 bytes of memory a hash; figures: docs/decisions/0014. Building it holds the interpreter for seconds per
     million: do it in a thread.
     """
 

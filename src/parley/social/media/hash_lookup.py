@@ -1,7 +1,7 @@
 """Asks the banks of hashes about a file: what of them is in it, however it was turned, shrunk or cut.
 
 The worker, which looks at every upload, holds an index in memory (`indexed`); it is read once and grows by what comes
-in later. Every other process asks the database, whose index finds the same, more slowly (docs/decisions/0012).
+in later. Every other process asks the database, whose index finds the same, more slowly (docs/decisions/0014).
 """
 
 from __future__ import annotations

@@ -196,8 +196,8 @@ async def list_exact(tx: Tx, hashes: Sequence[bytes], sounds: Sequence[bytes]) -
 # For processes that hold no index: found by the bands of the hashes, then measured.
 LIST_NEAR_IDS = """
     SELECT h.id FROM bank_hashes h
-    WHERE h.kind IN ('pdq', 'frame') AND pdq_bands(h.hash) && $1::integer[]
-      AND EXISTS (SELECT FROM unnest($2::bytea[]) AS asked WHERE pdq_distance(h.hash, asked) <= $3)
+    JOIN (SELECT DISTINCT id FROM bank_hashes_by_bands($1::integer[]) AS by_bands (id)) found ON found.id = h.id
+    WHERE EXISTS (SELECT FROM unnest($2::bytea[]) AS asked WHERE pdq_distance(h.hash, asked) <= $3)
 """
 
 

@@ -46,14 +46,15 @@ class LikeRow(msgspec.Struct, frozen=True):
 
 LIST_LIKE = """
     SELECT h.file, h.media_id, m.status_id, h.account_id, h.kind, near.distance, near.form, h.second
-    FROM media_hashes h
+    FROM (SELECT DISTINCT id FROM media_hashes_by_bands($1::integer[]) AS by_bands (id)) found
+    JOIN media_hashes h ON h.id = found.id
     LEFT JOIN media m ON m.id = h.media_id,
     LATERAL (
         SELECT pdq_distance(h.hash, asked) AS distance, place - 1 AS form
         FROM unnest($2::bytea[]) WITH ORDINALITY AS given (asked, place)
         ORDER BY 1, 2 LIMIT 1
     ) near
-    WHERE h.kind IN ('pdq', 'frame') AND h.quality >= $4 AND pdq_bands(h.hash) && $1::integer[] AND near.distance <= $3
+    WHERE h.quality >= $4 AND near.distance <= $3
     ORDER BY h.id
 """
 
