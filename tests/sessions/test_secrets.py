@@ -43,7 +43,7 @@ def test_the_key_is_made_once_and_is_its_owners_alone(settings: Settings) -> Non
     file = settings.path("secret.key")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.iterdir()) == [file]
-    secrets._cipher_of.cache_clear()
+    secrets._key_of.cache_clear()
     assert unseal(settings, sealed) == b"x"
 
 
@@ -66,3 +66,16 @@ def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
 def test_a_wrong_key_stops_with_a_sentence(settings: Settings, key: str) -> None:
     with pytest.raises(SettingsError, match="secret_key"):
         seal(msgspec.structs.replace(settings, secret_key=key), b"x")
+
+
+def test_a_keyed_hash_is_bound_to_its_purpose_and_to_the_instances_key(tmp_path: Path) -> None:
+    here, there = [Settings(data_dir=tmp_path / name) for name in ("here", "there")]
+    made = secrets.keyed_hash(here, "text", purpose="one")
+    assert made == secrets.keyed_hash(here, "text", purpose="one")
+    others = {
+        secrets.keyed_hash(here, "text", purpose="two"),
+        secrets.keyed_hash(here, "tex", purpose="one"),
+        secrets.keyed_hash(there, "text", purpose="one"),
+    }
+    assert made not in others
+    assert len(others) == 3
