@@ -128,6 +128,25 @@ async def test_a_held_post_is_marked_for_its_author_and_invisible_to_all_others(
             assert "Win a boat" not in (await client.get(path)).text, path
 
 
+async def test_who_sounds_as_if_in_danger_is_offered_help_and_nobody_else_sees_the_offer(world: World) -> None:
+    await world.account("alice")
+    await world.account("bob")
+    alice = await sign_in(world.browser(), "alice", PASSWORD)
+    bob = await sign_in(world.browser(), "bob", PASSWORD)
+    answer = await submit(alice, "/", "/compose", text="I want to kill myself")
+    assert "emergency number" in answer.text
+    assert "Only you can see this" not in answer.text
+    form = find_form((await alice.get("/")).text, "/compose")
+    parts = {name: (None, value) for name, value in (form.values | {"text": "I want to kill myself tonight"}).items()}
+    piece = await alice.post("/compose", files=parts, headers={"HX-Request": "true"})
+    assert 'href="https://findahelpline.com"' in piece.text
+    assert "Your post breaks no rule" in piece.text
+    seen = await bob.get("/@alice")
+    assert "I want to kill myself" in seen.text
+    assert "emergency number" not in seen.text
+    assert "emergency number" in (await world.anonymous.get("/about")).text
+
+
 async def test_a_rejected_post_comes_back_with_the_sentence_and_is_on_record(world: World) -> None:
     await world.account("spam_sam", age_days=0)
     sam = await sign_in(world.browser(), "spam_sam", PASSWORD)

@@ -102,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Authors with more followers than this are merged into home timelines when they are read instead of being
     written to each. The default was chosen by measurement: see docs/decisions/."""
 
+    support_url: str = "https://findahelpline.com"
+    """Where members are sent whose post sounds as if they were in danger: a page of places that help."""
+
     policy_dir: str = ""
     """Folder with the moderation policy. Empty: the policy that ships with Parley."""
 

@@ -24,6 +24,7 @@ from parley.social.sessions.preferences import get_preferences
 from parley.social.statuses.actions import post_status
 from parley.social.statuses.hydrate import get_status
 from parley.social.statuses.views import NewPoll, NewStatus, StatusView
+from parley.social.verdicts.reads import get_status_labels
 from parley.web.errors import keep_refusal
 from parley.web.pages import redirect, render, render_fragment
 from parley.web.visits import AnyRequest, Visit, check_form_token, safe_path, visit_of
@@ -147,8 +148,12 @@ async def send_post(request: AnyRequest) -> Response[str]:
                 raise
             await keep_refusal(visit, error)
             return await _show_again(visit, viewer, fields, error)
+    async with visit.instance.db.read() as tx:
+        support = "support" in await get_status_labels(tx, status.id)
     if visit.is_fragment:
-        return await render_fragment(visit, "status_row.html", status=status)
+        return await render_fragment(visit, "status_row.html", status=status, support=support)
+    if support:
+        return redirect(visit, f"/@{status.account.acct}/{status.id}", "support")
     if status.held:
         return redirect(visit, f"/@{status.account.acct}/{status.id}", "held")
     there = safe_path(fields.get("back")).partition("#")[0]

@@ -54,6 +54,8 @@ FLASHES = {
     "saved": "Saved.",
     "posted": "Posted.",
     "held": "Your post waits for a moderator. Until then only you can see it.",
+    "support": "Posted. If you are in danger, please call the emergency number of your country now. You do not have "
+    "to go through this alone: About this server leads to people to talk to, day and night.",
     "deleted": "Deleted.",
     "reported": "Thank you. The moderators will look at it.",
     "signed-out": "You are signed out.",

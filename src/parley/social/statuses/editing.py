@@ -265,7 +265,7 @@ async def _store(
             content_type=edit.content_type,
             html=composed.html,
             spoiler_text=edit.words.spoiler_text,
-            sensitive=edit.sensitive,
+            sensitive=edit.sensitive or screened.sensitive,
             language=edit.language,
             mentions=describe_people(composed.mentions),
             tags=list(composed.tags),

@@ -237,7 +237,7 @@ def _row_of(
         content_type=draft.content_type,
         html=composed.html,
         spoiler_text=draft.words.spoiler_text,
-        sensitive=draft.sensitive,
+        sensitive=draft.sensitive or screened.sensitive,
         language=language,
         mentions=describe_people(composed.mentions),
         mentioned_ids=[person.id for person in composed.mentions],

@@ -58,6 +58,11 @@ class Screened(msgspec.Struct, frozen=True):
         """Whether the revision must stay invisible to all but its author."""
         return not self.verdict.outcome.published
 
+    @property
+    def sensitive(self) -> bool:
+        """Whether a rule labelled it so that it is shown behind a warning, as if its author had marked it."""
+        return "sensitive" in self.verdict.labels
+
 
 Completion = Callable[[Content, Sequence[int]], Awaitable[Content | None]]
 

@@ -16,6 +16,11 @@ async def get_results(tx: Tx, ids: list[int]) -> dict[int, ResultRow]:
     return await store.get_results(tx, ids) if ids else {}
 
 
+async def get_status_labels(tx: Tx, status_id: int) -> list[str]:
+    """The labels that rules gave the newest revision of a status: `sensitive`, `support` and what a policy invents."""
+    return await store.get_status_labels(tx, status_id)
+
+
 async def get_sentence(tx: Tx, screening_id: int) -> str:
     """What its author is told of a result; empty for one that says nothing or is not there."""
     result = (await store.get_results(tx, [screening_id])).get(screening_id)

@@ -46,6 +46,17 @@ async def insert_repeated(tx: Tx, result_id: int, why: dict[str, Any]) -> int:
     return int(await tx.fetchval(INSERT_REPEATED, result_id, why))
 
 
+GET_STATUS_LABELS = """
+    SELECT detail -> 'labels' FROM screening_results
+    WHERE subject_type IN ('status', 'poll', 'message') AND subject_id = $1 ORDER BY id DESC LIMIT 1
+"""
+
+
+async def get_status_labels(tx: Tx, status_id: int) -> list[str]:
+    """The labels that rules gave the newest revision of a status."""
+    return list(await tx.fetchval(GET_STATUS_LABELS, status_id) or ())
+
+
 class ResultRow(msgspec.Struct, frozen=True):
     """One screening result."""
 
