@@ -195,6 +195,13 @@ def app() -> Litestar:
     return made
 
 
+def preload() -> None:
+    """Load what all web processes share, in the process that forks them. It opens nothing and starts no thread."""
+    screening.warm_models()
+    gc.collect()
+    gc.freeze()
+
+
 def _calm_garbage_collection() -> None:
     """Leave what lives as long as the process out of collections, and make them rarer: pages are short-lived trees."""
     gc.collect()

@@ -1,7 +1,8 @@
 """The processes of a running instance: HTTP workers (Granian), the job worker, and their orderly end.
 
 `python -m parley.kit.processes` is what `parley up` and `parley serve` turn into once all is prepared: a small
-process that watches the others. It must stay light, because every HTTP worker imports it too.
+process that watches the others. What every web process needs is loaded here once, and shared by the fork.
+This file must not open connections or start threads before that.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import importlib
 import logging
 import os
 import signal
@@ -141,6 +143,8 @@ def serve_http(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
     from granian.log import LogLevels
 
+    # Loaded here, before the web processes fork off, so that they share it: the text model alone has 40 MB.
+    importlib.import_module("parley.main").preload()
     server: Any = Granian(
         "parley.main:app",
         factory=True,

@@ -12,13 +12,13 @@ import re
 import unicodedata
 from functools import lru_cache
 from itertools import chain
+from pathlib import Path
 
 from parley.screening.common_words import common_words
 from parley.screening.letters import ENCLOSED, FILLERS, STROKED
 from parley.screening.undoing import LATIN_MARKS, is_ascii_letter, join_letters, read_numbers, undo_token
 
 VERSION = 1
-_WORDS = re.compile(r"[^\W_]+")
 _LINK = re.compile(r"(?:https?://|\bwww\.)(?:[\w-]++\.)*[\w-]++(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
 _LINK_HOST = re.compile(r"(?:https?://)?[\w-]++(?:\.[\w-]++)+", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@/.])(?:@[\w-]++(?:\.[\w-]++)*)+")
@@ -77,14 +77,8 @@ def _symbols() -> dict[int, str]:
 
 @lru_cache(maxsize=1)
 def _emoji_names() -> dict[str, str]:
-    import emoji  # Several megabytes of names in all languages, so only when one is met.
-
-    plain = {
-        character: " ".join(_WORDS.findall(entry["en"].lower().replace("_", " ")))
-        for character, entry in emoji.EMOJI_DATA.items()
-        if len(character) == 1 or _FLAGS.fullmatch(character)
-    }
-    return plain | _NAMES
+    lines = (Path(__file__).parent / "emoji_en.txt").read_text(encoding="utf-8").splitlines()
+    return {character: name for character, _, name in (line.partition("\t") for line in lines)} | _NAMES
 
 
 def for_model(text: str) -> str:
