@@ -1,6 +1,6 @@
 """`make bench`: measures what Parley promises, prints a table, and writes docs/reference/benchmarks.md.
 
-python -m bench                  everything, about eight minutes
+python -m bench                  everything, about twenty minutes
 python -m bench --only home      one measurement
 python -m bench --json           figures for scripts
 """
@@ -150,6 +150,9 @@ def main() -> None:
     if "copies" in only:
         say("copies of texts ...")
         rows += near_duplicates.measure()
+    if "judge" in only:
+        say("judge ...")
+        rows += judge.measure()
     show(rows, arguments.json)
     if not arguments.only and not arguments.times:
         PAGE.write_text(page_of(rows))
