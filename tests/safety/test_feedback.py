@@ -113,7 +113,7 @@ async def test_the_drift_page_is_for_operators_and_shows_nothing_that_was_writte
             assert 'href="/operator/judge/drift"' in (await browser.get("/operator")).text
             assert "What to do" in page.text
             assert "Too little to tell yet" in page.text
-            assert "text.violence.score" in page.text
+            assert "Score for violence" in page.text
             assert '<th scope="col">Week</th>' in page.text
         assert "pumpernickel" not in page.text
     assert (await world.browser().get("/operator/judge/drift")).status_code == 303

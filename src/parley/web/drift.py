@@ -33,6 +33,7 @@ async def show_drift(request: AnyRequest) -> Response[str]:
         "operator_drift.html",
         title="Drift of the judge",
         drift=drift,
+        names={name: _name(name) for name in drift.scores},
         charts=_charts(drift),
         series=[(_KEYS[key], words) for key, words in SERIES] + [("limit", "Texts above one half")],
         keep=False,
@@ -41,8 +42,17 @@ async def show_drift(request: AnyRequest) -> Response[str]:
 
 def _charts(drift: Drift) -> list[Chart]:
     charts = [_outcomes("Of 1,000 posts, flagged or stopped", drift.outcomes)] if drift.outcomes else []
-    charts += [_scores(f"Of 1,000 posts, {name} above one half", weeks) for name, weeks in drift.scores.items()]
+    charts += [
+        _scores(f"Of 1,000 posts, {_name(name)} above one half", weeks)
+        for name, weeks in drift.scores.items()
+        if len(weeks) > 1
+    ]
     return charts
+
+
+def _name(score: str) -> str:
+    """`self harm` for `text.self_harm.score`."""
+    return score.removeprefix("text.").removesuffix(".score").replace("_", " ")
 
 
 def _outcomes(title: str, weeks: tuple[OutcomeWeek, ...]) -> Chart:
