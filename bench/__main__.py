@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench import fanout, home, instance, media, near_duplicates, posting
+from bench import fanout, home, instance, judge, media, near_duplicates, posting
 from bench.load import need_wrk
 from bench.world import seed_world
 from parley.kit.db import connect
@@ -28,7 +28,7 @@ from parley.kit.settings import load_settings
 from tests.live import LiveServer
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
-ONLY = ("home", "posting", "fanout", "instance", "media", "copies")
+ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge")
 PEOPLE = 200
 
 Row = tuple[str, str, str, str]
@@ -152,7 +152,7 @@ def main() -> None:
         rows += near_duplicates.measure()
     if "judge" in only:
         say("judge ...")
-        rows += judge.measure()
+        rows += judge.measure(("text", "files"))
     show(rows, arguments.json)
     if not arguments.only and not arguments.times:
         PAGE.write_text(page_of(rows))

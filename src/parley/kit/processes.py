@@ -1,8 +1,8 @@
 """The processes of a running instance: HTTP workers (Granian), the job worker, and their orderly end.
 
 `python -m parley.kit.processes` is what `parley up` and `parley serve` turn into once all is prepared: a small
-process that watches the others. What every web process needs is loaded here once, and shared by the fork.
-This file must not open connections or start threads before that.
+process that watches the others. What every web process needs is loaded here once, and shared by the fork; no connection
+may be opened here, for a fork would share that too.
 """
 
 from __future__ import annotations
