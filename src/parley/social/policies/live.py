@@ -18,7 +18,7 @@ from parley.kit.instance import Instance
 from parley.kit.live import Message, publish
 from parley.kit.settings import Settings
 from parley.screening import PolicyError, Ruleset
-from parley.screening.extending import extend_ruleset
+from parley.screening.extending import BankItem, extend_ruleset
 from parley.screening.reading import hash_files, read_policy_files
 from parley.screening.sources import policy_files
 from parley.screening.yaml_files import Problem
@@ -54,17 +54,60 @@ async def compile_files(files: dict[str, bytes]) -> Ruleset:
     return _compiled[sha256]
 
 
+_PAGE = 10_000
+_items: dict[int, BankItem] = {}
+_items_revision = 0
+_items_of = ""
+"""The entries of banks that this process knows, by id, at which revision, and of which database."""
+
+
+def _forget_items() -> None:
+    global _items_revision
+    _items.clear()
+    _items_revision = 0
+
+
+async def _live_items(db: Database, revision: int) -> list[BankItem]:
+    """The entries at the banks' newest revision: what is known, and what has changed since.
+
+    Fetched in pages, so that a process with many entries goes on answering meanwhile.
+    """
+    global _items_revision, _items_of
+    if db.dsn != _items_of or revision < _items_revision:
+        _forget_items()
+        _items_of = db.dsn
+    async with db.read() as tx:
+        fresh: dict[int, BankItem] = {}
+        last = 0
+        while page := await store_banks.list_new_items(tx, _items_revision, revision, after=last, limit=_PAGE):
+            fresh.update(page)
+            last = page[-1][0]
+        gone = await store_banks.list_gone(tx, _items_revision, revision)
+    _items.update(fresh)
+    for entry_id in gone:
+        _items.pop(entry_id, None)
+    _items_revision = revision
+    return list(_items.values())
+
+
 async def load_version(tx: Tx, policy_sha256: str, *, revision: int | None = None) -> Ruleset:
     """The ruleset of a version with the banks as they are now, or at a revision. Raises NotFound and PolicyError."""
-    base = _compiled.get(policy_sha256)
-    if base is None:
-        files = await store.list_files(tx, policy_sha256)
-        if not files:
-            raise NotFound("There is no such version of the policy. `parley policy versions` lists them.")
-        base = await compile_files(files)
+    base = await _load_base(tx, policy_sha256)
     if revision is None:
         revision = (await store.get_live(tx)).bank_revision
-    items = await store_banks.list_items(tx, revision) if revision else []
+    return await _extended(base, await store_banks.list_items(tx, revision) if revision else [])
+
+
+async def _load_base(tx: Tx, policy_sha256: str) -> Ruleset:
+    if policy_sha256 in _compiled:
+        return _compiled[policy_sha256]
+    files = await store.list_files(tx, policy_sha256)
+    if not files:
+        raise NotFound("There is no such version of the policy. `parley policy versions` lists them.")
+    return await compile_files(files)
+
+
+async def _extended(base: Ruleset, items: list[BankItem]) -> Ruleset:
     return with_model(await asyncio.to_thread(extend_ruleset, base, items) if items else base)
 
 
@@ -130,7 +173,8 @@ async def load_live(db: Database, settings: Settings, *, starting: bool = False)
     assert live.policy_sha256 is not None
     try:
         async with db.read() as tx:
-            ruleset = await load_version(tx, live.policy_sha256, revision=live.bank_revision)
+            base = await _load_base(tx, live.policy_sha256)
+        ruleset = await _extended(base, await _live_items(db, live.bank_revision))
     except PolicyError as error:
         # A program that reads policies more strictly than the one that made this one live.
         log.error("the live policy %s cannot be used: %s", live.policy_sha256[:12], error)
@@ -229,5 +273,7 @@ async def _hear(instance: Instance, topics: set[str]) -> None:
         async with instance.db.read() as tx:
             caps.use_capped(await store_watch.list_capped(tx, now()))
         return
+    if RESYNC in topics:
+        _forget_items()  # the database may be another than before: a standby that took over
     await load_live(instance.db, instance.settings)
     log.info("the live ruleset is %s", screening.live_ruleset().sha256[:12])

@@ -52,8 +52,8 @@ async def update_removed(tx: Tx, bank: str, names: list[str], change_id: int) ->
     await tx.execute(UPDATE_REMOVED, bank, names, change_id)
 
 
-def _entry(row: Any) -> EntryView:
-    item = BankItem(
+def _item(row: Any) -> BankItem:
+    return BankItem(
         bank=row[1],
         name=row[2],
         tier=row[3],
@@ -65,7 +65,10 @@ def _entry(row: Any) -> EntryView:
         unless=tuple(row[9]),
         expires=row[10],
     )
-    return EntryView(row[0], item, *row[11:])
+
+
+def _entry(row: Any) -> EntryView:
+    return EntryView(row[0], _item(row), *row[11:])
 
 
 LIST_ENTRIES = """
@@ -86,8 +89,7 @@ async def list_entries(
 
 
 LIST_ITEMS = """
-    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at, '', '', '{}'::jsonb,
-           created_by, created_at
+    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at
     FROM bank_entries
     WHERE state IN ('LIVE', 'BACKGROUND') AND added_in <= $1 AND (removed_in IS NULL OR removed_in > $1)
 """
@@ -95,7 +97,29 @@ LIST_ITEMS = """
 
 async def list_items(tx: Tx, revision: int) -> list[BankItem]:
     """What the judge looks for at a revision of the banks."""
-    return [_entry(row).item for row in await tx.fetch(LIST_ITEMS, revision)]
+    return [_item(row) for row in await tx.fetch(LIST_ITEMS, revision)]
+
+
+LIST_NEW_ITEMS = """
+    SELECT id, bank, name, tier, clause, title, state, items, patterns, unless, expires_at
+    FROM bank_entries
+    WHERE state IN ('LIVE', 'BACKGROUND') AND added_in > $1 AND added_in <= $2
+      AND (removed_in IS NULL OR removed_in > $2) AND id > $3
+    ORDER BY id LIMIT $4
+"""
+
+
+async def list_new_items(tx: Tx, since: int, revision: int, *, after: int, limit: int) -> list[tuple[int, BankItem]]:
+    """What was added after the revision `since` and is there at `revision`, by id, above the id `after`."""
+    return [(row[0], _item(row)) for row in await tx.fetch(LIST_NEW_ITEMS, since, revision, after, limit)]
+
+
+LIST_GONE = """SELECT id FROM bank_entries WHERE removed_in > $1 AND removed_in <= $2"""
+
+
+async def list_gone(tx: Tx, since: int, revision: int) -> list[int]:
+    """Ids of what was removed after the revision `since`, up to `revision`."""
+    return [row[0] for row in await tx.fetch(LIST_GONE, since, revision)]
 
 
 LIST_CHANGE = """
