@@ -240,10 +240,16 @@ async def finish_waiting(tx: Tx, result_id: int, complete: Completion) -> None:
     kept = result.detail.get("waiting") if result else None
     if result is None or kept is None:
         return
-    content = await complete(msgspec.convert(kept["content"], Content), kept.get("files", []))
+    try:
+        before, facts = msgspec.convert(kept["content"], Content), msgspec.convert(kept["facts"], Facts)
+    except msgspec.ValidationError as error:
+        # It stays held, for people to look at: a revision that cannot be read must not keep its files from being used.
+        log.error("result %s waits for files and cannot be judged with them: %s", result.id, error)
+        return
+    content = await complete(before, kept.get("files", []))
     if content is None:
         return
-    facts = msgspec.structs.replace(msgspec.convert(kept["facts"], Facts), now=now())
+    facts = msgspec.structs.replace(facts, now=now())
     content, _ = await with_known_links(tx, content)
     verdict = judge_safely(content, facts)
     subject = Subject(result.subject_type, result.subject_id, result.revision, result.account_id)
