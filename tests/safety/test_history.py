@@ -29,11 +29,16 @@ def stored_verdict(row: ResultRow) -> dict[str, Any]:
         "because": detail["because"],
         "matches": msgspec.convert(detail["matches"], list[Match]),
         "rules": msgspec.convert(detail["rules"], list[RuleFired]),
-        "signals": detail["signals"],
+        "signals": _telling(detail["signals"]),
         "labels": detail["labels"],
         "trust": detail["trust"],
         "failed_signals": detail["failed_signals"],
     }
+
+
+def _telling(signals: dict[str, Any]) -> dict[str, Any]:
+    """The signals that found something: those at rest are not stored."""
+    return {name: value for name, value in signals.items() if value}
 
 
 def as_stored(verdict: Verdict) -> dict[str, Any]:
@@ -41,6 +46,7 @@ def as_stored(verdict: Verdict) -> dict[str, Any]:
     plain = {field.name: getattr(verdict, field.name) for field in dataclasses.fields(verdict)}
     del plain["latency_us"]
     encoded = msgspec.json.decode(msgspec.json.encode(plain))
+    encoded["signals"] = _telling(encoded["signals"])
     encoded["matches"] = msgspec.convert(encoded["matches"], list[Match])
     encoded["rules"] = msgspec.convert(encoded["rules"], list[RuleFired])
     return encoded
@@ -137,3 +143,25 @@ async def test_a_revision_that_was_judged_twice_counts_under_its_newest_result(
     assert not status.degraded
     assert status.content.texts == {"text": "hello"}
     assert status.facts.now <= now()
+
+
+async def test_what_was_stored_without_facts_is_judged_by_the_trust_of_that_time_and_says_so(world: World) -> None:
+    await known(world, "alice")
+    await post(world, "alice", status="hello", visibility="direct")
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE screening_results SET detail = detail - 'facts' - 'content' - 'order'")
+    [status] = [past for past in await all_history(world) if past.subject_type == "message"]
+    assert not status.exact
+    assert status.private
+    assert status.content.texts == {"text": "hello"}
+    assert status.facts.trust == screening.judge(status.content, status.facts).trust == "trusted"
+
+
+async def test_a_deleted_account_leaves_no_gap_in_which_history_stops(world: World) -> None:
+    await known(world, "alice", "bob")
+    for name in ("alice", "bob", "alice", "bob"):
+        await post(world, name, status=f"{name} says hello")
+    async with world.instance.db.write() as tx:
+        await tx.execute("DELETE FROM statuses WHERE account_id = $1", world.ids["alice"])
+    words = [past.content.texts.get("text") async for page in walk_past(world.instance.db, page=1) for past in page]
+    assert [text for text in words if text] == ["bob says hello"] * 2

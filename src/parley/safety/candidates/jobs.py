@@ -23,9 +23,8 @@ async def judge_by_candidate(instance: Instance, payload: dict[str, Any]) -> Non
     """Job, every five minutes: if there is a candidate, let it judge what is new. It decides nothing."""
     async with instance.db.write() as tx:
         row = await store.get_candidate(tx)
-        waiting = (await list_past(tx, 1, after_id=row.cursor))[0] if row else []
-        if row is None or not waiting:
-            return
+        if row is None or (await list_past(tx, 1, after_id=row.cursor))[1] is None:
+            return  # nobody to judge, or nothing new
         try:
             source = await get_live_source(tx)
         except NotFound:
