@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from litestar.exceptions import HTTPException
 from multipart import (  # type: ignore[import-untyped]
     MultipartError,
     MultipartSegment,
@@ -23,7 +22,6 @@ from multipart import (  # type: ignore[import-untyped]
 
 from parley.kit.errors import BadRequest, Invalid, ParleyError, TooLarge
 from parley.kit.files import scratch_folder
-from parley.kit.http import instance_of
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -159,6 +157,8 @@ async def receive_form(request: Request[Any, Any, Any], inspect: Inspector, *, m
     The route needs `request_max_body_size=None`, because the limit is `most`. Raises BadRequest for a malformed
     form, TooLarge (413), or what `inspect` raises.
     """
+    from parley.kit.http import instance_of  # here: the worker knows uploads too, and needs no web framework
+
     kind, options = request.content_type
     boundary = options.get("boundary", "")
     if kind != "multipart/form-data" or not boundary or len(boundary) > 200:
@@ -178,6 +178,8 @@ async def receive_form(request: Request[Any, Any, Any], inspect: Inspector, *, m
 
 
 async def _receive(request: Request[Any, Any, Any], boundary: str, receiver: _Receiver, most: int) -> None:
+    from litestar.exceptions import HTTPException
+
     received = 0
     try:
         with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:

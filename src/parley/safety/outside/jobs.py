@@ -17,7 +17,6 @@ from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.safety.history import STATUS_TYPES, Past, rebuild
 from parley.safety.outside import store
-from parley.safety.outside.client import OutsideUnavailable, ask_model
 from parley.screening import Outcome
 from parley.screening.outside import stricter_verdict, text_to_send
 from parley.social.verdicts.raising import get_newest_past, raise_verdict
@@ -36,6 +35,9 @@ async def ask_outside_model(instance: Instance, payload: dict[str, Any]) -> None
     settings = instance.settings
     if not settings.outside_model_url:
         return
+    # Here: its HTTP client takes 9 MB that most instances never need.
+    from parley.safety.outside.client import OutsideUnavailable, ask_model
+
     day = now().astimezone(UTC).date()
     async with instance.db.write() as tx:
         past = await _get_subject(tx, payload)

@@ -16,7 +16,6 @@ from parley import screening
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.instance import Instance
-from parley.kit.outbound import follow_link
 from parley.screening import Content
 from parley.screening.banks import read_link
 from parley.social.verdicts import store_links
@@ -53,6 +52,8 @@ async def with_known_links(tx: Tx, content: Content) -> tuple[Content, list[str]
 
 async def follow_links(instance: Instance, urls: list[str]) -> None:
     """Find out where links lead, and keep it. No transaction is open while others' servers are asked."""
+    from parley.kit.outbound import follow_link  # here: its HTTP client takes 9 MB that most processes never need
+
     led_to = await asyncio.gather(*(follow_link(url) for url in urls[:MOST_LINKS]))
     for url, led in zip(urls, led_to, strict=False):
         row = ResolvedRow(url, [hop[:4000] for hop in led.hops], led.final, led.problem)
