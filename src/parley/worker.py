@@ -121,6 +121,16 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
+AT_ONCE: frozenset[Job] = frozenset(
+    {
+        *(fan_out_status, index_status, withdraw_status, delete_status_traces, unindex_status),
+        *(notify_of_status, notify_of_follow, notify_of_reblog, notify_of_favourite),
+        *(unnotify_of_follow, unnotify_of_reblog, unnotify_of_favourite),
+    }
+)
+"""Listeners of frequent facts that take milliseconds: they run while the fact is dispatched, not as jobs of their own,
+which cost more than their work (docs/decisions/0010). One that fails becomes a job of its own, and is tried again."""
+
 SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
@@ -176,14 +186,29 @@ def job_table() -> dict[str, Job]:
 
 
 async def dispatch_event(instance: Instance, payload: dict[str, Any]) -> None:
-    """Queue one job for each listener of a fact, all in one transaction."""
+    """Run the quick listeners of a fact, and queue a job for each of the others, all in one transaction."""
     kind = getattr(facts, payload["type"], None)
     listeners = LISTENERS.get(kind, ()) if kind else ()
     if not instance.settings.outside_model_url:
         listeners = tuple(job for job in listeners if job is not ask_outside_model)
-    if listeners:
+    about = payload["payload"]
+    later = [job for job in listeners if job not in AT_ONCE or not await _run_at_once(instance, job, about)]
+    if later:
         async with instance.db.write() as tx:
-            await enqueue_each(tx, [job.__name__ for job in listeners], payload["payload"])
+            await enqueue_each(tx, [job.__name__ for job in later], about)
+
+
+async def _run_at_once(instance: Instance, job: Job, payload: dict[str, Any]) -> bool:
+    """Whether the job could be done."""
+    began, done = time.perf_counter(), False
+    try:
+        await job(instance, payload)
+        done = True
+    except Exception:
+        log.exception("%s failed; it is queued, to be tried again", job.__name__)
+    finally:
+        note_job(job.__name__, time.perf_counter() - began, failed=not done)
+    return done
 
 
 async def run_worker(settings: Settings, dsn: str) -> None:

@@ -254,11 +254,11 @@ async def test_a_chat_model_is_asked_with_a_fixed_instruction(settings: Settings
 async def test_without_a_model_no_job_is_queued(dsn: str, settings: Settings, model: Model) -> None:
     async with open_world(msgspec.structs.replace(settings, outside_model_url=""), dsn) as world:
         await world.account("alice")
-        payload = {"type": "StatusPosted", "payload": {"status_id": 1, "account_id": world.ids["alice"]}}
+        payload = {"type": "StatusEdited", "payload": {"status_id": 1, "account_id": world.ids["alice"]}}
         await dispatch_event(world.instance, payload)
         async with world.instance.db.read() as tx:
             names = [row[0] for row in await tx.fetch("SELECT DISTINCT entrypoint FROM pgqueuer")]
-    assert "fan_out_status" in names
+    assert "announce_edit" in names
     assert "ask_outside_model" not in names
     assert any(ask_outside_model in jobs for jobs in LISTENERS.values())
 
