@@ -26,7 +26,7 @@ from training.scoring import MAX_TOKENS, network_logits
 from training.sources import ORDINARY_SOURCES
 
 SHARES = {"flag_1_percent": 0.01, "hold": 0.005, "urgent": 0.001}
-LINEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+LINEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.3)
 WRITTEN_WEIGHT = 0.5
 """How much a written row counts beside a public one when probabilities are fitted: it is easier and less usual."""
 
@@ -34,19 +34,29 @@ console = Console()
 
 
 def fit_sigmoid(labels: Floats, logits: Floats, weights: Floats) -> tuple[float, float]:
-    """Return a and b so that sigmoid(a * logit + b) is the probability: logistic regression by Newton's method."""
-    a, b = 1.0, 0.0
-    for _ in range(50):
-        found = sigmoid(a * logits + b)
-        slope = weights * (found - labels)
-        curve = weights * found * (1 - found) + 1e-9
-        gradient = np.array([(slope * logits).sum() + 1e-3 * (a - 1.0), slope.sum()])
-        mixed = (curve * logits).sum()
-        hessian = np.array([[(curve * logits * logits).sum() + 1e-3, mixed], [mixed, curve.sum()]])
+    """Return a and b so that sigmoid(a * logit + b) is the probability: logistic regression by damped Newton steps.
+
+    A weak wish for a = 1 keeps few positives that stand apart from driving it to infinity.
+    """
+    found = np.array([1.0, 0.0])
+    columns = np.stack([logits, np.ones_like(logits)])
+
+    def loss(place: Floats) -> float:
+        values = place @ columns
+        return float((weights * (np.logaddexp(0.0, values) - labels * values)).sum() + 0.5 * (place[0] - 1.0) ** 2)
+
+    for _ in range(100):
+        chance = sigmoid(found @ columns)
+        gradient = columns @ (weights * (chance - labels)) + np.array([found[0] - 1.0, 0.0])
+        hessian = (columns * (weights * chance * (1 - chance))) @ columns.T + np.diag([1.0, 1e-9])
         step = np.linalg.solve(hessian, gradient)
-        a, b = a - step[0], b - step[1]
+        before = loss(found)
+        while loss(found - step) > before and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
         if np.abs(step).max() < 1e-8:
             break
+    a, b = found
     return float(a), float(b)
 
 

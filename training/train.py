@@ -150,10 +150,12 @@ def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tu
     for row in read_rows(work / "rows.jsonl.gz"):
         if row.split == "val":
             validation.append(row)
-        elif row.split != "train":
+        if row.split != "train":
             continue
-        elif row.labels.get("violence") == 1 or chance.random() < shares.get(row.source, 1.0):
-            train.append(row)
+        share = shares.get(row.source, 1.0)
+        if row.labels.get("violence") == 1:
+            share = max(share, 1.0)
+        train += [row] * (int(share) + (chance.random() < share % 1.0))
     return train, validation
 
 
@@ -261,7 +263,9 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.999, help="how much of the running mean each step keeps")
     parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
-    parser.add_argument("--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it")
+    parser.add_argument(
+        "--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it; 2 takes it twice"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--every", type=int, default=300, help="steps between checkpoints")

@@ -1,0 +1,24 @@
+"""Calibration finds the curve that made the labels, also from logits that begin far off."""
+
+import numpy as np
+import pytest
+
+from training.calibrate import fit_sigmoid
+from training.metrics import sigmoid
+
+
+@pytest.mark.parametrize(("a", "b", "shift"), [(1.0, 0.0, 0.0), (0.6, -1.0, -3.0), (2.0, 1.5, -6.0)])
+def test_the_true_curve_is_found(a, b, shift):
+    chance = np.random.default_rng(1)
+    logits = 3 * chance.normal(size=20_000) + shift
+    labels = (chance.random(20_000) < sigmoid(a * logits + b)).astype(float)
+    found = fit_sigmoid(labels, logits, np.ones(20_000))
+    assert found == pytest.approx((a, b), abs=0.25)
+
+
+def test_few_positives_and_large_logits_do_not_diverge():
+    logits = np.concatenate([np.full(3000, -9.0), np.linspace(-8, 6, 17)])
+    labels = np.concatenate([np.zeros(3000), np.ones(17)])
+    a, b = fit_sigmoid(labels, logits, np.ones(3017))
+    assert 0 < a < 50
+    assert abs(b) < 100
