@@ -186,7 +186,8 @@ def run(options: argparse.Namespace) -> None:
     judge = Judge(ALL_HEADS)
     load_pretrained(judge, source)
     if options.start:
-        judge.load_state_dict(torch.load(options.start, weights_only=True))
+        states = [torch.load(path, weights_only=True) for path in options.start]
+        judge.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]})
     judge.words.weight.requires_grad_(not options.freeze_words)
     optimiser = torch.optim.AdamW(parameter_groups(judge, options.rate, options.head_rate, options.decay), fused=True)
     mean = Mean(judge, options.keep)
@@ -253,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
     parser.add_argument("--name", default="first", help="the run's name: its checkpoints lie in WORK/runs/NAME")
-    parser.add_argument("--start", type=Path, help="weights to begin with (mean-N.pt of another run)")
+    parser.add_argument("--start", type=Path, nargs="+", help="weights to begin with: the mean of these mean-N.pt")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--tokens", type=int, default=96, help="longer texts are cut")
