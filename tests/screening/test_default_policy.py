@@ -70,7 +70,13 @@ def test_no_score_of_a_text_alone_refuses_anything() -> None:
             assert "account." in rule["when"], rule["id"]
 
 
-@pytest.mark.parametrize("head", ["violence", "hate", "harassment", "sexism", "sexual", "self_harm"])
+def test_sexual_texts_are_put_behind_a_warning_and_before_nobody(shipped: Ruleset) -> None:
+    verdict = judge(status("hello"), MEMBER, ruleset=shipped, given={"text.sexual.score": 1.0})
+    assert verdict.outcome is Outcome.ALLOW
+    assert "sensitive" in verdict.labels
+
+
+@pytest.mark.parametrize("head", ["violence", "hate", "harassment", "sexism", "self_harm"])
 def test_the_surest_score_holds_an_ordinary_member_at_most(head: str, shipped: Ruleset) -> None:
     verdict = judge(status("hello"), MEMBER, ruleset=shipped, given={f"text.{head}.score": 1.0})
     assert Outcome.ALLOW_FLAG.rank <= verdict.outcome.rank <= Outcome.HOLD.rank

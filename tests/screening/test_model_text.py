@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parley.screening.normalise import for_model
@@ -58,6 +58,7 @@ def test_ordinary_text_is_left_alone(written: str) -> None:
 
 
 @given(SHOWN | st.text(max_size=80))
+@example("Aа а")
 @settings(max_examples=400, deadline=None)
 def test_what_was_undone_once_stays_as_it_is(text: str) -> None:
     once = for_model(text)

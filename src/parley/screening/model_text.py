@@ -95,8 +95,18 @@ def for_model(text: str) -> str:
     if "@" in text:
         text = _MENTION.sub(_mention, text)
     text = _OVERLONG.sub(lambda run: run[0][:3], text)
+    latin = _is_latin(text)
+    undone = _undo(text, latin)
+    # Undoing may show that most letters were Latin ones in disguise: the others are then read as such too.
+    return _undo(undone, True) if not latin and _is_latin(undone) else undone
+
+
+def _is_latin(text: str) -> bool:
+    return text.isascii() or sum(map(is_ascii_letter, text)) * 2 > sum(map(str.isalpha, text))
+
+
+def _undo(text: str, latin: bool) -> str:
     known = common_words().cost
-    latin = text.isascii() or sum(map(is_ascii_letter, text)) * 2 > sum(map(str.isalpha, text))
     tokens = [token if token in known else undo_token(token, latin) for token in text.split()]
     return " ".join(join_letters(" ".join(tokens).split(), latin))
 
