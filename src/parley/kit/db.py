@@ -57,8 +57,8 @@ NOTIFY = """SELECT pg_notify($1, $2)"""
 
 _asked: ContextVar[set[tuple[str, str]] | None] = ContextVar("asked", default=None)
 
-SEND_EVERY = 0.005
-"""Seconds that wake-ups are gathered before they are sent together."""
+SEND_EVERY = 0.05
+"""Seconds that wake-ups are gathered before they are sent together: the worker then takes several jobs at a time."""
 
 
 class Database:
