@@ -220,6 +220,19 @@ def measure(count: int, ways: list[str]) -> list[Figure]:
     return figures
 
 
+def rows(count: int) -> list[tuple[str, str, str, str]]:
+    """What, how many, measured, target: for `make bench`."""
+    figures = measure(count, ["local", "ray"])
+    found = []
+    for one in figures:
+        measured = (
+            f"{one.per_second:,.0f} posts/s, {one.per_core:,.0f} a core, {one.per_second / figures[0].per_second:.2f} "
+            f"times one process; {one.memory_start:.0f} MiB halfway, {one.memory_end:.0f} at the end"
+        )
+        found.append((f"sweep: {one.way}", f"{count:,} posts", measured, "at least 600 posts/s a core"))
+    return found
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
