@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(not (text_model.SHIPPED / text_model.CARD).is_file(), reason="no text model is installed"),
 ]
-SENTENCE = "they should all be put against a wall"
+SENTENCE = "I know where you live and I will come for you tonight with a knife"
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,7 @@ async def test_a_model_that_cannot_be_used_is_no_candidate_and_one_can_be_stoppe
     card = json.loads((poor / text_model.CARD).read_text())
     card["heads"] = ["other", *card["heads"][1:]]
     card["calibration"]["other"] = {"a": 1.0, "b": 0.0}
+    card.pop("linear", None)
     (poor / text_model.CARD).write_text(json.dumps(card))
     async with db.write() as tx:
         with pytest.raises(Invalid, match="damaged"):

@@ -14,6 +14,8 @@ from parley.cli import app
 from parley.kit import clock
 from parley.kit.errors import NotFound
 from parley.safety.jobs import recount_reporters
+from parley.screening.signal import quiet_values
+from parley.screening.signals import SIGNALS
 from parley.social.accounts.standing import set_strikes
 from parley.social.sessions.clusters import cluster_sign_ups
 from parley.social.statuses.copies import (
@@ -32,14 +34,13 @@ DISGUISED = "Th3y h4ve been lying to you about the n3w br1dge, and the c o u n c
 
 
 async def signals(world: World, status: dict[str, Any]) -> dict[str, Any]:
-    """What was measured of a status when it was posted."""
+    """What was measured of a status when it was posted; what was at rest is not stored."""
     async with world.instance.db.read() as tx:
-        return dict(
-            await tx.fetchval(
-                "SELECT detail -> 'signals' FROM screening_results WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",
-                int(status["id"]),
-            )
+        stored = await tx.fetchval(
+            "SELECT detail -> 'signals' FROM screening_results WHERE subject_id = $1 ORDER BY id DESC LIMIT 1",
+            int(status["id"]),
         )
+    return {**quiet_values(SIGNALS), **stored}
 
 
 def is_held(status: dict[str, Any]) -> bool:
