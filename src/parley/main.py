@@ -31,7 +31,7 @@ from parley.kit.instance import open_instance
 from parley.kit.metrics import count_requests
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
-from parley.social.policies.live import follow_policy
+from parley.social.policies.live import compile_ahead, follow_policy
 from parley.social.verdicts.actions import Rejection, keep_rejection
 from parley.web.errors import render_error
 from parley.web.routes import web_routes
@@ -195,9 +195,10 @@ def app() -> Litestar:
     return made
 
 
-def preload() -> None:
+def preload(settings: Settings) -> None:
     """Load what all web processes share, in the process that forks them. It opens nothing and starts no thread."""
     screening.warm_models()
+    compile_ahead(settings)
     gc.collect()
     gc.freeze()
 

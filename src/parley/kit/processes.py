@@ -144,7 +144,7 @@ def serve_http(settings: Settings) -> None:
     from granian.log import LogLevels
 
     # Loaded here, before the web processes fork off, so that they share it: the text model alone has 40 MB.
-    importlib.import_module("parley.main").preload()
+    importlib.import_module("parley.main").preload(settings)
     server: Any = Granian(
         "parley.main:app",
         factory=True,

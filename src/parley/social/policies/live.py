@@ -159,6 +159,17 @@ def configured_files(settings: Settings) -> dict[str, bytes]:
     return files
 
 
+def compile_ahead(settings: Settings) -> None:
+    """Compile the configured policy before processes fork off, so that they share it. Problems wait for `load_live`."""
+    try:
+        files = configured_files(settings)
+    except PolicyError:
+        return
+    ruleset, problems = read_policy_files(files)
+    if ruleset is not None and not problems:
+        _compiled[hash_files(files)] = ruleset
+
+
 async def load_live(db: Database, settings: Settings, *, starting: bool = False) -> Ruleset:
     """Make what is live judge in this process.
 
