@@ -15,6 +15,8 @@ from parley.kit.limits import bucket_of, check_rate
 from parley.kit.settings import Settings
 from parley.safety import store
 from parley.safety.evidence import hash_evidence, list_evidence_files, take_evidence
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import Subject, member
 from parley.safety.views import CATEGORIES, NewReport, ReportView
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import get_account
@@ -46,6 +48,8 @@ async def file_report(tx: Tx, settings: Settings, viewer: Viewer, new: NewReport
     if len(statuses) != len(status_ids) or any(status.account.id != target.id for status in statuses):
         raise NotFound
     evidence = take_evidence(target, statuses, now())
+    about = Subject("account", target.id)
+    await append_event(tx, member(viewer), "report_filed", subject=about, category=category, rules=list(new.rule_ids))
     row = await store.insert_report(
         tx,
         (viewer.account_id, target.id),

@@ -14,6 +14,8 @@ from parley.safety import store as reports
 from parley.safety.evidence import hash_evidence, list_evidence_files, take_evidence
 from parley.safety.history import STATUS_TYPES, Past
 from parley.safety.judging import Answer
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import Subject, system
 from parley.safety.sweeps import store
 from parley.safety.sweeps.effects import Effect, effect_of
 from parley.safety.sweeps.store import ChangeRow, SweepRow
@@ -136,6 +138,9 @@ async def _take_evidence(tx: Tx, past: Past) -> dict[str, Any]:
 async def _file_report(tx: Tx, past: Past, verdict: Verdict, evidence: dict[str, Any]) -> int:
     """Put it before the moderators, with the evidence."""
     files = list_evidence_files(evidence)
+    await append_event(
+        tx, system("sweeps"), "report_filed", subject=Subject("account", past.account_id), because=verdict.clause
+    )
     report_id = await reports.insert_automatic_report(
         tx,
         past.account_id,
@@ -166,6 +171,7 @@ async def take_back(tx: Tx, sweep_id: int, change: ChangeRow) -> bool:
         )
         await record(tx, fact)
         if change.report_id is not None:
+            await append_event(tx, system("sweeps"), "report_withdrawn", report_id=str(change.report_id))
             await reports.update_report_withdrawn(tx, change.report_id)
     return restored
 

@@ -363,3 +363,78 @@ class ReportFiled(Fact, frozen=True):
 
     report_id: int
     target_id: int
+
+
+class CaseOpened(Fact, frozen=True):
+    """The conduct of `target_id` is before the moderators. `account_id` is 0 where no member asked for it."""
+
+    case_id: int
+    target_id: int
+
+
+class CaseEscalated(Fact, frozen=True):
+    """A case waits for somebody with more say: `to` is a role or a name."""
+
+    case_id: int
+    to: str
+
+
+class ClockBreached(Fact, frozen=True):
+    """A promise to answer in time was not kept; exactly one of the three ids is set."""
+
+    clock_id: int
+    kind: str
+    case_id: int | None = None
+    notice_id: int | None = None
+    appeal_id: int | None = None
+
+
+class DecisionMade(Fact, frozen=True):
+    """Something was decided about `target_id`. `account_id` is who decided; 0: a rule, a clock, a jury."""
+
+    decision_id: int
+    target_id: int
+    kind: str
+    case_id: int | None = None
+
+
+class DecisionReversed(Fact, frozen=True):
+    """What a decision did about `target_id` was taken back by another."""
+
+    decision_id: int
+    by_decision_id: int
+    target_id: int
+
+
+class AppealFiled(Fact, frozen=True):
+    """`account_id` (0: somebody without an account) asks for another look; `role` is author or reporter."""
+
+    appeal_id: int
+    decision_id: int
+    role: str
+
+
+class AppealDecided(Fact, frozen=True):
+    """`outcome` is upheld, overturned or modified."""
+
+    appeal_id: int
+    outcome: str
+
+
+class NoticeReceived(Fact, frozen=True):
+    """A host, an app store, an authority or somebody without an account wrote to us. `account_id` is 0."""
+
+    notice_id: int
+    source: str
+
+
+class IncidentDeclared(Fact, frozen=True):
+    """A crisis: thresholds drop, new accounts are held."""
+
+    incident_id: int
+
+
+class IncidentConcluded(Fact, frozen=True):
+    """The crisis is over."""
+
+    incident_id: int
