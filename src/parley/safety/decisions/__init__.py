@@ -1,0 +1,1 @@
+"""Decisions: what is done about what people did, why, for how long, and taking it back."""
