@@ -1,4 +1,4 @@
-// How the pages' assets are built: one entry, hashed names, a manifest that parley/web/assets.py reads,
+// How the pages' assets are built: one entry for all pages and one for the desk's, hashed names, a manifest that parley/web/assets.py reads,
 // and one SVG file with the icons that the templates use.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -38,6 +38,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // A data: address would need a hole in the Content-Security-Policy.
     assetsInlineLimit: 0,
-    rollupOptions: { input: { main: here("src/main.ts") } },
+    rollupOptions: { input: { main: here("src/main.ts"), desk: here("src/desk.ts") } },
   },
 });

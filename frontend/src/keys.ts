@@ -18,12 +18,17 @@ export function startKeys(): void {
     opener.addEventListener("click", () => openHelp(dialog));
   });
   document.addEventListener("keydown", (event) => {
-    if (isOff() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (dialog instanceof HTMLDialogElement && dialog.open) return;
+    if (isNoKey(event)) return;
     if (event.key === "?") openHelp(dialog);
-    else if (!press(event.key)) return;
+    else if (document.querySelector(".desk") || !press(event.key)) return; // the desk has keys of its own: desk.ts
     event.preventDefault();
   });
+}
+
+// Whether a key is not meant as a command: keys are switched off, somebody types, or a dialog is open.
+export function isNoKey(event: KeyboardEvent): boolean {
+  if (isOff() || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return true;
+  return document.querySelector("dialog[open]") !== null;
 }
 
 function isOff(): boolean {
@@ -31,7 +36,8 @@ function isOff(): boolean {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
+  const typed = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  return target instanceof Element && target.closest(typed) !== null;
 }
 
 function openHelp(dialog: HTMLElement | null): void {

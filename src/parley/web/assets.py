@@ -26,6 +26,7 @@ from parley.web.visits import AnyRequest, accepts_gzip
 STATIC = Path(__file__).parent / "static"
 BUILT = STATIC / "build"
 ENTRY = "src/main.ts"
+DESK_ENTRY = "src/desk.ts"
 _PLAIN_PATH = re.compile(r"/static/[\w./-]{1,150}", re.ASCII)
 
 
@@ -47,6 +48,9 @@ class Assets(msgspec.Struct, frozen=True):
     script: str
     styles: tuple[str, ...]
     icons: Markup
+    desk_script: str
+    desk_styles: tuple[str, ...]
+    """What the moderators' pages have besides."""
 
 
 @cache
@@ -57,13 +61,18 @@ def load_assets() -> Assets:
         icons = (BUILT / "icons.svg").read_text()
     except FileNotFoundError as error:
         raise AssetsMissing("The page assets are not built: run `python -m parley.web.build` once.") from error
-    entry = manifest[ENTRY]
+    script, styles = _entry_of(manifest, ENTRY)
+    desk_script, desk_styles = _entry_of(manifest, DESK_ENTRY)
     # The icons are files of ours, made by the build; nothing that anybody typed is in them.
-    return Assets(
-        script=f"/static/build/{entry['file']}",
-        styles=tuple(f"/static/build/{name}" for name in entry.get("css", [])),
-        icons=Markup(icons),  # noqa: S704
-    )
+    return Assets(script, styles, Markup(icons), desk_script, desk_styles)  # noqa: S704
+
+
+def _entry_of(manifest: dict[str, Any], name: str) -> tuple[str, tuple[str, ...]]:
+    """The script of an entry, and the style sheets that it and what it shares with others need."""
+    entry = manifest[name]
+    sheets = [sheet for shared in entry.get("imports", ()) for sheet in manifest[shared].get("css", ())]
+    sheets += entry.get("css", ())
+    return f"/static/build/{entry['file']}", tuple(f"/static/build/{sheet}" for sheet in dict.fromkeys(sheets))
 
 
 @get("/favicon.ico", include_in_schema=False, sync_to_thread=False, opt={"scope": None})
