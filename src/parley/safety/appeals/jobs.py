@@ -1,0 +1,70 @@
+"""Jobs of this room: leases that ran out, appeals that nobody may review, and telling those who appealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parley.kit.clock import now
+from parley.kit.instance import Instance
+from parley.kit.mail import send_mail
+from parley.safety.appeals import letters, store
+from parley.safety.appeals.actions import requeue_appeal
+from parley.social.notifications.actions import tell_of_moderation
+
+
+async def return_lapsed_appeals(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, every minute: put appeals back whose reviewer let the lease run out."""
+    async with instance.db.read() as tx:
+        lapsed = await store.list_lapsed(tx, now())
+    for appeal_id in lapsed:
+        async with instance.db.write() as tx:
+            row = await store.lock_appeal(tx, appeal_id)
+            if row is not None and row.leased_until is not None and row.leased_until < now():
+                await requeue_appeal(tx, appeal_id, "staff", why="the lease ran out")
+
+
+async def free_stuck_appeals(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, every quarter of an hour: appeals that waited for a second person go to the staff once there is one."""
+    async with instance.db.read() as tx:
+        stuck = await store.list_stuck(tx)
+    for appeal_id in stuck:
+        async with instance.db.write() as tx:
+            row = await store.lock_appeal(tx, appeal_id)
+            if row is None or row.waits_for != "nobody":
+                continue
+            if await store.list_reviewers(tx, row.decision_id, row.appellant_id):
+                await requeue_appeal(tx, appeal_id, "staff", why="a second person is there")
+
+
+async def mail_stuck_appeal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Write to those who run the instance that nobody may review an appeal."""
+    async with instance.db.read() as tx:
+        row = await store.get_appeal(tx, payload["appeal_id"])
+        operators = await store.list_operators(tx)
+    if row is None or row.ended_at is not None:
+        return
+    for _, username, email in operators:
+        await send_mail(instance.settings, email, *letters.stuck_appeal(instance.settings, username, row))
+
+
+async def tell_of_appeal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after AppealDecided: whoever appealed, in the app and by mail."""
+    async with instance.db.write() as tx:
+        row = await store.get_appeal(tx, payload["appeal_id"])
+        if row is None or row.ended_at is None or row.appellant_id is None:
+            return  # without an account the receipt page tells, and the notices' room writes
+        address = await store.get_address(tx, row.appellant_id)
+        await tell_of_moderation(
+            tx,
+            row.appellant_id,
+            {
+                "sentence": letters.short_answer(row),
+                "clause": row.clause,
+                "decision_id": row.decision_id,
+                "appeal_id": row.id,
+                "appeal": {"text": row.text, "state": "rejected" if row.state == "upheld" else "approved"},
+                "revision": f"appeal-{row.id}",
+            },
+        )
+    if address is not None:
+        await send_mail(instance.settings, address[1], *letters.appeal_answer(instance.settings, address[0], row))

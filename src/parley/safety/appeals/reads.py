@@ -1,0 +1,149 @@
+"""What reviewers see of appeals, and what those who filed them do. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import NotFound
+from parley.safety.appeals import store
+from parley.safety.appeals.store import AppealRow, GroundRow
+from parley.safety.appeals.views import AppealView, Chance, OwnAppealView, Role
+from parley.screening import live_ruleset
+from parley.social.accounts.views import Viewer
+
+OPEN_KINDS = frozenset({"decision", "interim", "jury", "sweep", "screening"})
+"""Kinds of decisions that may be appealed: the others only take something back."""
+
+MOST_OWN = 200
+
+
+def close_of(decided_at: datetime) -> datetime:
+    """Until when a decision may be appealed, by the live policy."""
+    return decided_at + timedelta(days=live_ruleset().head.clocks.appeal_open_days)
+
+
+def refusal(ground: GroundRow, moment: datetime) -> str:
+    """Why this decision cannot be appealed, for people; empty when it can."""
+    if ground.kind not in OPEN_KINDS:
+        return "This only took an earlier decision back: there is nothing to appeal."
+    if ground.reversed_by_id is not None:
+        return "This decision was taken back already."
+    if moment >= close_of(ground.created_at):
+        return f"The time for an appeal ended on {close_of(ground.created_at):%d %B %Y}."
+    return ""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """How many appeals are open, how many of them wait for a second person, and since when the oldest does."""
+
+    open: int
+    stuck: int
+    since: datetime | None
+
+
+def present_appeal(row: AppealRow, viewer: Viewer, reviewers: Sequence[int]) -> AppealView:
+    """The view of a row; `reviewers` are those who may review it."""
+    plain = msgspec.structs.asdict(row)
+    for name in ("source", "reversed_by_id", "deciders"):
+        plain.pop(name)
+    plain["severity"] = 3 if row.severity is None else row.severity
+    return AppealView(**plain, why_not=_why_not(row, viewer, reviewers))
+
+
+def _why_not(row: AppealRow, viewer: Viewer, reviewers: Sequence[int]) -> str:
+    if viewer.account_id in reviewers:
+        return ""
+    if viewer.account_id in row.deciders:
+        return "You made this decision or approved it. Somebody else has to review the appeal."
+    return "You are a party of this case. Somebody else has to review the appeal."
+
+
+def present_own(row: AppealRow) -> OwnAppealView:
+    """An appeal as whoever filed it sees it."""
+    return OwnAppealView(
+        id=row.id,
+        decision_id=row.decision_id,
+        role=row.role,
+        state=row.state,
+        waits_for=row.waits_for,
+        text=row.text,
+        answer=row.answer,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        ended_at=row.ended_at,
+    )
+
+
+async def get_appeal(tx: Tx, viewer: Viewer, appeal_id: int) -> AppealView:
+    """One appeal, for the staff. Raises NotFound."""
+    row = await store.get_appeal(tx, appeal_id) if viewer.is_staff else None
+    if row is None:
+        raise NotFound
+    return present_appeal(row, viewer, await store.list_reviewers(tx, row.decision_id, row.appellant_id))
+
+
+async def list_appeals(
+    tx: Tx, viewer: Viewer, *, mine: bool = False, ended: bool = False, after: int | None = None, limit: int = 40
+) -> list[AppealView]:
+    """Open appeals, the oldest first (or those that have ended, the newest first). NotFound unless of the staff."""
+    if not viewer.is_staff:
+        raise NotFound
+    if ended:
+        rows = await store.list_ended(tx, after or 2**63 - 1, limit)
+    else:
+        rows = await store.list_open(tx, after or 0, limit, reviewer_id=viewer.account_id if mine else None)
+    able = await store.list_able(tx, [row.id for row in rows], viewer.account_id) if rows else set()
+    return [present_appeal(row, viewer, [viewer.account_id] if row.id in able else []) for row in rows]
+
+
+async def count_appeals(tx: Tx, viewer: Viewer) -> Waiting:
+    """How many wait. NotFound unless of the staff."""
+    if not viewer.is_staff:
+        raise NotFound
+    return Waiting(*await store.count_open(tx))
+
+
+async def list_my_appeals(tx: Tx, viewer: Viewer) -> list[OwnAppealView]:
+    """What the viewer filed, the newest first."""
+    return [present_own(row) for row in await store.list_of_account(tx, viewer.account_id, MOST_OWN)]
+
+
+async def get_chance(
+    tx: Tx,
+    who: Viewer | None,
+    decision_id: int,
+    *,
+    role: Role,
+    report_id: int | None = None,
+    notice_id: int | None = None,
+) -> Chance:
+    """Whether somebody may appeal a decision, and what became of it if they have. NotFound for strangers."""
+    account_id = who.account_id if who else None
+    if who is None and report_id is None and notice_id is None:
+        raise NotFound
+    ground = await store.get_ground(tx, decision_id, account_id, report_id, notice_id)
+    if ground is None:
+        raise NotFound
+    party = ground.account_id == account_id if role == "author" else ground.reported
+    if not party:
+        raise NotFound
+    filed = None
+    for row in await store.list_of_decisions(tx, [decision_id]):
+        if row.role != role or row.appellant_id != account_id:
+            continue
+        if who is None and (row.notice_id, row.report_id) != (notice_id, report_id):
+            continue
+        filed = present_own(row)
+    said_no = "You have appealed this decision." if filed else refusal(ground, now())
+    return Chance(not said_no, close_of(ground.created_at), said_no, filed)
+
+
+async def list_author_appeals(tx: Tx, viewer: Viewer, decision_ids: list[int]) -> dict[int, OwnAppealView]:
+    """The viewer's own appeals against these decisions, by the decision's id."""
+    rows = await store.list_of_decisions(tx, decision_ids) if decision_ids else []
+    return {row.decision_id: present_own(row) for row in rows if row.appellant_id == viewer.account_id}
