@@ -23,6 +23,7 @@ from parley.social.accounts.reads import get_own_account
 from parley.social.accounts.views import AccountView
 from parley.social.notifications.reads import count_unread
 from parley.web.assets import load_assets
+from parley.web.desk_words import DESK_FILTERS
 from parley.web.filters import FILTERS
 from parley.web.visits import AnyRequest, Visit, accepts_gzip, safe_path
 
@@ -88,6 +89,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
+    made.filters.update(DESK_FILTERS)
     made.globals.update(
         random_key=lambda: secrets.token_urlsafe(16),
         htmx_config=HTMX_CONFIG,
