@@ -110,6 +110,52 @@ class Caps(_Strict, frozen=True, kw_only=True):
     over_cap: OverCap = "hold"
 
 
+QueueName = Literal["war", "legal", "urgent", "flaggers", "main", "jury"]
+ReportSource = Literal[
+    "user", "public_notice", "trusted_flagger", "provider_notice", "authority_order", "automated"
+]
+
+
+class RoutingRule(_Strict, frozen=True, kw_only=True):
+    """Into which queue of the moderators a case goes when everything that is named here fits it."""
+
+    queue: QueueName
+    sources: list[ReportSource] = []
+    severity_at_most: Annotated[int, Meta(ge=0, le=3)] | None = None
+    clauses: list[ClauseId] = []
+    incident: bool | None = None
+
+
+class Routing(_Strict, frozen=True, kw_only=True):
+    """The queues: the first rule that fits counts, else `main`. What screening flags becomes a case when it is at
+    least as grave as `flags_up_to_severity`."""
+
+    flags_up_to_severity: Annotated[int, Meta(ge=-1, le=3)] = 2
+    rules: tuple[RoutingRule, ...] = (
+        RoutingRule(queue="war", incident=True),
+        RoutingRule(queue="legal", sources=["authority_order"]),
+        RoutingRule(queue="urgent", sources=["provider_notice"]),
+        RoutingRule(queue="urgent", severity_at_most=0),
+        RoutingRule(queue="flaggers", sources=["trusted_flagger"]),
+    )
+
+
+class Juries(_Strict, frozen=True, kw_only=True):
+    """Juries of members, where the setting `jury` lets them sit: how many are drawn, how many must have answered, how
+    long they have, and who may be drawn. `severity_at_least`: they never get anything graver."""
+
+    seats: Annotated[int, Meta(ge=3, le=15)] = 5
+    quorum: Annotated[int, Meta(ge=2, le=15)] = 3
+    hours: Hours = 48
+    seat_hours: Hours = 16
+    severity_at_least: Annotated[int, Meta(ge=1, le=3)] = 2
+    account_days: Annotated[int, Meta(ge=0)] = 60
+    posts: Annotated[int, Meta(ge=0)] = 20
+    active_days: Positive = 30
+    known_questions: Annotated[int, Meta(ge=0, le=10)] = 2
+    reliability: Annotated[float, Meta(ge=0, le=1)] = 0.6
+
+
 class Activation(_Strict, frozen=True, kw_only=True):
     """From how many posts on a change of what is refused or held needs a second member of the staff: a number, or a
     share in per cent of the posts that its backtest looked at."""
@@ -132,6 +178,8 @@ class PolicyHead(_Strict, frozen=True, kw_only=True):
     ladder: list[LadderStep] = []
     clocks: Clocks = Clocks()
     thresholds: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)], int | float] = {}
+    routing: Routing = Routing()
+    juries: Juries = Juries()
     caps: Caps = Caps()
     activation: Activation = Activation()
 

@@ -1,0 +1,203 @@
+"""The table of clocks. SQL only; no rule lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from parley.kit.db import Tx
+from parley.safety.cases.clock_states import ClockState
+from parley.safety.cases.sla import ClockKind
+from parley.safety.cases.views import Source
+
+
+class ClockRow(msgspec.Struct, frozen=True):
+    """One clock."""
+
+    id: int
+    kind: ClockKind
+    source: Source
+    severity: int
+    state: ClockState
+    case_id: int | None
+    case_subject_id: int | None
+    notice_id: int | None
+    appeal_id: int | None
+    started_at: datetime
+    due_at: datetime
+    paused_at: datetime | None
+    ended_at: datetime | None
+
+
+INSERT_CLOCK = """
+    INSERT INTO sla_clocks (kind, source, severity, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING id
+"""
+
+
+async def insert_clock(
+    tx: Tx,
+    kind: ClockKind,
+    source: Source,
+    severity: int,
+    about: tuple[int | None, int | None, int | None, int | None],
+    started_at: datetime,
+    due_at: datetime,
+) -> int:
+    """Start a clock; `about` is case, subject of the case, notice, appeal."""
+    return int(await tx.fetchval(INSERT_CLOCK, kind, source, severity, *about, started_at, due_at))
+
+
+LIST_SUBJECT_CLOCKS = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE case_subject_id = ANY($1::bigint[]) AND state IN ('running', 'paused')
+"""
+
+
+async def list_subject_clocks(tx: Tx, case_subject_ids: Sequence[int]) -> list[ClockRow]:
+    """The clocks of these subjects that have not ended."""
+    return [ClockRow(*row) for row in await tx.fetch(LIST_SUBJECT_CLOCKS, list(case_subject_ids))]
+
+
+LIST_LIVE_CLOCKS = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks
+    WHERE state IN ('running', 'paused')
+      AND ($1::bigint IS NOT NULL OR $2::bigint IS NOT NULL OR $3::bigint IS NOT NULL)
+      AND ($1::bigint IS NULL OR case_id = $1) AND ($2::bigint IS NULL OR notice_id = $2)
+      AND ($3::bigint IS NULL OR appeal_id = $3)
+    FOR UPDATE
+"""
+
+
+async def list_live_clocks(
+    tx: Tx, case_id: int | None, notice_id: int | None, appeal_id: int | None
+) -> list[ClockRow]:
+    """The clocks of a case, a notice or an appeal that have not ended, locked."""
+    return [ClockRow(*row) for row in await tx.fetch(LIST_LIVE_CLOCKS, case_id, notice_id, appeal_id)]
+
+
+LIST_CASE_CLOCKS = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE case_id = $1
+    ORDER BY state NOT IN ('running', 'paused'), due_at, id LIMIT $2
+"""
+
+
+async def list_case_clocks(tx: Tx, case_id: int, limit: int) -> list[ClockRow]:
+    """Clocks of a case: those that run first, the earliest first."""
+    return [ClockRow(*row) for row in await tx.fetch(LIST_CASE_CLOCKS, case_id, limit)]
+
+
+GET_LOCKED_CLOCK = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE id = $1 FOR UPDATE
+"""
+
+
+async def get_locked_clock(tx: Tx, clock_id: int) -> ClockRow | None:
+    """One clock, locked."""
+    row = await tx.fetchrow(GET_LOCKED_CLOCK, clock_id)
+    return ClockRow(*row) if row else None
+
+
+UPDATE_CLOCKS_ENDED = """UPDATE sla_clocks SET state = $2, ended_at = $3 WHERE id = ANY($1::bigint[])"""
+
+
+async def update_clocks_ended(tx: Tx, clock_ids: Sequence[int], state: ClockState, moment: datetime) -> None:
+    """These were met or breached at `moment`."""
+    await tx.execute(UPDATE_CLOCKS_ENDED, list(clock_ids), state, moment)
+
+
+UPDATE_CLOCK_PAUSED = """UPDATE sla_clocks SET state = 'paused', paused_at = $2 WHERE id = $1"""
+
+
+async def update_clock_paused(tx: Tx, clock_id: int, moment: datetime) -> None:
+    """It stands still."""
+    await tx.execute(UPDATE_CLOCK_PAUSED, clock_id, moment)
+
+
+UPDATE_CLOCK_RESUMED = """UPDATE sla_clocks SET state = 'running', paused_at = NULL, due_at = $2 WHERE id = $1"""
+
+
+async def update_clock_resumed(tx: Tx, clock_id: int, due_at: datetime) -> None:
+    """It goes on."""
+    await tx.execute(UPDATE_CLOCK_RESUMED, clock_id, due_at)
+
+
+# A case that somebody decides just now is passed over, with its clock: locks are never waited for here, so that this
+# cannot stand in the way of a decision, nor end in a deadlock with one.
+LIST_DUE_CASE_CLOCKS = """
+    SELECT k.id, k.kind, k.source, k.severity, k.state, k.case_id, k.case_subject_id, k.notice_id, k.appeal_id,
+        k.started_at, k.due_at, k.paused_at, k.ended_at
+    FROM sla_clocks k JOIN cases c ON c.id = k.case_id
+    WHERE k.state = 'running' AND k.due_at < $1
+    ORDER BY k.due_at LIMIT $2
+    FOR UPDATE OF c, k SKIP LOCKED
+"""
+LIST_DUE_OTHER_CLOCKS = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE state = 'running' AND due_at < $1 AND case_id IS NULL
+    ORDER BY due_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+"""
+
+
+async def list_due_clocks(tx: Tx, moment: datetime, limit: int, *, of_cases: bool) -> list[ClockRow]:
+    """Running clocks whose time is over, locked with their cases; what somebody else holds is left out."""
+    statement = LIST_DUE_CASE_CLOCKS if of_cases else LIST_DUE_OTHER_CLOCKS
+    return [ClockRow(*row) for row in await tx.fetch(statement, moment, limit)]
+
+
+class BreachRow(msgspec.Struct, frozen=True):
+    """A promise that was not kept, for the mail about it."""
+
+    id: int
+    kind: str
+    source: str
+    severity: int
+    case_id: int | None
+    notice_id: int | None
+    appeal_id: int | None
+    due_at: datetime
+    assigned_to: int | None
+
+
+LIST_UNTOLD_BREACHES = """
+    SELECT k.id, k.kind, k.source, k.severity, k.case_id, k.notice_id, k.appeal_id, k.due_at, c.assigned_to
+    FROM sla_clocks k LEFT JOIN cases c ON c.id = k.case_id
+    WHERE k.state = 'breached' AND k.told_at IS NULL
+    ORDER BY k.ended_at, k.id LIMIT $1
+"""
+
+
+async def list_untold_breaches(tx: Tx, limit: int) -> list[BreachRow]:
+    """Breaches of which nobody has been told by mail, the oldest first."""
+    return [BreachRow(*row) for row in await tx.fetch(LIST_UNTOLD_BREACHES, limit)]
+
+
+UPDATE_TOLD = """UPDATE sla_clocks SET told_at = $2 WHERE id = ANY($1::bigint[])"""
+
+
+async def update_told(tx: Tx, clock_ids: Sequence[int], moment: datetime) -> None:
+    """The mail about these has gone out."""
+    await tx.execute(UPDATE_TOLD, list(clock_ids), moment)
+
+
+LIST_NOTICE_CASES = """
+    SELECT DISTINCT r.case_id FROM reports r JOIN cases c ON c.id = r.case_id
+    WHERE r.notice_id = $1 AND c.state <> 'closed'
+"""
+
+
+async def list_notice_cases(tx: Tx, notice_id: int) -> list[int]:
+    """The open cases that a notice led to."""
+    return [row[0] for row in await tx.fetch(LIST_NOTICE_CASES, notice_id)]

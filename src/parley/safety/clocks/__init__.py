@@ -1,0 +1,1 @@
+"""Clocks: promises to answer in time, and what follows when one is not kept."""
