@@ -112,6 +112,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Whether a change of the policy that would stop many posts needs a second member of the staff. Off is for
     instances that one person runs; every activation that would have needed a second one then says so for ever."""
 
+    jury: bool = False
+    """Whether members who wish to may sit on juries: five of them, drawn by lot, decide what is not urgent, and appeals
+    that nobody else here may review. Takes a few dozen active members who opt in; off is right for small instances."""
+
     outside_model_url: str = ""
     """Base URL of an outside model that is asked about public posts after they are published, such as
     `http://127.0.0.1:8000/v1`. Empty: none is asked. See docs/operators/outside-models.md."""
@@ -136,6 +140,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     outside_model_hold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
     """From which score of the outside model on a post is hidden until a moderator has looked at it."""
+
+    snapshot_to: str = ""
+    """Where a snapshot goes every night: a folder, or `s3://bucket/prefix` (credentials and endpoint from the usual
+    AWS_ environment variables). Best at another provider. Empty: none is made."""
+
+    snapshot_keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 14
+    """How many snapshots are kept there."""
+
+    snapshot_recipient: str = ""
+    """Public recovery key (`age1...`) to which snapshots are encrypted. Empty: a pair is made with the first snapshot;
+    its private half is in `<data_dir>/recovery.key` until you carry it away."""
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
