@@ -20,11 +20,20 @@ from parley.kit.errors import Forbidden, RateLimited, Unauthorized
 from parley.kit.http import client_address
 from parley.kit.instance import Instance
 from parley.kit.limits import Allowance, RequestLimiter
+from parley.social.accounts.restrictions import check_may_write
 from parley.social.accounts.views import Viewer
 from parley.social.sessions.scopes import has_scope
 from parley.social.sessions.tokens import TokenGrant, viewer_of_token
 
 LIMITED = ("/api/", "/oauth/")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_TO_FROZEN = (
+    *("/oauth/", "/api/v1/markers", "/api/v1/reports", "/api/v1/domain_blocks", "/api/v1/emails"),
+    *("/api/v1/notifications", "/api/v2/notifications", "/api/v1/filters", "/api/v2/filters"),
+)
+PROTECTIVE = ("/block", "/unblock", "/mute", "/unmute", "/unfollow", "/remove_from_followers", "/revoke", "/read")
+"""What a member whose account is frozen may still write: what concerns nobody else, or protects the member. Deleting
+the own statuses is among it."""
 
 
 def bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -61,8 +70,17 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
         if grant.refusal:
             raise Forbidden(grant.refusal)
         raise Unauthorized("This method requires an authenticated user")
+    if grant.viewer.restriction is not None and connection.scope.get("method", "GET") not in SAFE_METHODS:
+        _check_frozen(connection, grant.viewer)
     if needed != "user" and not any(has_scope(grant.scopes, scope) for scope in needed.split()):
         raise Forbidden("This action is outside the authorized scopes")
+
+
+def _check_frozen(connection: ASGIConnection[Any, Any, Any, Any], viewer: Viewer) -> None:
+    path, method = connection.scope["path"], connection.scope.get("method")
+    deletes = method == "DELETE" and path.startswith(("/api/v1/statuses/", "/api/v1/scheduled_statuses/"))
+    if not (path.startswith(OPEN_TO_FROZEN) or path.endswith(PROTECTIVE) or deletes):
+        check_may_write(viewer)
 
 
 def _count_request(

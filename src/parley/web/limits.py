@@ -1,6 +1,7 @@
 """How many pages one visitor may ask for: by member or else by address, beside the API's own count.
 
-Files and assets are not counted. No rule of the product stands here.
+Files and assets are not counted. Which pages stay open to those whom moderators have shut out stands here; the rule
+itself is `accounts/restrictions.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,31 @@ from typing import cast
 from parley.kit.errors import RateLimited
 from parley.kit.http import client_address
 from parley.kit.limits import RequestLimiter
-from parley.web.visits import AnyRequest, check_forgery, visit_of
+from parley.social.accounts.restrictions import check_may_enter, check_may_write
+from parley.web.visits import SAFE_METHODS, AnyRequest, check_forgery, visit_of
+
+OPEN_TO_SUSPENDED = (
+    "/moderation",
+    "/sign-out",
+    "/settings/export",
+    "/settings/security",
+    "/about",
+    "/rules",
+    "/privacy",
+)
+"""Pages that stay open to those whom moderators have shut out: what was decided, appeals, the own data."""
+OPEN_TO_FROZEN = (
+    *OPEN_TO_SUSPENDED,
+    "/settings/account",
+    "/settings/apps",
+    "/settings/preferences",
+    "/filters",
+    "/notifications",
+    "/look",
+    "/oauth/authorize",
+)
+"""Forms that stay open to those whose account is frozen: besides these, what protects the member from others."""
+PROTECTIVE = ("/block", "/unblock", "/mute", "/unmute", "/unfollow", "/report", "/delete", "/revoke")
 
 MOST = 600
 PER = timedelta(minutes=5)
@@ -20,7 +45,10 @@ PER = timedelta(minutes=5)
 
 
 async def check_page_request(request: AnyRequest) -> None:
-    """What every request to a page must pass before its handler runs. Raises RateLimited, Forbidden, BadRequest."""
+    """What every request to a page must pass before its handler runs.
+
+    Raises RateLimited, Forbidden, Restricted, BadRequest.
+    """
     visit = await visit_of(request)
     if visit.instance.settings.rate_limits == "on":
         viewer = visit.viewer
@@ -30,6 +58,16 @@ async def check_page_request(request: AnyRequest) -> None:
         if not allowance.allowed:
             raise RateLimited(retry_after=max(1, int(allowance.reset_at - time.time()) + 1))
     await check_forgery(request)
+    if visit.viewer is not None and visit.viewer.restriction is not None:
+        path = request.url.path
+        if not _is_below(path, OPEN_TO_SUSPENDED):
+            check_may_enter(visit.viewer)
+        if request.method not in SAFE_METHODS and not (_is_below(path, OPEN_TO_FROZEN) or path.endswith(PROTECTIVE)):
+            check_may_write(visit.viewer)
+
+
+def _is_below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _limiter_of(request: AnyRequest) -> RequestLimiter:

@@ -123,7 +123,7 @@ async def visit_of(request: AnyRequest) -> Visit:
         return known
     instance = instance_of(request)
     token = request.cookies.get(cookie_name(instance, "session"))
-    viewer = await viewer_of_session(instance.db, token) if token else None
+    viewer = await viewer_of_session(instance, token) if token else None
     secret = request.cookies.get(cookie_name(instance, "csrf"), "")
     visit = Visit(request, instance, viewer, token if viewer else None, secret)
     if not _is_secret(secret):

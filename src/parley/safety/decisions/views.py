@@ -112,8 +112,7 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     reversed_by_id: int | None
     created_at: datetime
     appeal_until: datetime
-    appeal_state: str | None
-    """Of the author's own appeal: received, queued, in_review, upheld, overturned, modified; None: there is none."""
+    """Until when its author, or who reported it, may ask for another look."""
     for_author: bool = False
 
     @property

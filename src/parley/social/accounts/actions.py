@@ -18,6 +18,7 @@ from parley.social.accounts import profiles, store
 from parley.social.accounts.names import check_username
 from parley.social.accounts.profiles import Profile, ProfileChange
 from parley.social.accounts.reads import find_addresses, get_own_account, get_screening_facts
+from parley.social.accounts.restrictions import check_may_post
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import AccountUnlocked, ProfileUpdated
@@ -120,6 +121,7 @@ async def update_profile(tx: Tx, settings: Settings, viewer: Viewer, change: Pro
     if change.locked is False:
         await record(tx, AccountUnlocked(account_id=viewer.account_id))
     if _words(typed) != _words(before):
+        check_may_post(viewer)
         bucket = bucket_of("profile", viewer.account_id)
         await check_rate(tx, settings, bucket, MOST_REVISIONS, timedelta(hours=1))
         profile = await _render(tx, settings, typed)

@@ -9,6 +9,21 @@ import msgspec
 from parley.kit.errors import NotFound
 
 
+class Restriction(msgspec.Struct, frozen=True):
+    """What moderators decided that an account may not do now: `kind` is restrict_posting, freeze, suspend or terminate.
+
+    `title` is that of the `clause` (None: a decision without one); `until` None: until somebody takes it back.
+    """
+
+    kind: str
+    clause: str | None
+    title: str
+    decision_id: int
+    until: datetime | None
+    page: str = ""
+    """Address of the page of the decision, where it can be appealed."""
+
+
 class Viewer(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. Every read takes `viewer: Viewer | None`; None is signed out."""
 
@@ -22,6 +37,8 @@ class Viewer(msgspec.Struct, frozen=True, kw_only=True):
     token_id: int | None = None
     session_id: int | None = None
     locale: str = "en"
+    restriction: Restriction | None = None
+    """The gravest that stops the viewer from doing something: see `restrictions.py`."""
 
     @property
     def is_staff(self) -> bool:

@@ -306,6 +306,13 @@ class StatusEdited(Fact, frozen=True):
     revision: int
 
 
+class RequiredChangeMade(Fact, frozen=True):
+    """Its author changed what moderators had hidden until it is changed; the judge found nothing in `revision`."""
+
+    status_id: int
+    revision: int
+
+
 class StatusDeleted(Fact, frozen=True):
     """Its author deleted it; it is gone from every public surface."""
 

@@ -20,6 +20,7 @@ from parley.kit.settings import Settings
 from parley.kit.uploads import Inspector, Upload
 from parley.screening import Content
 from parley.social.accounts.reads import get_screening_facts
+from parley.social.accounts.restrictions import check_may_post
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import MediaUploaded
@@ -99,8 +100,9 @@ async def upload_media(
     """Take in a file: check it by content, keep it unreachable, screen its description, queue its cleaning.
 
     Opens its own transaction, because the file is stored before it. Raises Invalid for a file that is not
-    accepted, RejectedByPolicy for a description that is refused.
+    accepted, RejectedByPolicy for a description that is refused, Restricted for whom moderators do not let post.
     """
+    check_may_post(viewer)
     found = _check_upload(instance.settings, "file", upload)
     if thumbnail is not None:
         _check_upload(instance.settings, "thumbnail", thumbnail)
@@ -375,6 +377,18 @@ async def hide_media(tx: Tx, ids: list[int], *, hidden: bool) -> None:
     # Not previews: the black first picture of a film says nothing against other films.
     files = [row.file for row in rows.values() if row.file]
     await (store_files.insert_hidden if hidden else store_files.delete_hidden)(tx, files)
+
+
+async def take_media_down(tx: Tx, ids: list[int], *, down: bool) -> None:
+    """Take attachments away from everybody, so that readers of their posts do not even learn of them; or give them
+    back. What carries them must be refreshed by the caller (`refresh_status`)."""
+    await hide_media(tx, ids, hidden=down)
+    await store.update_hidden(tx, ids, hidden=down)
+
+
+async def hide_files(tx: Tx, names: list[str], *, hidden: bool) -> None:
+    """Serve stored files, such as pictures of a profile, to nobody, or again; hidden ones are not cleaned away."""
+    await store_files.update_hidden(tx, names, hidden=hidden)
 
 
 async def withhold_media(tx: Tx, status_id: int, *, shown: list[int]) -> None:

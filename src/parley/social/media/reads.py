@@ -6,6 +6,8 @@ import asyncio
 import hmac
 from pathlib import Path
 
+import msgspec
+
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
@@ -81,11 +83,29 @@ async def wait_until_processed(instance: Instance, viewer: Viewer, media_id: int
 
 
 async def get_media_views(tx: Tx, ids: list[int]) -> dict[int, MediaView]:
-    """Attachments by id as readers of their posts see them; the caller has checked that the post may be seen."""
+    """Attachments by id as readers of their posts see them, without those that moderators removed; the caller has
+    checked that the post may be seen."""
     if not ids:
         return {}
     rows = await store.list_media(tx, ids)
-    return {media_id: view_of(row, for_owner=False) for media_id, row in rows.items()}
+    return {media_id: view_of(row, for_owner=False) for media_id, row in rows.items() if not row.hidden}
+
+
+class AttachmentPlace(msgspec.Struct, frozen=True):
+    """Whose an attachment is, and which post carries it."""
+
+    id: int
+    account_id: int
+    status_id: int | None
+    hidden: bool
+
+
+async def list_attachments(tx: Tx, ids: list[int], *, status_id: int | None = None) -> list[AttachmentPlace]:
+    """The attachments with these ids and those that `status_id` carries, whatever their state, locked: for the desk."""
+    if status_id is not None:
+        ids = [*ids, *await store.list_status_media_ids(tx, status_id)]
+    rows = await store.list_media_for_update(tx, ids) if ids else {}
+    return [AttachmentPlace(row.id, row.account_id, row.status_id, row.hidden) for row in rows.values()]
 
 
 def check_attachable(

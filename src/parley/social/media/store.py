@@ -35,6 +35,7 @@ class MediaRow(msgspec.Struct, frozen=True):
     withheld: bool
     matches: list[dict[str, Any]]
     image_text: str
+    hidden: bool
     held_description: str | None
     held_sentence: str | None
 
@@ -58,7 +59,7 @@ LIST_MEDIA = """
     SELECT m.id, m.account_id, m.status_id, m.scheduled_status_id, m.type::text, m.state::text, m.error,
         m.upload_file, m.upload_thumbnail, m.file, m.preview_file, m.mime_type, m.meta, m.focus_x, m.focus_y,
         m.blurhash, m.description, m.description_revision, m.remote_url, m.withheld, m.matches,
-        m.image_text, d.description, d.sentence
+        m.image_text, m.hidden, d.description, d.sentence
     FROM media m
     LEFT JOIN media_descriptions d ON d.media_id = m.id AND d.revision = m.description_revision AND d.held
     WHERE m.id = ANY($1)
@@ -143,6 +144,14 @@ UPDATE_DESCRIPTION_REVISION = """
 async def update_description_revision(tx: Tx, media_id: int, revision: int) -> None:
     """Count a revision that is held: what readers see stays."""
     await tx.execute(UPDATE_DESCRIPTION_REVISION, media_id, revision)
+
+
+UPDATE_HIDDEN = """UPDATE media SET hidden = $2 WHERE id = ANY($1::bigint[]) AND hidden <> $2"""
+
+
+async def update_hidden(tx: Tx, ids: list[int], *, hidden: bool) -> None:
+    """Let readers not learn that there are these attachments, or show them again."""
+    await tx.execute(UPDATE_HIDDEN, ids, hidden)
 
 
 UPDATE_FOCUS = """UPDATE media SET focus_x = $2, focus_y = $3, updated_at = now() WHERE id = $1"""

@@ -6,15 +6,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from parley.kit.clock import now
-from parley.kit.db import Database, Tx
+from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.ids import new_token, token_hash
+from parley.kit.instance import Instance
+from parley.social.accounts.restrictions import READ_ONLY, SHUT, read_restriction
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import SecurityChanged
 from parley.social.sessions import store
 from parley.social.sessions.scopes import MEMBER_SCOPES, STAFF_SCOPES
-from parley.social.sessions.standing import blocked_by
+from parley.social.sessions.standing import turned_away_by
 from parley.social.sessions.tokens import publish_account_changed
 from parley.social.sessions.views import SessionView
 
@@ -42,27 +44,33 @@ async def open_session(tx: Tx, account_id: int, user_agent: str, address: str, m
     return token
 
 
-async def viewer_of_session(db: Database, token: str) -> Viewer | None:
+async def viewer_of_session(instance: Instance, token: str) -> Viewer | None:
     """Who holds the session cookie, by one query; None when it is void or the member may not use the instance.
 
-    Every few minutes a second query notes that the browser is still in use.
+    Whom a decision has suspended is a viewer without scopes, and whom one has frozen has no office: see
+    `restriction`. Every few minutes a second query notes that the browser is still in use.
     """
     if not token or len(token) > 200:
         return None
     moment = now()
-    async with db.read() as tx:
+    async with instance.db.read() as tx:
         row = await store.get_session_member(tx, token_hash(token), moment)
-        if row is None or blocked_by(row) is not None:
+        if row is None or turned_away_by(row) is not None:
             return None
         if moment - row.last_seen_at > SEEN_EVERY:
             await store.update_session_seen(tx, row.session_id, moment, moment + SESSION_LIFE)
+    restriction = read_restriction(row.restriction, instance.settings.base_url)
+    kind = restriction.kind if restriction else ""
+    role = "member" if kind in READ_ONLY else row.role
+    scopes = MEMBER_SCOPES if role == "member" else STAFF_SCOPES
     return Viewer(
         account_id=row.account_id,
         username=row.username,
-        role=row.role,
-        scopes=MEMBER_SCOPES if row.role == "member" else STAFF_SCOPES,
+        role=role,
+        scopes=frozenset() if kind in SHUT else scopes,
         session_id=row.session_id,
         locale=row.locale,
+        restriction=restriction,
     )
 
 

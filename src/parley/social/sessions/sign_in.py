@@ -21,7 +21,7 @@ from parley.social.sessions.browsers import open_session
 from parley.social.sessions.factors import store as factors
 from parley.social.sessions.factors.otp import code_hash, matching_step, normal_code
 from parley.social.sessions.joining import BadLink, make_proof
-from parley.social.sessions.standing import SignInBlocked, blocked_by
+from parley.social.sessions.standing import SignInBlocked, turned_away_by
 from parley.social.sessions.store import Member
 from parley.social.sessions.views import SignInStep
 
@@ -85,7 +85,7 @@ async def start_sign_in(instance: Instance, login: str, password: str, address: 
 
 async def next_step(instance: Instance, member: Member, method: str, *, verified: bool = False) -> SignInStep:
     """After a first factor: done, or a code is needed (unless `verified`: a passkey that checked its user)."""
-    reason = blocked_by(member)
+    reason = turned_away_by(member)
     if reason is not None:
         raise SignInBlocked(reason)
     if member.otp_enabled_at is None or verified:
@@ -129,7 +129,7 @@ async def _pending_member(instance: Instance, pending_token: str, address: str) 
     if member is None:
         raise BadLink("This sign-in took too long. Begin again with your password.")
     await count_try(db, settings, bucket_of("otp_as", member.account_id), 10, timedelta(minutes=10))
-    reason = blocked_by(member)
+    reason = turned_away_by(member)
     if reason is not None:
         raise SignInBlocked(reason)
     return member

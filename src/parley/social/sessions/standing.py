@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from parley.kit.errors import Forbidden
 
@@ -51,6 +51,10 @@ class Standing(Protocol):
     def disabled_at(self) -> datetime | None:
         """When the sign-in was disabled."""
 
+    @property
+    def restriction(self) -> dict[str, Any] | None:
+        """What moderators decided that the member may not do, if anything."""
+
 
 def blocked_by(member: Standing) -> str | None:
     """None when the member may use the instance; else unconfirmed, pending, disabled or suspended."""
@@ -63,3 +67,11 @@ def blocked_by(member: Standing) -> str | None:
     if member.approved_at is None:
         return "pending"
     return None
+
+
+def turned_away_by(member: Standing) -> str | None:
+    """What keeps the member from signing in: as `blocked_by`, but who was suspended by a decision may come in to read
+    it, to appeal, and to take the own data away (`check_may_enter` refuses everything else)."""
+    reason = blocked_by(member)
+    decided = member.account_state == "suspended" and member.restriction is not None
+    return None if reason == "suspended" and decided else reason

@@ -35,6 +35,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     otp_last_step: int | None
     webauthn_id: bytes
     created_at: datetime
+    restriction: dict[str, Any] | None
 
 
 GET_MEMBER = """SELECT * FROM members WHERE account_id = $1"""
@@ -332,11 +333,12 @@ class SessionMember(msgspec.Struct, frozen=True, kw_only=True):
     email_confirmed_at: datetime | None
     approved_at: datetime | None
     disabled_at: datetime | None
+    restriction: dict[str, Any] | None
 
 
 GET_SESSION = """
     SELECT s.id AS session_id, s.last_seen_at, m.account_id, m.username, m.account_state, m.role, m.locale,
-           m.email_confirmed_at, m.approved_at, m.disabled_at
+           m.email_confirmed_at, m.approved_at, m.disabled_at, m.restriction
     FROM sessions s
     JOIN members m ON m.account_id = s.account_id
     WHERE s.token_hash = $1 AND s.expires_at > $2

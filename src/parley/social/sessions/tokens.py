@@ -20,6 +20,7 @@ from parley.kit.errors import Unauthorized
 from parley.kit.ids import token_hash
 from parley.kit.instance import Instance
 from parley.kit.live import Live, Message, publish
+from parley.social.accounts.restrictions import READ_ONLY, SHUT, describe_restriction, read_restriction
 from parley.social.accounts.views import Viewer
 from parley.social.sessions.oauth import store
 from parley.social.sessions.standing import REFUSALS, blocked_by
@@ -31,7 +32,8 @@ _USED_EVERY_SECONDS = 3600
 
 class TokenGrant(msgspec.Struct, frozen=True):
     """What a bearer token allows. `viewer` is None for an app's own token, and for a member who may not use the
-    instance now: then `refusal` is the text of the 403 (Mastodon's), and `account_id` still says who it is."""
+    instance now: then `refusal` is the text of the 403 (Mastodon's, or why a decision refuses it), and `account_id`
+    still says who it is."""
 
     token_id: int
     app_id: int | None
@@ -159,7 +161,7 @@ async def viewer_of_token(instance: Instance, bearer: str) -> TokenGrant:
             raise Unauthorized("The access token is invalid")
         if row.last_used_at is None or (moment - row.last_used_at).total_seconds() > _USED_EVERY_SECONDS:
             await store.update_token_used(tx, row.token_id, moment)
-    grant = _grant_of(row)
+    grant = _grant_of(row, instance.settings.base_url)
     cache.keep(key, grant, read_at=read_at)
     return grant
 
@@ -170,20 +172,27 @@ def _scope_set(scopes: tuple[str, ...]) -> frozenset[str]:
     return frozenset(scopes)
 
 
-def _grant_of(row: store.TokenMember) -> TokenGrant:
+def _grant_of(row: store.TokenMember, base_url: str) -> TokenGrant:
     scopes = _scope_set(tuple(row.scopes))
     if row.account_id is None:
         return TokenGrant(row.token_id, row.app_id, scopes, None)
     reason = blocked_by(row)
+    restriction = read_restriction(row.restriction, base_url)
+    if reason is None and restriction is not None and restriction.kind in SHUT:
+        reason = "suspended"  # not by the account's state yet or any more, but by the decision itself
     if reason is not None:
-        return TokenGrant(row.token_id, row.app_id, scopes, None, row.account_id, REFUSALS[reason])
+        decided = reason == "suspended" and restriction is not None
+        refusal = describe_restriction(restriction) if decided and restriction else REFUSALS[reason]
+        return TokenGrant(row.token_id, row.app_id, scopes, None, row.account_id, refusal)
+    frozen = restriction is not None and restriction.kind in READ_ONLY
     viewer = Viewer(
         account_id=row.account_id,
         username=row.username or "",
-        role=row.role or "member",
+        role="member" if frozen else row.role or "member",
         scopes=scopes,
         app_id=row.app_id,
         token_id=row.token_id,
         locale=row.locale or "en",
+        restriction=restriction,
     )
     return TokenGrant(row.token_id, row.app_id, scopes, viewer, row.account_id)

@@ -12,6 +12,7 @@ import msgspec
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
+from parley.social.accounts.restrictions import check_may_post
 from parley.social.accounts.views import Viewer
 from parley.social.sessions.preferences import get_preferences
 from parley.social.statuses import rules
@@ -77,7 +78,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def check_new_status(tx: Tx, settings: Settings, viewer: Viewer, new: NewStatus) -> Checked:
-    """Apply the rules; raises Invalid, or NotFound for what the author may not see. Stores nothing."""
+    """Apply the rules; raises Invalid, NotFound for what the author may not see, Restricted for whom moderators do not
+    let post. Stores nothing."""
+    check_may_post(viewer)
     poll = rules.check_poll(new.poll) if new.poll else None
     media_ids = rules.check_media_ids(new.media_ids, has_poll=poll is not None)
     alone = not media_ids and poll is None and new.quoted_status_id is None

@@ -13,13 +13,14 @@ from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.screening import Outcome
 from parley.social.accounts.reads import load_emojis
+from parley.social.accounts.restrictions import check_may_post, check_may_write
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusHeld
+from parley.social.events.facts import RequiredChangeMade, StatusHeld
 from parley.social.media.actions import attach_media, update_attached_media
 from parley.social.media.judging import wait_for_files
 from parley.social.media.views import MediaView
-from parley.social.statuses import rules, store, store_polls, store_writes, text
+from parley.social.statuses import rules, store, store_polls, store_required, store_writes, text
 from parley.social.statuses.copies import fingerprint_of, note_revision
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, get_visible_body
@@ -60,14 +61,17 @@ async def edit_status(tx: Tx, settings: Settings, viewer: Viewer, status_id: int
     """Replace an own status by `change`; returns it as its author sees it.
 
     When screening holds the new revision, others keep seeing the old one and `held` is set. An edit that changes
-    nothing makes no revision. Raises NotFound, Invalid, Rejection.
+    nothing makes no revision. What moderators hid until it is changed may be edited even by whom they do not let post,
+    and comes back when the judge finds nothing. Raises NotFound, Invalid, Restricted, Rejection.
     """
     body, _ = await get_visible_body(tx, viewer, status_id, original=False)
     if body.account_id != viewer.account_id or body.reblog_of_id is not None:
         raise NotFound
     row = await store_writes.get_locked(tx, status_id)
-    if row is None or row.state == "author_deleted":
+    if row is None or row.state in ("author_deleted", "removed"):
         raise NotFound
+    asked = await store_required.get_required(tx, status_id)
+    (check_may_write if asked is not None else check_may_post)(viewer)
     revisions = await store.list_revisions(tx, status_id)
     waiting = row.revision if row.held_revision is None else row.held_revision
     newest = next(revision for revision in revisions if revision.revision == waiting)
@@ -95,6 +99,8 @@ async def edit_status(tx: Tx, settings: Settings, viewer: Viewer, status_id: int
     else:
         limited = screened.verdict.outcome is Outcome.LIMIT
         await show_revision(tx, row, number, moment, limited=limited)
+        if asked is not None:
+            await record(tx, RequiredChangeMade(account_id=row.account_id, status_id=status_id, revision=number))
     return await get_status(tx, viewer, status_id)
 
 

@@ -15,6 +15,7 @@ from parley.kit.errors import NotFound
 from parley.social.accounts.reads import complete_heads
 from parley.social.accounts.views import AccountHead, AccountView, EmojiView, Viewer
 from parley.social.graph.ties import STRANGER, Tie
+from parley.social.media.for_evidence import list_kept_media
 from parley.social.media.views import MediaView
 from parley.social.statuses import store
 from parley.social.statuses.gathering import (
@@ -69,6 +70,30 @@ async def list_for_evidence(tx: Tx, ids: Sequence[int]) -> list[StatusView]:
             quote = _present_quote(found, body, nested=False) if body.quote_of_id is not None else None
             views.append(_view(found, body, account, None, quote, None, None))
     return views
+
+
+async def list_revisions_for_evidence(
+    tx: Tx, ids: Sequence[int], named: Sequence[tuple[int, int]]
+) -> tuple[dict[int, StatusView], dict[tuple[int, int], StatusView]]:
+    """The same with attachments that their owner has deleted since, by id; and `named` revisions of some of them."""
+    found = await gather(tx, None, ids)
+    rows = await store.list_revisions_at(tx, named) if named else {}
+    wanted = {media_id for row in rows.values() for media_id in row.media_ids}
+    wanted |= {media_id for body in found.bodies.values() for media_id in body.media_ids}
+    missing = wanted - found.media.keys() - {view.id for views in found.attached.values() for view in views}
+    if missing:
+        found.media |= await list_kept_media(tx, list(missing))
+        for body in found.bodies.values():
+            if body.id in found.attached and len(found.attached[body.id]) < len(body.media_ids):
+                del found.attached[body.id]
+
+    def view(body: Body, revision: RevisionRow | None) -> StatusView:
+        quote = _present_quote(found, body, nested=False) if body.quote_of_id is not None else None
+        return _view(found, body, found.accounts[body.account_id], None, quote, revision, None)
+
+    bodies = {status_id: body for status_id, body in found.bodies.items() if body.account_id in found.accounts}
+    plain = {status_id: view(bodies[status_id], None) for status_id in ids if status_id in bodies}
+    return plain, {place: view(bodies[place[0]], row) for place, row in rows.items() if place[0] in bodies}
 
 
 async def get_status(tx: Tx, viewer: Viewer | None, status_id: int) -> StatusView:
@@ -191,8 +216,8 @@ def _view(
         text=shown.text,
         content_type=shown.content_type,
         html=shown.html,
-        spoiler_text=shown.spoiler_text,
-        sensitive=shown.sensitive or (account.sensitized and bool(shown.media_ids)),
+        spoiler_text=_warning_of(body, shown.spoiler_text),
+        sensitive=shown.sensitive or body.marked_sensitive or (account.sensitized and bool(shown.media_ids)),
         language=shown.language,
         mentions=read_mentions(revision.mentions) if revision else body.mentions,
         tags=tuple(shown.tags),
@@ -224,6 +249,13 @@ def _view(
         viewer_id=found.viewer.account_id if found.viewer else None,
         following_author=found.ties.get(body.account_id, STRANGER).following,
     )
+
+
+def _warning_of(body: Body, spoiler_text: str) -> str:
+    """What stands before a status: what moderators tell readers of it, then its author's own warning."""
+    if not body.marked_label:
+        return spoiler_text
+    return f"{body.marked_label} \u00b7 {spoiler_text}" if spoiler_text else body.marked_label
 
 
 def _media_of(found: Gathered, body: Body, revision: RevisionRow | None) -> tuple[MediaView, ...]:

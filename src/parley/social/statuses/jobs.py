@@ -14,6 +14,7 @@ from parley.kit.errors import ParleyError
 from parley.kit.instance import Instance
 from parley.social.accounts.actions import change_boosts_count
 from parley.social.accounts.reads import get_account_views
+from parley.social.accounts.restrictions import describe_restriction, get_restriction
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import PollClosed
@@ -43,10 +44,14 @@ async def publish_scheduled(instance: Instance, payload: dict[str, Any]) -> None
                 if row is None:
                     return
                 account = (await get_account_views(tx, [row.account_id]))[row.account_id]
+                restriction = await get_restriction(tx, instance.settings, account.id)
                 if account.state not in SHOWN_ACCOUNT_STATES or not await may_use_instance(tx, account.id):
-                    await store_schedule.update_failed(tx, row.id, now(), "Your account may not post now.")
+                    why = describe_restriction(restriction) if restriction else "Your account may not post now."
+                    await store_schedule.update_failed(tx, row.id, now(), why)
                     continue
-                viewer = Viewer(account_id=account.id, username=account.username, app_id=row.app_id)
+                viewer = Viewer(
+                    account_id=account.id, username=account.username, app_id=row.app_id, restriction=restriction
+                )
                 new = msgspec.convert(row.params, NewStatus)
                 await post_status(tx, instance.settings, viewer, new, scheduled_id=row.id)
                 await store_schedule.delete_scheduled(tx, row.account_id, row.id)

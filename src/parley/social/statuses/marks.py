@@ -6,6 +6,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.social.accounts.actions import change_boosts_count
+from parley.social.accounts.restrictions import check_may_post
 from parley.social.accounts.views import Viewer
 from parley.social.events.actions import record
 from parley.social.events.facts import (
@@ -100,8 +101,10 @@ async def unmute_conversation(tx: Tx, viewer: Viewer, status_id: int) -> StatusV
 async def reblog_status(tx: Tx, viewer: Viewer, status_id: int, *, visibility: str | None = None) -> StatusView:
     """Boost a status; returns the boost, which is the old one when it was boosted before.
 
-    Others' posts must be public or unlisted, one's own may be followers-only. Raises NotFound, Invalid, Forbidden.
+    Others' posts must be public or unlisted, one's own may be followers-only. Raises NotFound, Invalid, Forbidden,
+    and Restricted for whom moderators do not let post.
     """
+    check_may_post(viewer)
     if visibility is not None:
         rules.check_choice("Visibility", visibility, ("public", "unlisted", "private"))
     body = await _get_target(tx, viewer, status_id)

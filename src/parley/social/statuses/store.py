@@ -51,6 +51,10 @@ class Body(msgspec.Struct, frozen=True):
     url: str | None
     created_at: datetime
     edited_at: datetime | None
+    marked_label: str = ""
+    """What moderators tell readers about it; empty: nothing."""
+    marked_sensitive: bool = False
+    """Moderators marked it as sensitive."""
 
 
 def read_mentions(rows: list[dict[str, Any]]) -> tuple[MentionView, ...]:
@@ -70,7 +74,8 @@ LIST_BODIES = """
     SELECT id, version, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id, reblog_of_id,
         quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
         spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids, media_descriptions,
-        poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at
+        poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at,
+        marked_label, marked_sensitive
     FROM statuses WHERE id = ANY($1::bigint[])
 """
 
@@ -86,7 +91,7 @@ GET_BODY_WITH_AUTHOR = """
         s.reblog_of_id, s.quote_of_id, s.quote_state, s.quote_policy, s.visibility, s.local_only, s.state, s.text,
         s.content_type, s.html, s.spoiler_text, s.sensitive, s.language, s.mentions, s.mentioned_ids, s.tags, s.emojis,
         s.media_ids, s.media_descriptions, s.poll_id, s.app_id, s.revision, s.held_revision, s.screening_id, s.uri,
-        s.url, s.created_at, s.edited_at,
+        s.url, s.created_at, s.edited_at, s.marked_label, s.marked_sensitive,
         a.id, a.version, a.updated_at, a.statuses_count, a.followers_count, a.following_count, a.last_status_at,
         a.following, a.blocked, a.muting
     FROM statuses s CROSS JOIN LATERAL accounts_as_seen($2, ARRAY[s.account_id]) a
@@ -100,7 +105,7 @@ async def get_body_with_author(tx: Tx, viewer_id: int | None, status_id: int) ->
     if row is None:
         return None
     columns = list(row)
-    return _body(columns[:34]), AccountHead(*columns[34:41]), tie_of(*columns[41:])
+    return _body(columns[:36]), AccountHead(*columns[36:43]), tie_of(*columns[43:])
 
 
 LIST_BODIES_WITH_ORIGINALS = """
@@ -116,7 +121,8 @@ LIST_BODIES_WITH_ORIGINALS = """
     SELECT id, version, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id, reblog_of_id,
         quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
         spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids, media_descriptions,
-        poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at
+        poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at,
+        marked_label, marked_sensitive
     FROM statuses WHERE id IN (SELECT id FROM wanted)
 """
 
@@ -261,6 +267,12 @@ async def list_named_revisions(tx: Tx, named: Sequence[tuple[int, int]]) -> dict
     """One revision each of several statuses, by the status's id."""
     rows = await tx.fetch(LIST_NAMED_REVISIONS, [pair[0] for pair in named], [pair[1] for pair in named])
     return {row[0]: RevisionRow(*row) for row in rows}
+
+
+async def list_revisions_at(tx: Tx, named: Sequence[tuple[int, int]]) -> dict[tuple[int, int], RevisionRow]:
+    """Revisions of statuses, any number of each, by status and revision."""
+    rows = await tx.fetch(LIST_NAMED_REVISIONS, [pair[0] for pair in named], [pair[1] for pair in named])
+    return {(row[0], row[1]): RevisionRow(*row) for row in rows}
 
 
 class ThreadRow(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -157,11 +158,13 @@ class TokenMember(msgspec.Struct, frozen=True, kw_only=True):
     email_confirmed_at: datetime | None
     approved_at: datetime | None
     disabled_at: datetime | None
+    restriction: dict[str, Any] | None
 
 
 GET_TOKEN_MEMBER = """
     SELECT t.id AS token_id, t.app_id, t.scopes, t.last_used_at, t.account_id,
-           m.username, m.account_state, m.role, m.locale, m.email_confirmed_at, m.approved_at, m.disabled_at
+           m.username, m.account_state, m.role, m.locale, m.email_confirmed_at, m.approved_at, m.disabled_at,
+           m.restriction
     FROM access_tokens t
     LEFT JOIN members m ON m.account_id = t.account_id
     WHERE t.token_hash = $1 AND t.revoked_at IS NULL
