@@ -16,6 +16,7 @@ from parley.social.accounts import profiles, store, store_judged
 from parley.social.accounts.actions import decide_held_profile, show_profile
 from parley.social.accounts.profiles import Profile
 from parley.social.accounts.reads import get_screening_facts
+from parley.social.accounts.store_judged import SweptRow
 from parley.social.events.actions import record
 from parley.social.events.facts import ProfileUpdated
 from parley.social.verdicts.actions import Subject, judge_and_keep
@@ -64,12 +65,7 @@ async def apply_profile_verdict(
         return before
     if row.revision != revision or kept.held:
         return None
-    blank = row.newest_revision + 1
-    content = profiles.describe(row.username, Profile())
-    facts = await get_screening_facts(tx, account_id)
-    judged_blank = await judge_and_keep(tx, Subject("profile", account_id, blank, account_id), content, facts)
-    await store.insert_profile_revision(tx, account_id, blank, Profile(), judged_blank.id, held=False, sentence="")
-    await show_profile(tx, account_id, blank, Profile(), judged_blank.id)
+    blank = await _show_blank(tx, account_id, row)
     await store_judged.update_swept(tx, account_id, revision, held=True, sentence=sentence, screening_id=screening_id)
     waits = revision if row.held_revision is None else row.held_revision
     await store.update_held_revision(tx, account_id, waits)
@@ -77,6 +73,84 @@ async def apply_profile_verdict(
         # Otherwise its pictures, which nothing names any more, would be deleted before this can be taken back.
         await record(tx, ProfileUpdated(account_id=account_id, revision=revision, held=True))
     return {**before, "blank": blank}
+
+
+async def _show_blank(tx: Tx, account_id: int, row: SweptRow) -> int:
+    """Show an empty profile; returns its revision."""
+    blank = row.newest_revision + 1
+    content = profiles.describe(row.username, Profile())
+    facts = await get_screening_facts(tx, account_id)
+    judged = await judge_and_keep(tx, Subject("profile", account_id, blank, account_id), content, facts)
+    await store.insert_profile_revision(tx, account_id, blank, Profile(), judged.id, held=False, sentence="")
+    await show_profile(tx, account_id, blank, Profile(), judged.id)
+    return blank
+
+
+class Blanked(msgspec.Struct, frozen=True):
+    """What a profile was before a decision put an empty one in its place. `files` are its pictures below media/."""
+
+    shown_revision: int
+    held_revision: int | None
+    blank: int
+    files: tuple[str, ...]
+
+
+async def get_profile_place(tx: Tx, account_id: int) -> SweptRow | None:
+    """Which revisions of a profile are shown, wait, and are the newest; the account is locked from now on."""
+    await store.get_profile_for_update(tx, account_id)
+    return await store_judged.get_swept(tx, account_id)
+
+
+async def blank_profile(tx: Tx, account_id: int) -> Blanked | None:
+    """Put an empty profile in place of the one that is shown, for a decision; what waits goes on waiting.
+
+    The caller keeps the pictures from being cleaned away. None when there is no such account.
+    """
+    row = await get_profile_place(tx, account_id)
+    shown = await store.get_profile_revision(tx, account_id, row.revision) if row else None
+    if row is None or shown is None:
+        return None
+    profile = msgspec.convert(shown.profile, Profile)
+    pictures = [picture for picture in (profile.avatar, profile.header) if picture is not None]
+    files = dict.fromkeys(name for picture in pictures for name in (picture.file, picture.static_file))
+    blank = await _show_blank(tx, account_id, row)
+    if row.held_revision is not None:
+        await store.update_held_revision(tx, account_id, row.held_revision)
+    return Blanked(row.revision, row.held_revision, blank, tuple(files))
+
+
+async def restore_profile(tx: Tx, account_id: int, before: Blanked) -> bool:
+    """Show again what `blank_profile` took away; False when its owner has another profile by now."""
+    row = await get_profile_place(tx, account_id)
+    old = await store.get_profile_revision(tx, account_id, before.shown_revision)
+    if row is None or old is None or row.revision != before.blank:
+        return False
+    waits = row.held_revision
+    await show_profile(tx, account_id, before.shown_revision, msgspec.convert(old.profile, Profile), old.screening_id)
+    if waits is not None:
+        await store.update_held_revision(tx, account_id, waits)
+    return True
+
+
+async def hold_profile_again(tx: Tx, account_id: int, revision: int, *, shown: int | None = None) -> bool:
+    """Take back what was decided about a revision that waited: it waits again.
+
+    `shown` is the revision that was shown before, where the decision published the other one. False when there is a
+    newer one by now.
+    """
+    row = await get_profile_place(tx, account_id)
+    held = await store.get_profile_revision(tx, account_id, revision)
+    if row is None or held is None or row.held_revision is not None or row.newest_revision != revision:
+        return False
+    if shown is not None:
+        old = await store.get_profile_revision(tx, account_id, shown)
+        if old is None or row.revision != revision:
+            return False
+        await show_profile(tx, account_id, shown, msgspec.convert(old.profile, Profile), old.screening_id)
+    sentence, screening_id = held.sentence, held.screening_id
+    await store_judged.update_swept(tx, account_id, revision, held=True, sentence=sentence, screening_id=screening_id)
+    await store.update_held_revision(tx, account_id, revision)
+    return True
 
 
 async def restore_profile_verdict(tx: Tx, account_id: int, before: dict[str, Any], screening_id: int) -> bool:

@@ -86,7 +86,7 @@ async def restore_status_verdict(
     elif kind == "released":
         if row.state not in OPEN or row.revision != revision:
             return False
-        await _hold_again(tx, row, revision, before)
+        await hold_again(tx, row, revision, state=before["state"], shown=before["revision"])
     else:
         if row.state != {"hidden": "hidden_interim", "limited": "limited"}[kind] or row.revision != revision:
             return False
@@ -95,16 +95,19 @@ async def restore_status_verdict(
     return True
 
 
-async def _hold_again(tx: Tx, row: LockedRow, revision: int, before: dict[str, Any]) -> None:
-    """Put back what was released: a first revision is nobody's to see, an edit gives way to what was shown."""
-    if before["state"] == "held":
+async def hold_again(tx: Tx, row: LockedRow, revision: int, *, state: str, shown: int) -> None:
+    """Put back what was published: a first revision is nobody's to see, an edit gives way to what was `shown`.
+
+    `state` is what the locked status `row` was in before.
+    """
+    if state == "held":
         quoted = row.quote_of_id if row.quote_state == "accepted" else None
         await count_status(tx, row.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility)
         await store_judged.update_revision_state(tx, row.id, revision, "held")
         await set_status_state(tx, row.id, "held")
         await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
     else:
-        await show_revision(tx, row, before["revision"], now())
+        await show_revision(tx, row, shown, now())
         await store_judged.update_revision_state(tx, row.id, revision, "held")
         await store_writes.update_held_revision(tx, row.id, revision)
         await settle_media(tx, row.id)

@@ -1,6 +1,8 @@
-"""Statuses that are hidden until their author has changed them. SQL only; no rule lives here."""
+"""What decisions of the desk leave on statuses: marks, and changes that are asked for. SQL only; no rule lives here."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from parley.kit.db import Tx
 
@@ -54,3 +56,18 @@ async def update_revisions_state(tx: Tx, status_id: int, revisions: list[int], f
     """Take revisions out of what others may read of the history, or put them back; returns which changed."""
     rows = await tx.fetch(UPDATE_REVISIONS_STATE, status_id, revisions, found, state)
     return sorted(row[0] for row in rows)
+
+
+GET_EDITED_AT = """SELECT edited_at FROM statuses WHERE id = $1"""
+UPDATE_EDITED_AT = """UPDATE statuses SET edited_at = $2 WHERE id = $1"""
+
+
+async def get_edited_at(tx: Tx, status_id: int) -> datetime | None:
+    """When the revision that is shown was published, if it is not the first."""
+    moment: datetime | None = await tx.fetchval(GET_EDITED_AT, status_id)
+    return moment
+
+
+async def update_edited_at(tx: Tx, status_id: int, moment: datetime | None) -> None:
+    """Put that back."""
+    await tx.execute(UPDATE_EDITED_AT, status_id, moment)
