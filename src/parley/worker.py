@@ -20,7 +20,8 @@ from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.candidates.jobs import judge_by_candidate
-from parley.safety.jobs import count_reporters, keep_evidence_files, recount_reporters
+from parley.safety.evidence.jobs import delete_evidence_copies, keep_evidence_files
+from parley.safety.jobs import count_reporters, recount_reporters
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
 from parley.social.accounts.activity import count_weekly_activity
@@ -161,7 +162,7 @@ JOBS: tuple[Job, ...] = (
     clean_homes_of_status,
     remember_text,
     *(count_planned_sweep, run_approved_sweep),
-    *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
+    *(delete_stored_files, delete_evidence_copies, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
 )
 """Jobs that rooms enqueue by name."""

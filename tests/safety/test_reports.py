@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from parley.kit.settings import Settings
-from parley.safety.evidence import hash_evidence
-from parley.safety.jobs import keep_evidence_files
+from parley.safety.evidence.content import hash_evidence
+from parley.safety.evidence.jobs import keep_evidence_files
 from tests.clients.pictures import draw_png
 from tests.conftest import World, open_world
 from tests.oracle import assert_entity

@@ -14,7 +14,8 @@ from parley.kit.jobs import enqueue
 from parley.kit.limits import bucket_of, check_rate
 from parley.kit.settings import Settings
 from parley.safety import store
-from parley.safety.evidence import hash_evidence, list_evidence_files, take_evidence
+from parley.safety.evidence.content import hash_evidence, list_evidence_files, take_evidence
+from parley.safety.evidence.store import insert_report_files
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Subject, member
 from parley.safety.views import CATEGORIES, NewReport, ReportView
@@ -60,7 +61,7 @@ async def file_report(tx: Tx, settings: Settings, viewer: Viewer, new: NewReport
     )
     files = list_evidence_files(evidence)
     if files:
-        await store.insert_evidence_files(tx, row.id, files)
+        await insert_report_files(tx, row.id, files)
         await enqueue(tx, "keep_evidence_files", {"report_id": row.id})
     await record(tx, ReportFiled(account_id=viewer.account_id, report_id=row.id, target_id=target.id))
     return present_report(row, target)

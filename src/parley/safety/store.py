@@ -78,47 +78,6 @@ async def get_evidence(tx: Tx, report_id: int) -> EvidenceRow | None:
     return EvidenceRow(*row) if row else None
 
 
-INSERT_EVIDENCE_FILES = """
-    INSERT INTO evidence_files (report_id, file) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING
-"""
-
-
-async def insert_evidence_files(tx: Tx, report_id: int, files: list[str]) -> None:
-    """Note which files must be copied."""
-    await tx.execute(INSERT_EVIDENCE_FILES, report_id, files)
-
-
-LIST_WAITING_FILES = """
-    SELECT file FROM evidence_files WHERE report_id = $1 AND kept_as IS NULL AND error IS NULL ORDER BY file
-"""
-
-
-async def list_waiting_files(tx: Tx, report_id: int) -> list[str]:
-    """Files of a report that are not copied yet."""
-    return [row[0] for row in await tx.fetch(LIST_WAITING_FILES, report_id)]
-
-
-UPDATE_KEPT_FILE = """
-    UPDATE evidence_files SET kept_as = $3, sha256 = $4, size_bytes = $5, error = NULL
-    WHERE report_id = $1 AND file = $2
-"""
-
-
-async def update_kept_file(tx: Tx, report_id: int, file: str, kept_as: str, sha256: bytes, size_bytes: int) -> None:
-    """Note where the copy is."""
-    await tx.execute(UPDATE_KEPT_FILE, report_id, file, kept_as, sha256, size_bytes)
-
-
-UPDATE_LOST_FILE = """
-    UPDATE evidence_files SET error = $3 WHERE report_id = $1 AND file = $2
-"""
-
-
-async def update_lost_file(tx: Tx, report_id: int, file: str, error: str) -> None:
-    """Note why a file could not be copied."""
-    await tx.execute(UPDATE_LOST_FILE, report_id, file, error)
-
-
 COUNT_REPORTERS = """
     SELECT count(DISTINCT account_id) FROM reports WHERE target_account_id = $1 AND id > $2
 """

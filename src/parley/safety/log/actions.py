@@ -6,6 +6,8 @@ was changed to the log by itself, and chains everything when the transaction com
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -36,3 +38,14 @@ async def append_event(
         "payload": payload,
     }
     return await store.insert_event(tx, type, actor, case_id, subject, _canonical.encode(body).decode())
+
+
+@asynccontextmanager
+async def keep_cause(tx: Tx) -> AsyncIterator[None]:
+    """What changes after the block is logged as caused by the entry before it, whatever was appended inside.
+
+    For rooms below that log on their own account in the middle of somebody else's action.
+    """
+    before = await store.get_cause(tx)
+    yield
+    await store.update_cause(tx, before)

@@ -24,6 +24,20 @@ async def insert_event(tx: Tx, type: str, actor: Actor, case_id: int | None, sub
     return int(row[0])
 
 
+GET_CAUSE = """SELECT coalesce(current_setting('parley.moderation_event', true), '')"""
+UPDATE_CAUSE = """SELECT set_config('parley.moderation_event', $1, true)"""
+
+
+async def get_cause(tx: Tx) -> str:
+    """The entry that changes in `tx` name as their cause; empty for none."""
+    return str(await tx.fetchval(GET_CAUSE))
+
+
+async def update_cause(tx: Tx, cause: str) -> None:
+    """Let the changes that follow in `tx` name this entry."""
+    await tx.execute(UPDATE_CAUSE, cause)
+
+
 class EventRow(msgspec.Struct, frozen=True):
     """One entry as it is stored."""
 

@@ -11,7 +11,8 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.jobs import enqueue
 from parley.safety import store as reports
-from parley.safety.evidence import hash_evidence, list_evidence_files, take_evidence
+from parley.safety.evidence.content import hash_evidence, list_evidence_files, take_evidence
+from parley.safety.evidence.store import insert_report_files
 from parley.safety.history import STATUS_TYPES, Past
 from parley.safety.judging import Answer
 from parley.safety.log.actions import append_event
@@ -151,7 +152,7 @@ async def _file_report(tx: Tx, past: Past, verdict: Verdict, evidence: dict[str,
         hash_evidence(evidence),
     )
     if files:
-        await reports.insert_evidence_files(tx, report_id, files)
+        await insert_report_files(tx, report_id, files)
         await enqueue(tx, "keep_evidence_files", {"report_id": report_id})
     return report_id
 

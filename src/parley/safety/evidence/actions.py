@@ -1,0 +1,84 @@
+"""Capturing: what something is at this moment is kept, before anybody changes it, in the transaction that will.
+
+Whoever removes, hides or decides captures first; what was captured does not depend on its author any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import Unavailable
+from parley.kit.jobs import enqueue
+from parley.safety.evidence import store
+from parley.safety.evidence.content import VERSION, describe_file, encode_evidence, find_files, hash_text
+from parley.safety.evidence.gathering import Found, gather_subjects
+from parley.safety.evidence.store import NewSnapshot
+from parley.safety.log.actions import append_event, keep_cause
+from parley.safety.log.views import Subject, system
+from parley.social.media.for_evidence import FileFacts, list_file_facts
+
+ME = system("evidence")
+_TRIES = 3
+
+
+async def capture_evidence(tx: Tx, subject: Subject, *, case_id: int | None, why: str) -> int | None:
+    """Keep what `subject` is now; returns the id of its snapshot, None when there is no such thing.
+
+    The same content is the same snapshot. Works for what is held, hidden, removed or deleted by its author too.
+    `subject.revision` None is the revision that is shown. Files are copied by a job, from bytes that outlive their
+    right to be served by an hour.
+    """
+    return (await capture_all(tx, [subject], case_id=case_id, why=why)).get(subject)
+
+
+async def capture_all(
+    tx: Tx, subjects: Sequence[Subject], *, case_id: int | None, why: str, hold_id: int | None = None
+) -> dict[Subject, int]:
+    """The same for many subjects at once, in a fixed number of queries; missing ones are left out."""
+    if not subjects:
+        return {}
+    found = await gather_subjects(tx, list(dict.fromkeys(subjects)))
+    if not found:
+        return {}
+    files = await list_file_facts(tx, list({name for one in found.values() for name in find_files(one.content)}))
+    new = {subject: _make_snapshot(subject, one, files) for subject, one in found.items()}
+    async with keep_cause(tx):
+        await append_event(tx, ME, "evidence_captured", case_id=case_id, why=why, subjects=len(new))
+        ids = await _insert(tx, list(new.values()))
+        numbers = {subject: ids[snapshot.sha256] for subject, snapshot in new.items()}
+        facts = {numbers[subject]: one.facts for subject, one in found.items()}
+        await store.insert_captures(tx, facts, case_id=case_id, hold_id=hold_id, why=why, moment=now())
+        pairs = [(numbers[subject], name) for subject, one in found.items() for name in find_files(one.content)]
+        waiting = await store.insert_snapshot_files(tx, list(dict.fromkeys(pairs))) if pairs else []
+    if waiting:
+        await enqueue(tx, "keep_evidence_files", {"snapshot_ids": waiting})
+    return numbers
+
+
+def _make_snapshot(subject: Subject, one: Found, files: Mapping[str, FileFacts]) -> NewSnapshot:
+    named = [describe_file(files[name]) for name in find_files(one.content) if name in files]
+    about: dict[str, Any] = {"type": subject.type, "id": str(subject.id), "revision": one.revision}
+    content = encode_evidence({"version": VERSION, "subject": about, **one.content, "files": named})
+    return NewSnapshot(
+        sha256=hash_text(content),
+        subject_type=subject.type,
+        subject_id=subject.id,
+        revision=one.revision,
+        account_id=one.account_id,
+        conversation_id=one.conversation_id,
+        content=content,
+    )
+
+
+async def _insert(tx: Tx, new: Sequence[NewSnapshot]) -> dict[bytes, int]:
+    """Ids by hash. A row that is purged at this very moment is stored anew."""
+    hashes = list({one.sha256 for one in new})
+    for _ in range(_TRIES):
+        await store.insert_snapshots(tx, new, now())
+        ids = await store.lock_snapshots(tx, hashes)
+        if len(ids) == len(hashes):
+            return ids
+    raise Unavailable(detail="evidence was purged again and again while it was captured")
