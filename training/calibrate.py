@@ -1,6 +1,7 @@
 """Turns logits into probabilities and names thresholds, and writes text.json beside the exported files.
 
-Calibration is fitted on validation rows; thresholds are what a share of ordinary posts reaches.
+Calibration is fitted on validation rows; thresholds are what a share of ordinary posts reaches, scored as the server
+does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from training.heads import HEADS, Row, read_rows
 from training.linear import score_all
 from training.metrics import Floats, average_precision, calibration_error, sigmoid, threshold_at
 from training.prepare import WORK
-from training.scoring import MAX_TOKENS, network_logits
+from training.scoring import MAX_TOKENS, network_logits, shipped_scores
 from training.sources import ORDINARY_SOURCES
 
 SHARES = {"flag_1_percent": 0.01, "hold": 0.005, "urgent": 0.001}
@@ -95,14 +96,17 @@ def fit(rows: list[Row], logits: NDArray[Any]) -> dict[str, dict[str, float]]:
     return fitted
 
 
-def thresholds(ordinary: NDArray[Any], calibration: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Return per head the probabilities that 1 %, 0.5 % and 0.1 % of ordinary posts reach."""
-    found: dict[str, dict[str, float]] = {}
-    for place, head in enumerate(HEADS):
-        a, b = calibration[head]["a"], calibration[head]["b"]
-        scores = sigmoid(a * ordinary[:, place].astype(np.float64) + b)
-        found[head] = {name: round(threshold_at(scores, share), 5) for name, share in SHARES.items()}
-    return found
+def thresholds(ordinary: NDArray[Any]) -> dict[str, dict[str, float]]:
+    """Return per head the probabilities that 1 %, 0.5 % and 0.1 % of ordinary posts reach, [posts, heads]."""
+    return {
+        head: {name: round(threshold_at(ordinary[:, place], share), 5) for name, share in SHARES.items()}
+        for place, head in enumerate(HEADS)
+    }
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write text.json."""
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> dict[str, Any]:
@@ -110,16 +114,14 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
     rows = [r for r in read_rows(work / "rows.jsonl.gz") if r.split == "val"]
     ordinary = [r for r in read_rows(work / "rows.jsonl.gz") if r.source in ORDINARY_SOURCES]
     texts, usual = ([for_model(row.text) for row in part] for part in (rows, ordinary))
-    files = folder / "text.onnx", folder / "tokenizer.json"
-    logits, usual_logits = network_logits(texts, *files), network_logits(usual, *files)
+    logits = network_logits(texts, folder / "text.onnx", folder / "tokenizer.json")
     described: dict[str, Any] = {}
     if with_linear:
         shutil.copy(work / "linear.npz", folder / "linear.npz")
-        linear, usual_linear = (score_all(part, folder / "linear.npz") for part in (texts, usual))
+        linear = score_all(texts, folder / "linear.npz")
         chosen = choose_linear(rows, logits, linear)
         console.print(f"Share of the linear model: {chosen}")
-        share = np.array([chosen[head] for head in HEADS], dtype=np.float32)
-        logits, usual_logits = logits + share * linear, usual_logits + share * usual_linear
+        logits = logits + np.array([chosen[head] for head in HEADS], dtype=np.float32) * linear
         described = {"linear": {"file": "linear.npz", "weights": chosen}}
     calibration = fit(rows, logits)
     document = {
@@ -128,7 +130,7 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
         "max_tokens": MAX_TOKENS,
         "languages": ["en"],
         "calibration": calibration,
-        "thresholds": thresholds(usual_logits, calibration),
+        "thresholds": {},
         **described,
     }
     document["sha256"] = {
@@ -136,7 +138,9 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
         for path in sorted(folder.iterdir())
         if path.name in ("text.onnx", "tokenizer.json", "linear.npz")
     }
-    (folder / "text.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write(folder / "text.json", document)
+    document["thresholds"] = thresholds(shipped_scores(usual, folder, about="Scoring ordinary posts"))
+    write(folder / "text.json", document)
     console.print_json(data=document["thresholds"])
     return document
 

@@ -15,7 +15,14 @@ from rich.progress import track
 from rich.table import Table
 
 from training.heads import HEADS, Row, write_rows
-from training.sources import ORDINARY_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_source
+from training.sources import (
+    ORDINARY_SOURCES,
+    PLAIN_ARCHIVE,
+    TEST_SOURCES,
+    TRAIN_SOURCES,
+    read_plain,
+    read_source,
+)
 from training.written import read_written
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "moderation"
@@ -47,11 +54,12 @@ def drop_copies(rows: list[Row]) -> list[Row]:
     return kept
 
 
-def prepare(data: Path, *, most: int) -> list[Row]:
-    """Return all rows of all sources, without copies."""
+def prepare(data: Path, plain: Path, *, most: int) -> list[Row]:
+    """Return all rows of all sources, without copies. `plain` is the archive of ordinary tweets."""
     rows: list[Row] = []
     for source in track((*TRAIN_SOURCES, *TEST_SOURCES, *ORDINARY_SOURCES), "Reading the public sources"):
         rows += read_source(data, source)
+    rows += read_plain(plain)
     rows += read_written(most=most)
     return drop_copies(rows)
 
@@ -74,10 +82,11 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sources")
+    parser.add_argument("--plain", type=Path, help=f"archive of ordinary tweets (WORK/{PLAIN_ARCHIVE})")
     parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
     parser.add_argument("--most", type=int, default=12, help="variants of a written line at most")
     options = parser.parse_args()
-    rows = prepare(options.data, most=options.most)
+    rows = prepare(options.data, options.plain or options.work / PLAIN_ARCHIVE, most=options.most)
     write_rows(options.work / "rows.jsonl.gz", rows)
     print_counts(rows)
 

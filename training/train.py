@@ -27,6 +27,7 @@ from training.heads import ALL_HEADS, HEADS, Row, read_rows
 from training.metrics import auroc, average_precision
 from training.noise import disguise
 from training.prepare import WORK
+from training.sources import PLAIN_SOURCE
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -51,11 +52,31 @@ def targets_of(row: Row) -> tuple[list[float], list[float]]:
     return labels, weights
 
 
+def is_ordinary(row: Row) -> bool:
+    """Whether a row is an ordinary post, to which any other text can be joined without changing its labels."""
+    return row.source == PLAIN_SOURCE or row.category.startswith(("ordinary", "voices"))
+
+
+def join_some(rows: list[Row], chance: random.Random, share: float) -> list[str]:
+    """Return the texts; a share of the written ones stands before or behind an ordinary post, as in a longer one."""
+    ordinary = [row.text for row in rows if is_ordinary(row)]
+    texts = [row.text for row in rows]
+    for place, row in enumerate(rows):
+        if ordinary and row.source == "written" and chance.random() < share:
+            pair = [texts[place].rstrip(), chance.choice(ordinary)]
+            chance.shuffle(pair)
+            if pair[0][-1].isalnum():
+                pair[0] += chance.choice((".", "!", "", " -"))
+            texts[place] = " ".join(pair)
+    return texts
+
+
 def batches_of(
-    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, *, size: int, noisy: float
+    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, *, size: int, noisy: float, joined: float
 ) -> Iterator[Batch]:
-    """Yield batches of texts of about one length, in random order, some of them disguised."""
-    texts = [for_model(disguise(r.text, chance) if chance.random() < noisy else r.text) for r in rows]
+    """Yield batches of texts of about one length, in random order, some of them disguised or joined with another."""
+    texts = join_some(rows, chance, joined)
+    texts = [for_model(disguise(text, chance) if chance.random() < noisy else text) for text in texts]
     encoded = [found.ids for found in tokenizer.encode_batch_fast(texts)]
     order = sorted(range(len(rows)), key=lambda i: len(encoded[i]) + chance.uniform(-3, 3))
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
@@ -87,6 +108,18 @@ def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) 
     for group in groups:
         group["top"] = group["lr"]
     return groups
+
+
+def rank_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Return how far positives stand below the batch's highest negatives: cross entropy of each against all of them.
+
+    What counts is recall when few posts are flagged, which the mean over all rows hardly feels.
+    """
+    positive, negative = (labels > 0.5) & (weights > 0), (labels < 0.5) & (weights > 0)
+    if not positive.any() or not negative.any():
+        return logits.sum() * 0.0
+    above = torch.logsumexp(logits[negative], 0)
+    return functional.softplus(above - logits[positive]).sum() / len(logits)
 
 
 class Mean:
@@ -210,7 +243,9 @@ def run(options: argparse.Namespace) -> None:
         for epoch in range(place["epoch"], options.epochs):
             chance = random.Random(options.seed * 1000 + epoch)  # noqa: S311 - reproducible on purpose
             running = 0.0
-            batches = batches_of(train, tokenizer, chance, size=options.batch, noisy=options.noisy)
+            batches = batches_of(
+                train, tokenizer, chance, size=options.batch, noisy=options.noisy, joined=options.joined
+            )
             for step, (ids, mask, labels, weights) in enumerate(batches):
                 if epoch == place["epoch"] and step < place["step"]:
                     continue
@@ -224,6 +259,8 @@ def run(options: argparse.Namespace) -> None:
                     logits.float(), labels, weight=weights, reduction="none"
                 )
                 loss = losses.sum() / len(ids)
+                if options.rank:
+                    loss = loss + options.rank * rank_loss(logits[:, 0].float(), labels[:, 0], weights[:, 0])
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
                 optimiser.step()
@@ -263,7 +300,9 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.9, help="a layer's learning rate as a share of the next one's")
     parser.add_argument("--keep", type=float, default=0.999, help="how much of the running mean each step keeps")
     parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
+    parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
+    parser.add_argument("--rank", type=float, default=0.0, help="weight of the loss that ranks violence in a batch")
     parser.add_argument(
         "--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it; 2 takes it twice"
     )

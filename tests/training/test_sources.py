@@ -1,12 +1,14 @@
 """What each source's labels mean, on made-up rows of the same form; and the real ones, where they lie beside us."""
 
 import gzip
+import io
 import json
+import tarfile
 
 import pytest
 
 from training.prepare import DATA
-from training.sources import ORDINARY_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_source
+from training.sources import ORDINARY_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_plain, read_source
 
 
 def _write(folder, source, rows):
@@ -30,7 +32,7 @@ def test_sexism_is_a_head_of_its_own(tmp_path):
     assert compliment.labels["sexism"] == 1
     assert "hate" not in compliment.labels
     assert plain.labels["sexism"] == 0
-    assert plain.weights["hate"] < 1
+    assert "hate" not in plain.labels
     assert "violence" not in plain.labels
 
 
@@ -53,6 +55,27 @@ def test_sources_for_measuring_never_train(tmp_path, source):
     _write(tmp_path, source, [{"text": "a", "labels": {"hate": 1}}])
     [row] = read_source(tmp_path, source)
     assert row.split == "test"
+
+
+def _packed(name, content):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
+
+
+def test_ordinary_tweets_train_as_innocent_and_never_test(tmp_path):
+    tweets = "".join(f"{i}\t1.5\t@anonymous see www.example.com &lt;3 number {i}\n" for i in range(200)).encode()
+    inner = _packed("hutto/tweets_GroundTruth.txt", tweets)
+    archive = tmp_path / "plain.tar.gz"
+    archive.write_bytes(_packed("vader/hutto_ICWSM_2014.tar.gz", inner))
+    rows = list(read_plain(archive))
+    assert rows[7].text == "@user see http <3 number 7"
+    assert {row.split for row in rows} == {"train", "val"}
+    assert not any(label for row in rows for label in row.labels.values())
+    assert rows[0].weights["violence"] == 1
 
 
 @pytest.mark.skipif(

@@ -1,0 +1,36 @@
+"""Fine-tuning: what is joined keeps its label, and the ranking loss looks at the highest negatives."""
+
+import random
+
+import pytest
+
+from training.heads import Row
+
+torch = pytest.importorskip("torch")
+from training.train import join_some, rank_loss  # noqa: E402
+
+
+def test_only_written_texts_are_joined_and_only_with_ordinary_ones():
+    rows = [
+        Row("you will pay", "written", "train", {"violence": 1}, category="direct"),
+        Row("a public row", "gab", "train", {"violence": 1}),
+        Row("nice weather today", "vader_tweets", "train", {"violence": 0}),
+    ]
+    joined = join_some(rows, random.Random(1), 1.0)
+    assert joined[1:] == ["a public row", "nice weather today"]
+    assert "you will pay" in joined[0]
+    assert "nice weather today" in joined[0]
+    assert join_some(rows, random.Random(1), 0.0) == [row.text for row in rows]
+
+
+def test_ranking_costs_more_when_a_negative_stands_above_a_positive():
+    labels, weights = torch.tensor([1.0, 0.0, 0.0]), torch.ones(3)
+    good = rank_loss(torch.tensor([4.0, -3.0, -4.0]), labels, weights)
+    bad = rank_loss(torch.tensor([-1.0, -4.0, 2.0]), labels, weights)
+    assert 0 <= good < 0.01 < 0.5 < bad
+
+
+def test_ranking_ignores_what_nobody_judged():
+    labels = torch.tensor([1.0, 0.0])
+    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([1.0, 0.0])) == 0
+    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([0.0, 1.0])) == 0
