@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -152,6 +152,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Public recovery key (`age1...`) to which snapshots are encrypted. Empty: a pair is made with the first snapshot;
     its private half is in `<data_dir>/recovery.key` until you carry it away."""
 
+    abuse_address: str = ""
+    """Mail address to which hosts, app stores, authorities and everybody else may write about content here.
+    Default: `abuse@<domain>`."""
+
+    abuse_listen: str = ""
+    """Where the worker takes abuse mail itself: `smtp://0.0.0.0:2525`, `lmtp://127.0.0.1:2424`, or `lmtp:///run/abuse.sock`
+    for a mail server on this machine. Empty: nowhere. See docs/operators/abuse-mail.md."""
+
+    abuse_certificate: str = ""
+    """File (PEM) with the certificate and its key that the listener offers with STARTTLS. Empty: it offers none."""
+
+    abuse_imap: str = ""
+    """Mailbox that is read every minute instead: `imaps://user:password@host/INBOX`. Mails that were taken are moved to
+    the folder `Parley` below it. Empty: none is read."""
+
+    abuse_relay: str = ""
+    """Name by which your own mail server signs its `Authentication-Results` (RFC 8601): SPF, DKIM and DMARC results are
+    believed from it alone. Empty: no mail counts as authenticated."""
+
+    other_hosts: tuple[str, ...] = ()
+    """Other names and addresses under which this instance is or was reached, such as a host for media: notices that
+    name them are about this instance too."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
@@ -183,6 +206,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             return f"https://{self.local_domain}"
         has_port = ":" in self.local_domain.split("]")[-1]
         return f"http://{self.local_domain}" if has_port else f"http://{self.local_domain}:{self.port}"
+
+    @cached_property
+    def abuse_mail(self) -> str:
+        """The address for abuse mail."""
+        return (self.abuse_address or f"abuse@{self.local_domain.split(':')[0]}").lower()
 
     @cached_property
     def sender(self) -> str:
@@ -261,6 +289,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("database_url must begin with postgresql://.")
     if settings.mail and urlsplit(settings.mail).scheme not in ("smtp", "smtps"):
         raise SettingsError("mail must begin with smtp:// or smtps://; leave it empty to write mails to a folder.")
+    _check_abuse_mail(settings)
     if settings.metrics_token and len(settings.metrics_token) < 16:
         raise SettingsError("metrics_token is too short to be a secret: give at least 16 characters.")
     if settings.outside_model_url:
@@ -271,6 +300,29 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"data_dir is {settings.data_dir}, which is a file; name a folder.")
     if settings.policy_dir and not Path(settings.policy_dir).is_dir():
         raise SettingsError(f"policy_dir is {settings.policy_dir}, which is not a folder.")
+
+
+def _check_abuse_mail(settings: Settings) -> None:
+    listen = urlsplit(settings.abuse_listen) if settings.abuse_listen else None
+    if listen is not None:
+        to_socket = listen.scheme == "lmtp" and listen.path.startswith("/")
+        if listen.scheme not in ("smtp", "lmtp") or not (to_socket or (listen.hostname and _port_of(listen))):
+            raise SettingsError("abuse_listen must be smtp://ADDRESS:PORT, lmtp://ADDRESS:PORT or lmtp:///PATH.")
+    if settings.abuse_imap:
+        mailbox = urlsplit(settings.abuse_imap)
+        if mailbox.scheme not in ("imap", "imaps") or not mailbox.hostname or not mailbox.username:
+            raise SettingsError("abuse_imap must be imaps://USER:PASSWORD@HOST/FOLDER.")
+    if settings.abuse_certificate and not Path(settings.abuse_certificate).is_file():
+        raise SettingsError(f"abuse_certificate is {settings.abuse_certificate}, which is not a file.")
+    if settings.abuse_address and "@" not in settings.abuse_address:
+        raise SettingsError("abuse_address must be a mail address, such as abuse@social.example.")
+
+
+def _port_of(address: SplitResult) -> int | None:
+    try:
+        return address.port
+    except ValueError:
+        return None
 
 
 def _check_outside_model(settings: Settings) -> None:
@@ -294,7 +346,7 @@ class Described(msgspec.Struct, frozen=True):
     meaning: str
 
 
-SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key")
+SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key", "abuse_imap")
 
 
 def describe_settings(settings: Settings) -> list[Described]:
