@@ -131,7 +131,7 @@ _EVENTS = {
 
 
 def span(length: timedelta) -> str:
-    """A length of time by its two largest parts: `45 s`, `12 min`, `3 h 20 min`, `2 d 5 h`. The script says the same."""
+    """A length of time by its two largest parts: `45 s`, `12 min`, `3 h 20 min`, `2 d 5 h`. The script says so too."""
     seconds = int(max(0.0, length.total_seconds()))
     minutes = seconds // 60
     if minutes < 1:

@@ -314,6 +314,14 @@ async def get_contact(tx: Tx) -> AccountView | None:
     return min(views, key=lambda view: (view.role != "owner", view.role != "admin", view.id), default=None)
 
 
+async def list_staff(tx: Tx, viewer: Viewer) -> list[AccountView]:
+    """Who moderates or runs this instance, by name, for the staff themselves. Raises NotFound for others."""
+    if not viewer.is_staff:
+        raise NotFound
+    views = await list_accounts(tx, viewer, await store_instance.list_staff_ids(tx))
+    return sorted(views, key=lambda view: view.username)
+
+
 async def list_picture_files(tx: Tx, account_id: int) -> set[str]:
     """Names of every avatar and header that the account shows or that waits for a decision."""
     return await store.list_picture_files(tx, account_id)
