@@ -14,12 +14,6 @@ CREATE INDEX appeals_decision ON appeals (decision_id);
 CREATE INDEX appeals_lease ON appeals (leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX appeals_ended ON appeals (ended_at) WHERE ended_at IS NOT NULL;
 
--- Who had a hand in a decision, and so may not review it: who made it, and who approved it as the second person.
-CREATE FUNCTION list_deciders(decision bigint) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT decided_by FROM decisions WHERE id = decision AND decided_by IS NOT NULL
-    UNION SELECT approved_by FROM decisions WHERE id = decision AND approved_by IS NOT NULL
-$$;
-
 CREATE FUNCTION refuse_own_review() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.reviewer_id IN (SELECT list_deciders(NEW.decision_id)) THEN
@@ -86,8 +80,20 @@ CREATE TABLE juries (
 );
 CREATE UNIQUE INDEX juries_case ON juries (case_id) WHERE ended_at IS NULL;
 CREATE INDEX juries_open ON juries (id) WHERE ended_at IS NULL;
+CREATE INDEX juries_decision ON juries (decision_id) WHERE decision_id IS NOT NULL;
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON juries
     FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{seed}', '{pool}');
+
+-- Who had a hand in a decision, and so may not review it: who made it, who approved it as the second person, and whoever
+-- sat on the jury that made it.
+CREATE FUNCTION list_deciders(decision bigint) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY
+    SELECT decided_by FROM decisions WHERE id = decision AND decided_by IS NOT NULL
+    UNION SELECT approved_by FROM decisions WHERE id = decision AND approved_by IS NOT NULL
+    UNION SELECT s.account_id FROM juries j JOIN jury_seats s ON s.jury_id = j.id
+          WHERE j.decision_id = decision AND s.state = 'answered';
+END $$;
 
 -- One question to one member: of a jury, or one whose answer is known. Members cannot tell them apart.
 CREATE TABLE jury_seats (
@@ -197,7 +203,7 @@ CREATE TABLE incidents (
     CHECK (kept_by <> declared_by),
     CHECK (ends_at <= declared_at + interval '72 hours 1 minute' OR kept_by IS NOT NULL)
 );
-CREATE INDEX incidents_open ON incidents (id) WHERE state IN ('declared', 'active');
+CREATE UNIQUE INDEX incidents_open ON incidents ((true)) WHERE state IN ('declared', 'active');   -- one at a time
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON incidents
     FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{title,why,lessons,scope}', '{}');
 CREATE INDEX cases_incident ON cases (incident_id) WHERE incident_id IS NOT NULL;

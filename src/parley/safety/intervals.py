@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from math import log, sqrt
 
 Z95 = 1.959964
@@ -39,3 +41,23 @@ def describe_share(successes: int, trials: int) -> str:
     if not trials:
         return "unknown (nothing to count)"
     return f"{successes / trials:.2f} ({low:.2f} to {high:.2f}, {successes} of {trials})"
+
+
+def krippendorff_alpha(units: Sequence[Sequence[str]]) -> float | None:
+    """Krippendorff's alpha of nominal data: how far people agree beyond chance. 1 is always, 0 as by chance.
+
+    Each unit holds the answers that were given about one thing, in no order; missing ones are left out. None where
+    nothing can be compared. Source: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), sections A to C.
+    """
+    pairable = [Counter(unit) for unit in units if len(unit) > 1]
+    totals: Counter[str] = Counter()
+    for unit in pairable:
+        totals.update(unit)
+    count = sum(totals.values())
+    if count < 2:
+        return None
+    observed = sum(
+        sum(one * (sum(unit.values()) - one) for one in unit.values()) / (sum(unit.values()) - 1) for unit in pairable
+    )
+    expected = sum(one * (count - one) for one in totals.values()) / (count - 1)
+    return 1.0 if expected == 0 else 1.0 - observed / expected

@@ -156,6 +156,15 @@ class Juries(_Strict, frozen=True, kw_only=True):
     reliability: Annotated[float, Meta(ge=0, le=1)] = 0.6
 
 
+class Wellness(_Strict, frozen=True, kw_only=True):
+    """What is good for those who moderate: how many severe cases (severity 0 and 1) one person is given in a day, after
+    how many minutes among them a break is suggested, and how long a pause counts as one."""
+
+    severe_per_day: Annotated[int, Meta(ge=1, le=500)] = 40
+    break_after_minutes: Positive = 45
+    break_minutes: Positive = 10
+
+
 class Activation(_Strict, frozen=True, kw_only=True):
     """From how many posts on a change of what is refused or held needs a second member of the staff: a number, or a
     share in per cent of the posts that its backtest looked at."""
@@ -180,6 +189,7 @@ class PolicyHead(_Strict, frozen=True, kw_only=True):
     thresholds: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)], int | float] = {}
     routing: Routing = Routing()
     juries: Juries = Juries()
+    wellness: Wellness = Wellness()
     caps: Caps = Caps()
     activation: Activation = Activation()
 

@@ -16,12 +16,12 @@ from parley.kit.jobs import enqueue
 from parley.kit.limits import bucket_of, check_rate
 from parley.kit.settings import Settings
 from parley.safety.appeals import store
-from parley.safety.appeals.reads import OPEN_KINDS, close_of, get_appeal, present_appeal, refusal
+from parley.safety.appeals.reads import get_appeal, present_appeal, refusal
 from parley.safety.appeals.states import OUTCOMES, Outcome, State, next_state
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Role, WaitsFor
+from parley.safety.cases.actions import meet_clocks, start_clock
 from parley.safety.cases.views import Source
-from parley.safety.clocks.actions import meet_clocks, start_clock
 from parley.safety.decisions.actions import decide, decide_automatically, reverse_decision
 from parley.safety.decisions.views import NewDecision, Proposal
 from parley.safety.log.actions import append_event
@@ -326,15 +326,3 @@ async def requeue_appeal(tx: Tx, appeal_id: int, waits_for: WaitsFor, *, why: st
     await store.update_state(tx, row.id, "queued", waits_for, None, None)
     if waits_for == "nobody":
         await _escalate(tx, row.id, row.case_id)
-
-
-__all__ = [
-    "OPEN_KINDS",
-    "claim_appeal",
-    "close_of",
-    "decide_appeal",
-    "decide_appeal_by_jury",
-    "file_appeal",
-    "release_appeal",
-    "requeue_appeal",
-]

@@ -1,4 +1,4 @@
-"""The words about appeals: plain functions from facts to (subject, text). No markup, no tracking, no reviewer's name."""
+"""The words about appeals: plain functions from facts to (subject, text). No markup, no reviewer's name."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def appeal_answer(settings: Settings, username: str, row: AppealRow) -> Letter:
 def stuck_appeal(settings: Settings, username: str, row: AppealRow) -> Letter:
     """Tells those who run the instance that an appeal waits for a person who is not there."""
     text = (
-        f"Hello @{username},\n\nan appeal cannot be reviewed: everybody of the staff made the decision, approved it, or "
-        "is a party of the case. The appeal waits, its clock runs, and its author has been told so.\n\n"
-        "What you can do: give somebody else the role of a moderator (`parley account role NAME moderator`), or let members "
-        "sit on juries (the setting `jury`). A jury does not decide about threats to life.\n\n"
+        f"Hello @{username},\n\nan appeal cannot be reviewed: everybody of the staff made the decision, approved "
+        "it, or is a party of the case. The appeal waits, its clock runs, and its author has been told so.\n\n"
+        "What you can do: give somebody else the role of a moderator (`parley account role NAME moderator`), or let "
+        "members sit on juries (the setting `jury`). A jury does not decide about threats to life.\n\n"
         f"{settings.base_url}/desk/appeals/{row.id}\n\n-- \n{settings.name}\n{settings.base_url}\n"
     )
     return f"An appeal on {settings.name} waits for a second person", text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -13,7 +13,6 @@ from parley.kit.errors import NotFound
 from parley.safety.appeals import store
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Chance, OwnAppealView, Role
-from parley.screening import live_ruleset
 from parley.social.accounts.views import Viewer
 
 OPEN_KINDS = frozenset({"decision", "interim", "jury", "sweep", "screening"})
@@ -22,19 +21,14 @@ OPEN_KINDS = frozenset({"decision", "interim", "jury", "sweep", "screening"})
 MOST_OWN = 200
 
 
-def close_of(decided_at: datetime) -> datetime:
-    """Until when a decision may be appealed, by the live policy."""
-    return decided_at + timedelta(days=live_ruleset().head.clocks.appeal_open_days)
-
-
 def refusal(ground: GroundRow, moment: datetime) -> str:
     """Why this decision cannot be appealed, for people; empty when it can."""
     if ground.kind not in OPEN_KINDS:
         return "This only took an earlier decision back: there is nothing to appeal."
     if ground.reversed_by_id is not None:
         return "This decision was taken back already."
-    if moment >= close_of(ground.created_at):
-        return f"The time for an appeal ended on {close_of(ground.created_at):%d %B %Y}."
+    if moment >= ground.appeal_until:
+        return f"The time for an appeal ended on {ground.appeal_until:%d %B %Y}."
     return ""
 
 
@@ -140,7 +134,7 @@ async def get_chance(
             continue
         filed = present_own(row)
     said_no = "You have appealed this decision." if filed else refusal(ground, now())
-    return Chance(not said_no, close_of(ground.created_at), said_no, filed)
+    return Chance(not said_no, ground.appeal_until, said_no, filed)
 
 
 async def list_author_appeals(tx: Tx, viewer: Viewer, decision_ids: list[int]) -> dict[int, OwnAppealView]:

@@ -23,6 +23,7 @@ class GroundRow(msgspec.Struct, frozen=True):
     severity: int | None
     automated: bool
     created_at: datetime
+    appeal_until: datetime
     reversed_by_id: int | None
     reported: bool
     """Whether the report, the notice or the account that was named reported what it is about."""
@@ -31,7 +32,7 @@ class GroundRow(msgspec.Struct, frozen=True):
 # Read across rooms, because an appeal is a relation between them: who reported stands with the case of the decision.
 GET_GROUND = """
     SELECT d.id, d.case_id, d.account_id, d.kind, d.source, d.clause, d.severity, d.automated_decision, d.created_at,
-           d.reversed_by_id,
+           d.appeal_until, d.reversed_by_id,
            EXISTS (
                SELECT FROM reports r
                WHERE r.case_id = d.case_id AND r.created_at <= d.created_at

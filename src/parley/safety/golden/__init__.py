@@ -1,0 +1,1 @@
+"""Questions whose answer is known: settled decisions, with which jurors and moderators are calibrated."""
