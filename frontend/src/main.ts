@@ -5,6 +5,7 @@ import "./styles/layout.css";
 import "./styles/forms.css";
 import "./styles/status.css";
 import "./styles/operator.css";
+import "./styles/transparency.css";
 import "htmx.org";
 import { startComposers } from "./composer";
 import { startKeys } from "./keys";

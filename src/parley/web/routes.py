@@ -24,6 +24,7 @@ from parley.web import (
     sign_in,
     sign_up,
     statuses,
+    transparency,
 )
 from parley.web.assets import static_routes
 from parley.web.limits import check_page_request
@@ -46,6 +47,7 @@ _PAGES = (
     sign_in,
     sign_up,
     statuses,
+    transparency,
     profiles,
 )
 
