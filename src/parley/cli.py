@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from parley import __version__
-from parley.commands import backtest, bank, copies, model, policy, policy_versions, sweep
+from parley.commands import backtest, bank, copies, model, policy, policy_versions, snapshot, sweep, transparency
 from parley.commands.running import (
     AsJson,
     database,
@@ -55,7 +55,9 @@ policy_versions.register(policy.app)
 backtest.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(bank.app, name="bank")
+app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(transparency.app, name="transparency")
 app.add_typer(model.app, name="model")
 app.command("copies")(copies.copies)
 app.add_typer(emoji_app, name="emoji")

@@ -162,6 +162,13 @@ class FileStore:
 
         await obstore.rename_async(self._store, name, target)
 
+    async def list_all(self) -> AsyncIterator[list[tuple[str, FileInfo]]]:
+        """Every file of this area with what the store knows of it; batches in no order."""
+        import obstore
+
+        async for batch in obstore.list(self._store, chunk_size=200):
+            yield [(meta["path"], FileInfo(meta["size"], meta["last_modified"])) for meta in batch]
+
     async def list_older(self, than: datetime, *, under: str | None = None) -> AsyncIterator[list[str]]:
         """Names of files last written before `than`, in the folder `under` or everywhere; batches in no order."""
         import obstore

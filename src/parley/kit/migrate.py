@@ -44,8 +44,8 @@ def list_migrations() -> list[tuple[int, Path]]:
     return [(int(file.name[:4]), file) for file in files]
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Bring the database at `dsn` to the newest schema; returns the names of the files that ran.
+async def migrate(dsn: str, *, up_to: int | None = None) -> list[str]:
+    """Bring the database at `dsn` to the newest schema, or to schema `up_to`; returns the names of the files that ran.
 
     Raises MigrationError when the database is newer than this program, or older than PostgreSQL 15.
     """
@@ -56,14 +56,14 @@ async def migrate(dsn: str) -> list[str]:
             raise MigrationError(f"PostgreSQL {server // 10000} is too old: Parley needs 15 or newer.")
         await connection.execute(LOCK, LOCK_KEY)
         try:
-            return await _migrate(connection)
+            return await _migrate(connection, up_to)
         finally:
             await connection.execute(UNLOCK, LOCK_KEY)
     finally:
         await connection.close()
 
 
-async def _migrate(connection: Any) -> list[str]:
+async def _migrate(connection: Any, up_to: int | None) -> list[str]:
     migrations = list_migrations()
     newest = migrations[-1][0]
     version = 0
@@ -76,7 +76,7 @@ async def _migrate(connection: Any) -> list[str]:
             )
     done = []
     for number, file in migrations:
-        if number <= version:
+        if number <= version or (up_to is not None and number > up_to):
             continue
         log.info("migrating: %s", file.name)
         async with connection.transaction():

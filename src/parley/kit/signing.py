@@ -46,7 +46,7 @@ def is_signed_by(public_key: bytes, signature: bytes, data: bytes) -> bool:
 
 @lru_cache(maxsize=8)
 def _key_of(path: Path) -> Ed25519PrivateKey:
-    """The key in a file of 32 bytes; made when there is none. Several processes may ask at once: one of them makes it."""
+    """The key in a file of 32 bytes; made when there is none, by one process even when several ask at once."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         fresh = path.with_name(f"{path.name}.{os.getpid()}")

@@ -1,0 +1,146 @@
+"""A snapshot into a database: the schema of its version, all rows in one transaction, then the newest schema.
+
+The transaction is why nothing is ever half restored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parley.hosting import store
+from parley.hosting.dumping import Tally
+from parley.hosting.errors import SnapshotError
+from parley.hosting.manifest import Index, Manifest, Stored, TableEntry
+from parley.hosting.places import Place
+from parley.hosting.sealing import open_file
+from parley.kit.db import connect
+from parley.kit.files import CHUNK
+from parley.kit.migrate import MigrationError, list_migrations, migrate
+
+if TYPE_CHECKING:
+    from pyrage import x25519
+
+
+class Reading:
+    """Where the objects of one snapshot come from; each is checked before it is opened."""
+
+    def __init__(
+        self, place: Place, manifest: Manifest, identity: x25519.Identity, scratch: Path, tally: Tally
+    ) -> None:
+        self.place = place
+        self.manifest = manifest
+        self.identity = identity
+        self.scratch = scratch
+        self.tally = tally
+        self._objects = {one.name: one for one in (manifest.index, *manifest.objects)}
+
+    def find(self, name: str) -> Stored:
+        """What the manifest says of an object; raises SnapshotError for one that it does not name."""
+        try:
+            return self._objects[name]
+        except KeyError:
+            raise SnapshotError(f"The index names {name}, the manifest does not: the snapshot is damaged.") from None
+
+    async def open(self, name: str, target: Path, *, compressed: bool) -> None:
+        """Fetch, check and decrypt an object into the file `target`."""
+        stored = self.find(name)
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="opening-") as folder:
+            sealed = Path(folder) / "sealed"
+            await fetch_checked(self.place, stored, sealed)
+
+            def decrypt() -> None:
+                with target.open("wb") as out:
+                    open_file(sealed, out, self.identity, compressed=compressed)
+
+            await asyncio.to_thread(decrypt)
+
+
+async def fetch_checked(place: Place, stored: Stored, target: Path | None) -> None:
+    """Read an object, into `target` if one is given; raises SnapshotError when a byte is not as the manifest says."""
+    digest, size = hashlib.sha256(), 0
+    file = target.open("wb") if target else None
+    try:
+        async for chunk in place.read(stored.name):
+            digest.update(chunk)
+            size += len(chunk)
+            if file:
+                file.write(chunk)
+    finally:
+        if file:
+            file.close()
+    if size != stored.size:
+        raise SnapshotError(f"{stored.name} in {place.url} has {size} bytes instead of {stored.size}: it is damaged.")
+    if digest.hexdigest() != stored.sha256:
+        raise SnapshotError(f"{stored.name} in {place.url} is not what was stored: at least one byte was changed.")
+
+
+def check_versions(manifest: Manifest) -> None:
+    """Raise SnapshotError when this program does not know the snapshot's schema."""
+    newest = list_migrations()[-1][0]
+    if manifest.oldest_compatible > newest or manifest.schema_version > newest:
+        raise SnapshotError(
+            f"The snapshot has schema {manifest.schema_version} (Parley {manifest.program}); this program knows "
+            f"schemas up to {newest}. Install that Parley or a newer one, and restore again."
+        )
+
+
+async def load_database(dsn: str, reading: Reading, index: Index) -> None:
+    """Fill the empty database at `dsn`; raises SnapshotError, with nothing changed, when anything is not right."""
+    manifest = reading.manifest
+    check_versions(manifest)
+    try:
+        await migrate(dsn, up_to=manifest.schema_version)
+    except MigrationError as error:
+        raise SnapshotError(str(error)) from error
+    connection = await connect(dsn)
+    try:
+        about = await store.get_about(connection)
+        if about.schema_version != manifest.schema_version or await store.has_rows(connection):
+            raise SnapshotError("The database is not empty: a snapshot is restored into an empty one only.")
+        async with connection.transaction():
+            await _load_tables(connection, reading, index)
+    finally:
+        await connection.close()
+    await migrate(dsn)
+
+
+async def _load_tables(connection: Any, reading: Reading, index: Index) -> None:
+    wanted = [(one.name, one.partition_of, one.bound) for one in index.tables if one.partition_of and one.bound]
+    await store.insert_partitions(connection, wanted)
+    known = {row.name: row for row in await store.list_tables(connection)}
+    for entry in index.tables:
+        if entry.name not in known or set(known[entry.name].columns) != set(entry.columns):
+            raise SnapshotError(
+                f"The table {entry.name} of the snapshot does not fit this program's schema "
+                f"{reading.manifest.schema_version}: use Parley {reading.manifest.program}, which made it."
+            )
+    await store.unbind_tables(connection)
+    for entry in index.tables:
+        await _load_table(connection, reading, entry)
+    for name, value in index.sequences.items():
+        await store.set_sequence(connection, name, value)
+    await store.bind_tables(connection)
+
+
+async def _load_table(connection: Any, reading: Reading, entry: TableEntry) -> None:
+    digest = hashlib.sha256()
+
+    async def rows() -> AsyncIterator[bytes]:
+        with tempfile.TemporaryDirectory(dir=reading.scratch, prefix="rows-") as folder:
+            for part in entry.parts:
+                path = Path(folder) / "part"
+                await reading.open(part, path, compressed=True)
+                with path.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        digest.update(chunk)
+                        yield chunk
+                reading.tally.add(path.stat().st_size)
+
+    answer = await connection.copy_to_table(entry.name, source=rows(), columns=list(entry.columns), format="text")
+    if int(answer.removeprefix("COPY ")) != entry.rows or digest.hexdigest() != entry.sha256:
+        raise SnapshotError(f"The rows of {entry.name} are not those that were saved: the snapshot is damaged.")

@@ -1,0 +1,228 @@
+"""What a snapshot asks of the database's catalogue, and how it gets the tables ready to be filled. SQL only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+GET_ABOUT = """
+    SELECT schema_version, oldest_compatible, instance_id::text FROM parley_meta
+"""
+
+
+class AboutRow(msgspec.Struct, frozen=True):
+    """The two schema numbers and the instance's own id."""
+
+    schema_version: int
+    oldest_compatible: int
+    instance_id: str
+
+
+async def get_about(tx: Any) -> AboutRow:
+    """What the database says of itself."""
+    return AboutRow(*await tx.fetchrow(GET_ABOUT))
+
+
+GET_DATABASE_SIZE = """
+    SELECT pg_database_size(current_database())
+"""
+
+
+async def get_database_size(tx: Any) -> int:
+    """Bytes on disk, indexes too: about what there is to be copied."""
+    return int(await tx.fetchval(GET_DATABASE_SIZE))
+
+
+class TableRow(msgspec.Struct, frozen=True):
+    """A table that holds rows: its columns in order, and of what it is a partition."""
+
+    name: str
+    columns: list[str]
+    partition_of: str | None
+    bound: str | None
+
+
+LIST_TABLES = """
+    SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum),
+           (SELECT p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid),
+           pg_get_expr(c.relpartbound, c.oid)
+    FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relpersistence = 'p'
+    GROUP BY c.oid
+    ORDER BY c.relname
+"""
+
+
+async def list_tables(tx: Any) -> list[TableRow]:
+    """Every table whose rows must be kept; unlogged ones are lost in a crash as well, and so are not among them."""
+    return [TableRow(*row) for row in await tx.fetch(LIST_TABLES)]
+
+
+LIST_SEQUENCES = """
+    SELECT sequencename, coalesce(last_value, start_value) FROM pg_sequences WHERE schemaname = 'public'
+    ORDER BY sequencename
+"""
+
+
+async def list_sequences(tx: Any) -> dict[str, int]:
+    """Where each sequence stands."""
+    return {row[0]: int(row[1]) for row in await tx.fetch(LIST_SEQUENCES)}
+
+
+SET_SEQUENCE = """
+    SELECT setval(format('%I', $1::text)::regclass, $2)
+"""
+
+
+async def set_sequence(tx: Any, name: str, value: int) -> None:
+    """Let a sequence go on from `value`."""
+    await tx.execute(SET_SEQUENCE, name, value)
+
+
+HAS_ROWS = """
+    SELECT EXISTS (SELECT FROM accounts)
+"""
+
+
+async def has_rows(tx: Any) -> bool:
+    """Whether somebody lives in this database already."""
+    return bool(await tx.fetchval(HAS_ROWS))
+
+
+MAKE_PARTITION = """
+DO $do$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN SELECT * FROM wanted_partitions LOOP
+        IF to_regclass(format('%I', wanted.name)) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I %s', wanted.name, wanted.parent, wanted.bound);
+        END IF;
+    END LOOP;
+END
+$do$
+"""
+WANTED_PARTITIONS = """
+    CREATE TEMPORARY TABLE wanted_partitions (name text, parent text, bound text) ON COMMIT DROP
+"""
+WANT_PARTITION = """
+    INSERT INTO wanted_partitions VALUES ($1, $2, $3)
+"""
+
+
+async def insert_partitions(tx: Any, wanted: list[tuple[str, str, str]]) -> None:
+    """Make the partitions (name, parent, bound) that are missing."""
+    await tx.execute(WANTED_PARTITIONS)
+    await tx.executemany(WANT_PARTITION, wanted)
+    await tx.execute(MAKE_PARTITION)
+
+
+UNBIND_TABLES = """
+DO $do$
+DECLARE
+    one record;
+BEGIN
+    CREATE TEMPORARY TABLE set_aside (name text, definition text, place integer) ON COMMIT DROP;
+    FOR one IN
+        SELECT conrelid::regclass::text AS tab, conname, pg_get_constraintdef(oid) AS definition
+        FROM pg_constraint
+        WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conparentid = 0
+    LOOP
+        INSERT INTO set_aside VALUES (one.conname,
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', one.tab, one.conname, one.definition), 2);
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', one.tab, one.conname);
+    END LOOP;
+    FOR one IN
+        SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition
+            AND NOT EXISTS (SELECT FROM pg_constraint n WHERE n.conindid = i.indexrelid)
+    LOOP
+        INSERT INTO set_aside VALUES (one.name, one.definition, 1);
+        EXECUTE format('DROP INDEX %s', one.name);
+    END LOOP;
+    FOR one IN
+        SELECT oid::regclass::text AS tab FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', one.tab);
+    END LOOP;
+END
+$do$
+"""
+
+EMPTY_TABLES = """
+DO $do$
+DECLARE
+    names text;
+BEGIN
+    SELECT string_agg(oid::regclass::text, ', ') INTO names FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition;
+    EXECUTE 'TRUNCATE ' || names;
+END
+$do$
+"""
+
+
+async def unbind_tables(tx: Any) -> None:
+    """Empty every table and set aside what would slow or stop its filling: foreign keys, indexes, our triggers."""
+    await tx.execute(UNBIND_TABLES)
+    await tx.execute(EMPTY_TABLES)
+
+
+BIND_TABLES = """
+DO $do$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT oid::regclass::text AS tab FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', one.tab);
+    END LOOP;
+    FOR one IN SELECT definition FROM set_aside ORDER BY place LOOP
+        EXECUTE one.definition;
+    END LOOP;
+END
+$do$
+"""
+
+
+async def bind_tables(tx: Any) -> None:
+    """Put back what `unbind_tables` set aside. Every foreign key is checked by that."""
+    await tx.execute(BIND_TABLES)
+
+
+COUNT_ROWS = """
+CREATE FUNCTION pg_temp.count_rows_of(name text, OUT number bigint) LANGUAGE plpgsql AS $do$
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %I', name) INTO number;
+END
+$do$
+"""
+LIST_COUNTS = """
+    SELECT name, pg_temp.count_rows_of(name) FROM unnest($1::text[]) AS list (name)
+"""
+
+
+async def count_rows(tx: Any, names: list[str]) -> dict[str, int]:
+    """How many rows each table really has."""
+    await tx.execute(COUNT_ROWS)
+    return {row[0]: int(row[1]) for row in await tx.fetch(LIST_COUNTS, names)}
+
+
+BEGIN_READING = """BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"""
+END_READING = """ROLLBACK"""
+
+
+async def begin_reading(connection: Any) -> None:
+    """From now on the connection sees the database as it is at this moment."""
+    await connection.execute(BEGIN_READING)
+
+
+async def end_reading(connection: Any) -> None:
+    """See what is new again."""
+    await connection.execute(END_READING)
