@@ -109,8 +109,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Folder with the moderation policy. Empty: the policy that ships with Parley."""
 
     four_eyes: bool = True
-    """Whether a change of the policy that would stop many posts needs a second member of the staff. Off is for
-    instances that one person runs; every activation that would have needed a second one then says so for ever."""
+    """Whether a change of the policy that would stop many posts, the end of an account, and a decision about many posts
+    at once need a second member of the staff. Off is for instances that one person runs; everything that would have
+    needed a second one then says so for ever."""
 
     jury: bool = False
     """Whether members who wish to may sit on juries: five of them, drawn by lot, decide what is not urgent, and appeals

@@ -18,7 +18,18 @@ from parley.screening.ruleset import Ruleset
 from parley.screening.verdict import Outcome
 
 _STOPPING = ("reject", "hold")
-_HEAD = ("review_hours", "trust", "fail_modes", "limits", "signals", "ladder", "clocks", "caps", "activation")
+_HEAD = (
+    "review_hours",
+    "trust",
+    "fail_modes",
+    "limits",
+    "signals",
+    "ladder",
+    "clocks",
+    "caps",
+    "activation",
+    "decisions",
+)
 _DECIDING_HEAD = ("trust", "fail_modes", "limits", "signals")
 
 

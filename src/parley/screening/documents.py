@@ -165,6 +165,13 @@ class Wellness(_Strict, frozen=True, kw_only=True):
     break_minutes: Positive = 10
 
 
+class Deciding(_Strict, frozen=True, kw_only=True):
+    """Decisions that need a second member of the staff, besides every end of an account: those about more than
+    `four_eyes_over_subjects` subjects at once."""
+
+    four_eyes_over_subjects: Annotated[int, Meta(ge=1)] = 20
+
+
 class Activation(_Strict, frozen=True, kw_only=True):
     """From how many posts on a change of what is refused or held needs a second member of the staff: a number, or a
     share in per cent of the posts that its backtest looked at."""
@@ -192,6 +199,7 @@ class PolicyHead(_Strict, frozen=True, kw_only=True):
     wellness: Wellness = Wellness()
     caps: Caps = Caps()
     activation: Activation = Activation()
+    decisions: Deciding = Deciding()
 
 
 class Case(_Strict, frozen=True, kw_only=True):
