@@ -143,3 +143,9 @@ CREATE TABLE used_challenges (
     used_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX used_challenges_age ON used_challenges (used_at);
+
+-- ---- Finding what a URL names ---------------------------------------------------------------------------------------
+CREATE INDEX media_preview_file ON media (preview_file) WHERE preview_file IS NOT NULL;
+CREATE INDEX media_remains_file ON media_remains ((remains ->> 'file'));
+CREATE INDEX media_remains_preview_file ON media_remains ((remains ->> 'preview_file'));
+CREATE INDEX evidence_files_of_snapshot ON evidence_files (file) WHERE snapshot_id IS NOT NULL;
