@@ -201,6 +201,17 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     actions: tuple[NewAction, ...]
     because: tuple[str, ...]
+    facts: str = ""
+    reasons: str = ""
+    language: str = "en"
+    """Words for the author, ready to be sent, in the author's language: `templates` made them."""
+
+
+class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy offers for a case: `best`, and the same for every other clause, by its id."""
+
+    best: Suggestion
+    by_clause: dict[str, Suggestion]
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
