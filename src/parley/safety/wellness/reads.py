@@ -1,4 +1,4 @@
-"""How those who moderate are doing. Each sees their own; the staff see who carries how much. Nothing is changed here."""
+"""How those who moderate do. Each sees their own; all of the staff see who carries how much. Nothing is changed."""
 
 from __future__ import annotations
 
