@@ -209,11 +209,12 @@ CREATE TABLE moderation_checkpoints (
     id bigint PRIMARY KEY DEFAULT parley_id(),
     seq bigint NOT NULL UNIQUE,
     hash bytea NOT NULL,
-    root bytea NOT NULL,                                  -- of the tree of all hashes up to there: see kit/merkle.py
+    root bytea NOT NULL,                                  -- of the tree of all hashes up to there: safety/log/tree.py
     peaks bytea[] NOT NULL,                               -- from which the next root is worked out
-    at text NOT NULL,                                     -- as signed
-    key_id text NOT NULL,                                 -- fingerprint of the public key
-    signature bytea NOT NULL
+    signed text NOT NULL,                                 -- what was signed, byte for byte
+    public_key bytea NOT NULL CHECK (length(public_key) = 32),
+    signature bytea NOT NULL CHECK (length(signature) = 64),
+    created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE FUNCTION keep_moderation_checkpoints() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -56,3 +56,64 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     case_id: int | None
     subject: Subject | None
     payload: dict[str, Any]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something that is not as it must be.
+
+    `kind`: changed_entry, missing_entry, broken_link, unchained, truncated, rewritten, signature, changed_row,
+    missing_row, unknown_row, row, trigger; for evidence also changed_content, changed_file, missing_file.
+    """
+
+    kind: str
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check of the whole log found. Nothing is wrong when `found` is 0; `problems` are the first of them."""
+
+    entries: int
+    head_seq: int
+    head_hash: str
+    root: str
+    """Of the tree over all entries: see tree.py."""
+    tables: dict[str, int]
+    """Rows that were compared, by table."""
+    rows: int
+    checkpoints: int
+    keys: tuple[str, ...]
+    """Fingerprints of the keys that signed heads, the newest first."""
+    found: int
+    problems: tuple[Problem, ...]
+    seconds: float
+    entries_per_second: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.found == 0
+
+
+class SignedHead(msgspec.Struct, frozen=True):
+    """A head of the chain that was signed and handed out."""
+
+    seq: int
+    hash: bytes
+    root: bytes = b""
+
+
+class CheckpointView(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed head of the log. `signed` are the very bytes under the signature (Ed25519); the rest is hexadecimal."""
+
+    seq: int
+    hash: str
+    root: str
+    signed: str
+    signature: str
+    public_key: str
+    key_fingerprint: str
+    created_at: datetime

@@ -9,8 +9,6 @@ import msgspec
 from parley.kit.db import Tx
 from parley.social.media.store import MediaRow
 
-_NOT_HERE = ("held_description", "held_sentence")
-
 LIST_REMAINS = """SELECT remains FROM media_remains WHERE media_id = ANY($1::bigint[])"""
 
 
@@ -20,8 +18,8 @@ async def list_remains(tx: Tx, ids: list[int]) -> dict[int, MediaRow]:
 
 
 def _media_row(remains: dict[str, Any]) -> MediaRow:
-    names = [name for name in MediaRow.__struct_fields__ if name not in _NOT_HERE]
-    return MediaRow(*(remains.get(name) for name in names), None, None)
+    values = {name: remains.get(name) for name in MediaRow.__struct_fields__}
+    return MediaRow(**values)
 
 
 class FileFacts(msgspec.Struct, frozen=True):
