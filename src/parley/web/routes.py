@@ -25,6 +25,7 @@ from parley.web import (
     sign_up,
     statuses,
     transparency,
+    transparency_compliance,
 )
 from parley.web.assets import static_routes
 from parley.web.limits import check_page_request
@@ -48,6 +49,7 @@ _PAGES = (
     sign_up,
     statuses,
     transparency,
+    transparency_compliance,
     profiles,
 )
 

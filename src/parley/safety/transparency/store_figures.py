@@ -530,3 +530,15 @@ LIST_PROVIDER_BREACHES = """
 async def list_provider_breaches(tx: Tx, provider_id: int, limit: int) -> list[BreachRow]:
     """Broken promises to a provider, the newest first."""
     return [BreachRow(*row) for row in await tx.fetch(LIST_PROVIDER_BREACHES, provider_id, limit)]
+
+
+COUNT_SWEPT = """
+    SELECT count(*) FROM sweep_changes
+    WHERE id >= $1 AND clause = ANY($2::text[]) AND undone_at IS NULL
+      AND kind IN ('hidden', 'revision_hidden', 'limited', 'withdrawn')
+"""
+
+
+async def count_swept(tx: Tx, from_id: int, clauses: list[str]) -> int:
+    """How many revisions sweeps over history took down under these clauses since then."""
+    return int(await tx.fetchval(COUNT_SWEPT, from_id, clauses))

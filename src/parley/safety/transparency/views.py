@@ -109,6 +109,8 @@ class NoticeLines(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: datetime | None
     first_action_at: datetime | None
     resolved_at: datetime | None
+    answered_at: datetime | None
+    """When the signed answer was given."""
     due_at: datetime | None
     breached: bool
     lines: tuple[UrlLine, ...]
@@ -165,10 +167,16 @@ class Compliance(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     urls: int
     answered: int
+    """About how many something was done, or found not to be needed."""
     in_time: int
     late: int
+    """About how many nothing was done before it was due; some may be answered by now."""
     outcomes: tuple[tuple[str, int], ...]
     like_it: int
+    """How many other posts that say the same were found."""
+    like_it_acted: int
+    swept: int
+    """How many posts sweeps over history took down under the clauses of these notices since the first of them."""
     timings: tuple[Timing, ...]
     breaches: tuple[Breach, ...]
     backlog: Backlog
