@@ -177,6 +177,10 @@ CREATE TABLE moderator_wellness (
     break_began_at timestamptz
 );
 
+ALTER TABLE policy_versions DROP CONSTRAINT policy_versions_source_check;
+ALTER TABLE policy_versions ADD CONSTRAINT policy_versions_source_check
+    CHECK (source IN ('shipped', 'folder', 'proposed', 'incident'));
+
 -- ---- Incidents ------------------------------------------------------------------------------------------------------
 CREATE TABLE incidents (
     id bigint PRIMARY KEY DEFAULT parley_id(),
@@ -188,11 +192,13 @@ CREATE TABLE incidents (
     scope text[] NOT NULL DEFAULT '{}',                   -- words, #tags and places that it is about
     factor real NOT NULL CHECK (factor > 0 AND factor <= 1),
     hold_new boolean NOT NULL,
+    severity_at_most smallint NOT NULL DEFAULT 1,         -- cases as grave as this go to the war queue
     base_policy_sha256 text,                              -- what was live before, and is again after
     base_pinned boolean NOT NULL DEFAULT false,
     policy_sha256 text,                                   -- what is live because of it
     declared_at timestamptz NOT NULL DEFAULT now(),
     ends_at timestamptz NOT NULL,                         -- concluded by itself then
+    restored boolean,                                     -- after it: false where people activated another meanwhile
     kept_by bigint REFERENCES accounts (id),              -- the second person, without whom it ends after 72 hours
     concluded_by bigint REFERENCES accounts (id),         -- NULL: by time
     concluded_at timestamptz,

@@ -57,6 +57,7 @@ async def tell_of_appeal(instance: Instance, payload: dict[str, Any]) -> None:
         await tell_of_moderation(
             tx,
             row.appellant_id,
+            None,
             {
                 "sentence": letters.short_answer(row),
                 "clause": row.clause,

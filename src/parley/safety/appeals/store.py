@@ -31,8 +31,8 @@ class GroundRow(msgspec.Struct, frozen=True):
 
 # Read across rooms, because an appeal is a relation between them: who reported stands with the case of the decision.
 GET_GROUND = """
-    SELECT d.id, d.case_id, d.account_id, d.kind, d.source, d.clause, d.severity, d.automated_decision, d.created_at,
-           d.appeal_until, d.reversed_by_id,
+    SELECT d.id, d.case_id, d.account_id, d.kind, d.source, d.clause, coalesce(d.severity, c.severity),
+           d.automated_decision, d.created_at, d.appeal_until, d.reversed_by_id,
            EXISTS (
                SELECT FROM reports r
                WHERE r.case_id = d.case_id AND r.created_at <= d.created_at
@@ -40,7 +40,7 @@ GET_GROUND = """
                       OR $2 IS NULL AND r.account_id IS NULL
                          AND (r.id = $3 AND ($4::bigint IS NULL OR r.notice_id = $4)
                               OR $3::bigint IS NULL AND r.notice_id = $4)))
-    FROM decisions d WHERE d.id = $1
+    FROM decisions d LEFT JOIN cases c ON c.id = d.case_id WHERE d.id = $1
 """
 
 
@@ -159,11 +159,11 @@ class AppealRow(msgspec.Struct, frozen=True):
 
 _APPEAL = """
     SELECT a.id, a.decision_id, a.case_id, d.account_id, a.role, a.account_id, a.report_id, a.notice_id, a.state,
-           a.waits_for, a.text, a.answer, a.reviewer_id, a.leased_until, a.appeal_decision_id, d.clause, d.severity,
-           d.source, d.automated_decision, d.created_at, d.reversed_by_id, a.created_at,
-           (SELECT min(c.due_at) FROM sla_clocks c WHERE c.appeal_id = a.id),
+           a.waits_for, a.text, a.answer, a.reviewer_id, a.leased_until, a.appeal_decision_id, d.clause,
+           coalesce(d.severity, c.severity), d.source, d.automated_decision, d.created_at, d.reversed_by_id, a.created_at,
+           (SELECT min(k.due_at) FROM sla_clocks k WHERE k.appeal_id = a.id),
            a.ended_at, ARRAY(SELECT list_deciders(d.id))
-    FROM appeals a JOIN decisions d ON d.id = a.decision_id
+    FROM appeals a JOIN decisions d ON d.id = a.decision_id LEFT JOIN cases c ON c.id = d.case_id
 """
 GET_APPEAL = (
     _APPEAL

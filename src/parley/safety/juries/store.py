@@ -195,7 +195,8 @@ class AppealGround(msgspec.Struct, frozen=True):
 
 
 GET_APPEAL_GROUND = """
-    SELECT a.id, d.id, d.case_id, d.account_id, a.role, a.account_id, coalesce(d.clause, c.clause), d.severity,
+    SELECT a.id, d.id, d.case_id, d.account_id, a.role, a.account_id, coalesce(d.clause, c.clause),
+           coalesce(d.severity, c.severity),
            coalesce((SELECT array_agg(DISTINCT x.subject_id || ' ' || coalesce(x.revision, t.revision))
                      FROM decision_actions x JOIN statuses t ON t.id = x.subject_id
                      WHERE x.decision_id = d.id AND x.subject_type = 'status'), '{}'),
