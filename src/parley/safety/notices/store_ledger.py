@@ -26,21 +26,22 @@ class SubjectRow(msgspec.Struct, frozen=True):
     settled_as: str | None
     decision_id: int | None
     interim_decision_id: int | None
-    deleted: bool
-    """Whether its author deleted it (statuses), or its account is gone."""
+    state: str
+    """Of a status its own, of an account its own; `gone` where there is nothing any more."""
+    held_since: datetime | None
+    """Since when screening keeps a status from everybody."""
 
 
 # Plan: notice_subjects_notice, then case_subjects_one and primary keys for each.
 LIST_SUBJECTS = """
     SELECT n.url_id, n.subject_type, n.subject_id, n.revision, n.account_id, n.case_id, s.settled_at, s.settled_as,
            s.decision_id, s.interim_decision_id,
-           CASE n.subject_type
-               WHEN 'status' THEN NOT EXISTS (
-                   SELECT FROM statuses t WHERE t.id = n.subject_id AND t.state <> 'author_deleted')
-               WHEN 'media' THEN NOT EXISTS (SELECT FROM media m WHERE m.id = n.subject_id)
-               ELSE NOT EXISTS (SELECT FROM accounts a WHERE a.id = n.subject_id AND a.state <> 'deleted')
-           END
+           coalesce(t.state::text, a.state::text, m.state::text, 'gone'),
+           CASE WHEN t.state = 'held' THEN t.created_at END
     FROM notice_subjects n
+    LEFT JOIN statuses t ON n.subject_type = 'status' AND t.id = n.subject_id
+    LEFT JOIN media m ON n.subject_type = 'media' AND m.id = n.subject_id
+    LEFT JOIN accounts a ON n.subject_type IN ('account', 'profile') AND a.id = n.subject_id
     LEFT JOIN case_subjects s
         ON s.case_id = n.case_id AND s.subject_type = n.subject_type AND s.subject_id = n.subject_id
     WHERE n.notice_id = ANY($1::bigint[])

@@ -107,6 +107,9 @@ class NewNotice(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
     raw: RawMessage | None = None
     message_id: str = ""
+    reply_to: str = ""
+    """To whom the receipt and the answer are mailed; empty: to nobody."""
+    filed_by: int | None = None
     received_at: datetime | None = None
 
 

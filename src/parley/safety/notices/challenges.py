@@ -1,0 +1,70 @@
+"""Proof of work for forms that need no account, by ALTCHA (https://altcha.org/docs/v2/proof-of-work/): no captcha,
+no third party, nothing kept of the visitor. Challenges are signed by us, end, and are good once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import Invalid
+from parley.kit.secrets import keyed_hash
+from parley.kit.settings import Settings
+from parley.safety.notices import store
+
+MOST = 100_000
+"""The number that is looked for is below it: about a second of a phone's time."""
+
+GOOD_FOR = timedelta(hours=3)
+"""Writing a notice takes a while."""
+
+LONGEST = 4000
+
+
+def make_challenge(settings: Settings) -> dict[str, Any]:
+    """A challenge for the visitor's browser, in ALTCHA's JSON (version 1)."""
+    import altcha
+
+    made = altcha.create_challenge_v1(
+        altcha.ChallengeOptionsV1(hmac_key=_key(settings), max_number=MOST, expires=now() + GOOD_FOR)
+    )
+    return made.to_dict()
+
+
+async def use_solution(tx: Tx, settings: Settings, solution: str) -> None:
+    """Accept a solution, once. Raises Invalid with what to do."""
+    import altcha
+
+    payload = _read(solution)
+    right = False
+    if payload is not None:
+        right, _ = altcha.verify_solution_v1(payload, _key(settings), check_expires=True)
+    if not right or payload is None:
+        raise Invalid(
+            "The proof of work is missing, wrong or too old. Load the form again and wait until it says that it is ready."
+        )
+    if not await store.insert_challenge(tx, str(payload["challenge"]), now()):
+        raise Invalid("This form was sent already. Load it again if you want to send another notice.")
+
+
+def _read(solution: str) -> Any:
+    if not solution or len(solution) > LONGEST:
+        return None
+    try:
+        payload = msgspec.json.decode(base64.b64decode(solution, validate=True))
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        return None
+    wanted = {"algorithm": str, "challenge": str, "number": int, "salt": str, "signature": str}
+    if not isinstance(payload, dict) or any(type(payload.get(name)) is not kind for name, kind in wanted.items()):
+        return None
+    return payload if payload["algorithm"] == "SHA-256" and "expires=" in payload["salt"] else None
+
+
+def _key(settings: Settings) -> str:
+    return keyed_hash(settings, "altcha", purpose="proof of work")
