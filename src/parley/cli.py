@@ -18,7 +18,19 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from parley import __version__
-from parley.commands import backtest, bank, copies, model, policy, policy_versions, snapshot, sweep, transparency
+from parley.commands import (
+    audit,
+    backtest,
+    bank,
+    copies,
+    drill,
+    model,
+    policy,
+    policy_versions,
+    snapshot,
+    sweep,
+    transparency,
+)
 from parley.commands.running import (
     AsJson,
     database,
@@ -55,6 +67,8 @@ policy_versions.register(policy.app)
 backtest.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(bank.app, name="bank")
+app.add_typer(audit.app, name="audit")
+snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(transparency.app, name="transparency")

@@ -24,7 +24,7 @@ from parley import screening
 from parley.api.access import add_limit_headers
 from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
-from parley.kit.db import LostConnection, UnstorableText
+from parley.kit.db import LostConnection, ReadOnlyDatabase, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
 from parley.kit.http import instance_of
 from parley.kit.instance import open_instance
@@ -134,6 +134,8 @@ def _known(error: Exception) -> ParleyError | None:
         return known
     if isinstance(error, UnstorableText):
         return BadRequest("Text may not hold a null character.")
+    if isinstance(error, ReadOnlyDatabase):
+        return Unavailable("This instance can only be read right now. Please try again in a minute.", detail=str(error))
     if isinstance(error, LostConnection):
         return Unavailable("The database cannot be reached right now.", detail=str(error))
     return None

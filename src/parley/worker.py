@@ -14,14 +14,36 @@ from typing import Any
 
 import msgspec
 
+from parley.hosting.jobs import make_nightly_snapshot
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.candidates.jobs import judge_by_candidate
+from parley.safety.cases.jobs import (
+    count_reporters,
+    expire_leases,
+    mail_case_notice,
+    note_deleted_status,
+    open_case_of_hold,
+    open_case_of_profile,
+    open_case_of_withdrawal,
+    open_cases_of_findings,
+    open_cases_of_reports,
+    recount_reporters,
+    reroute_cases,
+    settle_edited,
+    settle_found,
+    settle_labelled,
+    weigh_all_cases,
+    weigh_case,
+    weigh_old_reporters,
+    weigh_reporters,
+    weigh_young_cases,
+)
 from parley.safety.evidence.jobs import delete_evidence_copies, keep_evidence_files
-from parley.safety.jobs import count_reporters, recount_reporters
+from parley.safety.log.checkpoints import sign_log_head
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
 from parley.social.accounts.activity import count_weekly_activity
@@ -96,7 +118,7 @@ log = logging.getLogger(__name__)
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.AccountCreated: (notify_of_sign_up,),
     facts.MediaUploaded: (process_media,),
-    facts.ProfileUpdated: (delete_old_pictures, ask_outside_model),
+    facts.ProfileUpdated: (delete_old_pictures, ask_outside_model, open_case_of_profile),
     facts.Followed: (choose_fan_out, fan_in_follow, notify_of_follow),
     facts.AccountUnlocked: (answer_waiting_requests,),
     facts.FollowRequested: (notify_of_follow_request,),
@@ -106,18 +128,26 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
-    facts.StatusHeld: (notify_of_hold,),
-    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model),
+    facts.StatusHeld: (notify_of_hold, open_case_of_hold),
+    facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),
     facts.RuleAlarmRaised: (mail_rule_alarm,),
-    facts.RevisionRescreened: (apply_status_rescreening, apply_profile_rescreening, apply_media_rescreening),
-    facts.RevisionWithdrawn: (notify_of_withdrawal,),
+    facts.RevisionRescreened: (
+        apply_status_rescreening,
+        apply_profile_rescreening,
+        apply_media_rescreening,
+        settle_labelled,
+    ),
+    facts.RevisionWithdrawn: (notify_of_withdrawal, open_case_of_withdrawal),
     facts.RulesetChanged: (plan_sweep_of_change,),
-    facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status),
+    facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status, note_deleted_status),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
     facts.StatusFavourited: (notify_of_favourite,),
     facts.StatusUnfavourited: (unnotify_of_favourite,),
     facts.PollClosed: (notify_of_poll,),
+    facts.LabelRecorded: (settle_labelled,),
+    facts.RevisionRestored: (settle_labelled,),
+    facts.RevisionSwept: (settle_labelled,),
     facts.ReportFiled: (notify_of_report, count_reporters),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
@@ -125,6 +155,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
 AT_ONCE: frozenset[Job] = frozenset(
     {
         *(fan_out_status, index_status, withdraw_status, delete_status_traces, unindex_status),
+        *(note_deleted_status, settle_edited),
         *(notify_of_status, notify_of_follow, notify_of_reblog, notify_of_favourite),
         *(unnotify_of_follow, unnotify_of_reblog, unnotify_of_favourite),
     }
@@ -135,6 +166,7 @@ which cost more than their work (docs/decisions/0010). One that fails becomes a 
 SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
+    sign_log_head: "33 3 * * *",
     delete_orphans: "41 * * * *",
     fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
@@ -143,6 +175,7 @@ SCHEDULES: dict[Job, str] = {
     count_screening: "* * * * *",
     watch_rules: "* * * * *",
     forget_old_links: "43 4 * * *",
+    make_nightly_snapshot: "31 2 * * *",
     close_polls: "* * * * *",
     clean_idempotency_keys: "37 4 * * *",
     make_event_partitions: "17 3 * * *",
@@ -151,6 +184,12 @@ SCHEDULES: dict[Job, str] = {
     store_fingerprints: "* * * * *",
     cluster_sign_ups: "*/10 * * * *",
     recount_reporters: "47 * * * *",
+    open_cases_of_findings: "* * * * *",
+    expire_leases: "* * * * *",
+    settle_found: "*/10 * * * *",
+    weigh_young_cases: "*/5 * * * *",
+    weigh_all_cases: "19 */6 * * *",
+    weigh_old_reporters: "31 4 * * *",
     trim_homes: "11 4 * * *",
     delete_stale_credentials: "29 * * * *",
     delete_unconfirmed_accounts: "53 4 * * *",
@@ -162,6 +201,7 @@ JOBS: tuple[Job, ...] = (
     clean_homes_of_status,
     remember_text,
     *(count_planned_sweep, run_approved_sweep),
+    *(mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
     *(delete_stored_files, delete_evidence_copies, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
 )

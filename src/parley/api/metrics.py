@@ -14,6 +14,7 @@ from litestar import Request, Response, get
 
 from parley import __version__, screening
 from parley.api.access import bearer_of
+from parley.hosting.store import RecordRow, list_last_records
 from parley.kit.clock import now
 from parley.kit.errors import NotFound
 from parley.kit.http import instance_of
@@ -43,7 +44,8 @@ async def show_metrics(request: Asked) -> Response[bytes]:
         totals = await get_totals(tx)
         waiting = {"status": await count_waiting_statuses(tx), "profile": await count_waiting_profiles(tx)}
         queue = await list_queue(tx)
-    body = write_metrics([*_screening(totals), *_waiting(waiting), *_queue(queue), _build()])
+        host = await list_last_records(tx)
+    body = write_metrics([*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _build()])
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -118,6 +120,22 @@ def _queue(rows: list[QueueRow]) -> Iterator[Metric]:
     waits = [(now() - row.oldest).total_seconds() for row in rows if row.status == "queued"]
     lag.add_metric([], max(0.0, max(waits, default=0.0)))
     yield from (jobs, lag)
+
+
+def _host(rows: list[RecordRow]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    age = GaugeMetricFamily(
+        "parley_host_age_seconds",
+        "How long ago the last snapshot or drill was, by whether it went well.",
+        labels=["kind", "ok"],
+    )
+    took = GaugeMetricFamily("parley_host_seconds", "How long the last one took that went well.", labels=["kind"])
+    for row in rows:
+        age.add_metric([row.kind, "true" if row.ok else "false"], (now() - row.created_at).total_seconds())
+        if row.ok:
+            took.add_metric([row.kind], row.seconds)
+    yield from (age, took)
 
 
 def _build() -> Metric:

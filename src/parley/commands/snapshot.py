@@ -37,7 +37,7 @@ Signer = Annotated[
 @app.command()
 def create(
     to: Annotated[str, typer.Option("--to", help="A folder, or s3://bucket/prefix. Default: PARLEY_SNAPSHOT_TO.")] = "",
-    keep: Annotated[int, typer.Option(min=1, help="How many stay there. Default: all (nightly: snapshot_keep).")] = 0,
+    keep: Annotated[int, typer.Option(min=0, help="How many stay there; 0 for all.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Save the instance while it runs. Everything is encrypted to the recovery key and signed by the instance."""
@@ -124,7 +124,7 @@ def verify(source: From, name: Name = "", recovery_key: Key = "", signer: Signer
                     source,
                     scratch=scratch_folder(settings),
                     name=name or None,
-                    signer=signer or _own_signer(settings),
+                    signer=signer or own_signer(settings),
                     identity=read_identity(recovery_key) if recovery_key else None,
                     progress=progress,
                 )
@@ -175,7 +175,7 @@ def restore(source: From, recovery_key: Key, name: Name = "", signer: Signer = "
     show(result, as_json, text)
 
 
-def _own_signer(settings: Settings) -> str | None:
+def own_signer(settings: Settings) -> str | None:
     """The instance's own key, where one lives in this data folder."""
     from parley.kit.signing import KEY_FILE, public_key_of
 

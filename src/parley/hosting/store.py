@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -226,3 +227,53 @@ async def begin_reading(connection: Any) -> None:
 async def end_reading(connection: Any) -> None:
     """See what is new again."""
     await connection.execute(END_READING)
+
+
+INSERT_RECORD = """
+    INSERT INTO hosting_records (kind, ok, seconds, detail) VALUES ($1, $2, $3, $4)
+"""
+
+
+async def insert_record(tx: Any, kind: str, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
+    """Note that a snapshot was made or a drill held, or that it failed."""
+    await tx.execute(INSERT_RECORD, kind, ok, seconds, detail)
+
+
+class RecordRow(msgspec.Struct, frozen=True):
+    """The last snapshot or drill."""
+
+    kind: str
+    ok: bool
+    seconds: float
+    detail: dict[str, Any]
+    created_at: datetime
+
+
+LIST_LAST_RECORDS = """
+    SELECT DISTINCT ON (kind, ok) kind, ok, seconds, detail, created_at
+    FROM hosting_records ORDER BY kind, ok, id DESC
+"""
+
+
+async def list_last_records(tx: Any) -> list[RecordRow]:
+    """The last of each kind that went well, and the last that did not."""
+    return [RecordRow(*row) for row in await tx.fetch(LIST_LAST_RECORDS)]
+
+
+LET_READ_ONLY = """
+DO $do$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+END
+$do$
+"""
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def forbid_writes(connection: Any) -> None:
+    """Let every connection to this database from now on be for reading, and end those that there are."""
+    await connection.execute(LET_READ_ONLY)
+    await connection.execute(END_OTHERS)

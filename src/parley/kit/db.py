@@ -26,6 +26,8 @@ UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 UnstorableText = asyncpg.CharacterNotInRepertoireError
 """Text with a null character, which PostgreSQL cannot hold."""
+ReadOnlyDatabase = asyncpg.ReadOnlySQLTransactionError
+"""A write to a database that takes none: a standby, or one that is being moved."""
 LostConnection = (asyncpg.PostgresConnectionError, ConnectionError, OSError)
 
 CAN_WRITE = """SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'"""

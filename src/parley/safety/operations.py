@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from parley.hosting.store import RecordRow, list_last_records
 from parley.kit.db import Tx
 from parley.kit.jobs import QueueRow, list_queue
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
@@ -30,10 +31,12 @@ class OperationsView(msgspec.Struct, frozen=True, kw_only=True):
     """The one that is in force."""
     alarms: list[AlarmRow]
     queue: list[QueueRow]
+    host: list[RecordRow]
+    """The last snapshot and drill that went well, and the last that did not."""
 
 
 async def get_operations(tx: Tx, viewer: Viewer) -> OperationsView:
-    """In eight queries, however much there is. Raises NotFound for whoever does not run the instance."""
+    """In nine queries, however much there is. Raises NotFound for whoever does not run the instance."""
     viewer.need_operator()
     activations = await list_activations(tx, limit=1)
     return OperationsView(
@@ -44,4 +47,5 @@ async def get_operations(tx: Tx, viewer: Viewer) -> OperationsView:
         activation=activations[0] if activations else None,
         alarms=await list_alarms(tx, limit=MOST_ALARMS),
         queue=await list_queue(tx),
+        host=await list_last_records(tx),
     )

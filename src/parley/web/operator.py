@@ -81,6 +81,8 @@ async def show_operator(request: AnyRequest) -> Response[str]:
         alarms=found.alarms,
         signals=_signals(whole),
         queue=found.queue,
+        host=found.host,
+        snapshot_to=visit.instance.settings.snapshot_to,
         keep=False,
     )
 

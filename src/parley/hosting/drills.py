@@ -1,0 +1,237 @@
+"""A drill: a snapshot restored to a scratch place and used, because a backup is proven by a restore only.
+
+The time that it takes is the honest time of a recovery. The instance itself is not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from parley.hosting import store
+from parley.hosting.dumping import Progress, Tally
+from parley.hosting.errors import SnapshotError
+from parley.hosting.loading import Reading
+from parley.hosting.making import areas_of
+from parley.hosting.restoring import restore_snapshot
+from parley.hosting.verifying import find_snapshot, read_index
+from parley.kit.db import connect
+from parley.kit.errors import NotFound
+from parley.kit.files import open_file_store
+from parley.kit.postgres import EmbeddedPostgres
+from parley.kit.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from pyrage import x25519
+
+SAMPLE = 200
+"""How many files are compared, drawn at random."""
+
+START_SECONDS = 60.0
+
+
+class Visitor(Protocol):
+    """Somebody who uses the restored instance, at a base URL. Each raises SnapshotError when it is not well."""
+
+    async def sign_up(self, dsn: str, scratch: Settings) -> None:
+        """Get an account, in the restored database alone."""
+
+    async def sign_in(self, base: str) -> None:
+        """Sign in as people do, while the instance can be written to."""
+
+    async def look_around(self, base: str) -> dict[str, Any]:
+        """Read what a member reads, now that it cannot be written to; returns what was seen."""
+
+
+class Drilled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a drill found. Seconds are those of each step; `recovery_seconds` is what a recovery would have taken."""
+
+    snapshot: str
+    rows: int
+    tables: int
+    files: int
+    files_compared: int
+    visited: dict[str, Any]
+    restore_seconds: float
+    start_seconds: float
+    recovery_seconds: float
+
+
+async def drill_snapshot(
+    settings: Settings,
+    url: str,
+    *,
+    identity: x25519.Identity,
+    visitor: Visitor,
+    name: str | None = None,
+    signer: str | None = None,
+    progress: Progress | None = None,
+) -> Drilled:
+    """Restore into a scratch folder with an embedded database, compare, start the app read-only, and visit it.
+
+    Raises SnapshotError with the first thing that is not as it was saved. The scratch folder is always removed.
+    """
+    _, manifest = await find_snapshot(url, name, signer=signer)
+    with _scratch_settings(settings, manifest.domain) as scratch:
+        server = EmbeddedPostgres(scratch)
+
+        @contextmanager
+        def started(_: Settings) -> Iterator[str]:
+            server.start()
+            yield server.dsn
+
+        try:
+            began = time.monotonic()
+            done = await restore_snapshot(
+                scratch, started, url, identity=identity, name=manifest.snapshot, signer=signer, progress=progress
+            )
+            restored = time.monotonic()
+            tables = await _compare_rows(server.dsn, url, manifest.snapshot, identity, scratch)
+            compared = await _compare_files(url, manifest.snapshot, identity, scratch)
+            await visitor.sign_up(server.dsn, scratch)
+            begun = time.monotonic()
+            with _serving(scratch, server.dsn) as base:
+                await _wait_for(base, 200)
+                answering = time.monotonic()
+                await visitor.sign_in(base)
+                await _forbid_writes(server.dsn)
+                await _wait_for(base, 503)
+                visited = await visitor.look_around(base)
+        finally:
+            server.stop()
+    return Drilled(
+        snapshot=manifest.snapshot,
+        rows=done.rows,
+        tables=tables,
+        files=done.files,
+        files_compared=compared,
+        visited=visited,
+        restore_seconds=round(restored - began, 3),
+        start_seconds=round(answering - begun, 3),
+        recovery_seconds=round(restored - began + answering - begun, 3),
+    )
+
+
+@contextmanager
+def _scratch_settings(settings: Settings, domain: str) -> Iterator[Settings]:
+    """Settings of an instance in a scratch folder: nothing of it reaches the world."""
+    base = settings.path("tmp")
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket.socket() as one, tempfile.TemporaryDirectory(dir=base, prefix="drill-") as folder:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        one.close()
+        yield Settings(
+            domain=domain,
+            data_dir=Path(folder),
+            host="127.0.0.1",
+            port=port,
+            web_processes=1,
+            secret_key=settings.secret_key,
+            policy_dir=settings.policy_dir,
+        )
+
+
+async def _compare_rows(dsn: str, url: str, name: str, identity: x25519.Identity, scratch: Settings) -> int:
+    """Count what is in every table now; returns how many tables."""
+    place, manifest = await find_snapshot(url, name, signer=None)
+    index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
+    connection = await connect(dsn)
+    try:
+        counts = await store.count_rows(connection, [table.name for table in index.tables])
+    finally:
+        await connection.close()
+    for table in index.tables:
+        if counts[table.name] != table.rows:
+            found = counts[table.name]
+            raise SnapshotError(f"{table.name} has {found} rows after the restore instead of {table.rows}.")
+    return len(index.tables)
+
+
+async def _compare_files(url: str, name: str, identity: x25519.Identity, scratch: Settings) -> int:
+    """Read a random sample of files back; returns how many."""
+    place, manifest = await find_snapshot(url, name, signer=None)
+    index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
+    areas = areas_of(open_file_store(scratch))
+    sample = secrets.SystemRandom().sample(index.files, min(SAMPLE, len(index.files)))
+    for file in sample:
+        digest = hashlib.sha256()
+        try:
+            async for chunk in await areas[file.area].read(file.name):
+                digest.update(chunk)
+        except NotFound:
+            raise SnapshotError(f"The file {file.area}/{file.name} is not there after the restore.") from None
+        if digest.hexdigest() != file.sha256:
+            raise SnapshotError(f"The file {file.area}/{file.name} is another one after the restore.")
+    return len(sample)
+
+
+@contextmanager
+def _serving(scratch: Settings, dsn: str) -> Iterator[str]:
+    """`parley serve` on the scratch database; ends with the block."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    wanted = {
+        "DOMAIN": scratch.local_domain,
+        "DATA_DIR": str(scratch.data_dir),
+        "HOST": scratch.host,
+        "PORT": str(scratch.port),
+        "WEB_PROCESSES": "1",
+        "DATABASE_URL": dsn,
+        "SECRET_KEY": scratch.secret_key,
+        "POLICY_DIR": scratch.policy_dir,
+    }
+    environment.update({PREFIX + name: value for name, value in wanted.items() if value})
+    environment["PARLEY_CONFIG"] = os.devnull
+    with scratch.path("serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "parley.cli", "serve"], env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        yield f"http://127.0.0.1:{scratch.port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _forbid_writes(dsn: str) -> None:
+    connection = await connect(dsn)
+    try:
+        await store.forbid_writes(connection)
+    finally:
+        await connection.close()
+
+
+async def _wait_for(base: str, status: int) -> None:
+    """Wait until /health has this status: 200 when the app can write, 503 when it can only read."""
+    import httpx
+
+    deadline = time.monotonic() + START_SECONDS
+    async with httpx.AsyncClient(timeout=10) as client:
+        while True:
+            try:
+                if (await client.get(f"{base}/health")).status_code == status:
+                    return
+            except httpx.HTTPError:
+                pass
+            if time.monotonic() > deadline:
+                raise SnapshotError(
+                    f"The restored instance did not answer {status} within {START_SECONDS:.0f} seconds."
+                )
+            await asyncio.sleep(0.1)
