@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from parley.cli import app
 from parley.kit import clock
 from parley.kit.errors import NotFound
-from parley.safety.jobs import recount_reporters
+from parley.safety.cases.jobs import recount_reporters
 from parley.screening.signal import quiet_values
 from parley.screening.signals import SIGNALS
 from parley.social.accounts.standing import set_strikes
@@ -166,7 +166,7 @@ async def test_reports_are_counted_by_reporter_and_forgotten_after_a_week(
     measured = await signals(world, await world.post("spam_sam", "Hello there"))
     assert measured["context.reporters_week"] == 3
     later = clock.now() + timedelta(days=8)
-    monkeypatch.setattr("parley.safety.jobs.now", lambda: later)
+    monkeypatch.setattr("parley.safety.cases.jobs.now", lambda: later)
     await recount_reporters(world.instance, {})
     assert (await signals(world, await world.post("spam_sam", "Hello again")))["context.reporters_week"] == 0
 

@@ -12,7 +12,7 @@ from parley.api.entities.accounts import account_entity
 from parley.api.entities.notifications import GroupedNotifications, groups_entity
 from parley.api.notifications import query_of
 from parley.kit.http import instance_of, link_header, page_of
-from parley.safety.reads import list_told_reports
+from parley.safety.cases.reads import list_told_reports
 from parley.social.notifications import actions, reads
 from parley.social.notifications.reads import GROUPED_TYPES
 from parley.social.notifications.views import GroupsView

@@ -21,7 +21,7 @@ from parley.kit.errors import Invalid
 from parley.kit.http import instance_of, link_header, listify, page_of, parse, read_params, to_struct
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
-from parley.safety.reads import list_told_reports
+from parley.safety.cases.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.notifications import actions, reads
 from parley.social.notifications.views import NotificationView

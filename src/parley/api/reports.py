@@ -11,8 +11,8 @@ from parley.api.access import need_viewer
 from parley.api.entities.reports import report_entity
 from parley.kit.http import instance_of, parse
 from parley.kit.ids import parse_id
-from parley.safety.reports import file_report
-from parley.safety.views import NewReport
+from parley.safety.cases.reports import file_report
+from parley.safety.cases.views import NewReport
 
 
 class ReportForm(msgspec.Struct):

@@ -28,7 +28,7 @@ from parley.kit.html import fold_tag
 from parley.kit.http import instance_of, query_pairs
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
-from parley.safety.reads import list_told_reports
+from parley.safety.cases.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.graph.reads import get_list
 from parley.social.notifications.reads import get_notification

@@ -13,8 +13,8 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound, ParleyError
 from parley.kit.ids import parse_id
 from parley.kit.paging import Page
-from parley.safety.reports import file_report
-from parley.safety.views import NewReport
+from parley.safety.cases.reports import file_report
+from parley.safety.cases.views import NewReport
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import get_account
 from parley.social.accounts.views import AccountView, Viewer

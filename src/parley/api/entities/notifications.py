@@ -15,7 +15,7 @@ from parley.api.entities.reports import report_entity
 from parley.api.entities.statuses import status_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
-from parley.safety.views import ReportView
+from parley.safety.cases.views import ReportView
 from parley.social.accounts.views import AccountView
 from parley.social.notifications.views import (
     GroupsView,

@@ -7,7 +7,7 @@ from typing import Any
 from parley.api.entities.accounts import account_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
-from parley.safety.views import ReportView
+from parley.safety.cases.views import ReportView
 
 
 def report_entity(view: ReportView, settings: Settings) -> dict[str, Any]:

@@ -69,7 +69,9 @@ def decayed(age: timedelta) -> float:
     return float(0.5 ** (max(age.total_seconds(), 0.0) / 86400 / HALF_LIFE_DAYS))
 
 
-def confidence_of(reliabilities: Iterable[float], sources: Iterable[str], findings: Iterable[tuple[str, float]]) -> float:
+def confidence_of(
+    reliabilities: Iterable[float], sources: Iterable[str], findings: Iterable[tuple[str, float]]
+) -> float:
     """How sure we are, 0 to 1, that something is wrong: each voice leaves less doubt, none removes it.
 
     `reliabilities`: one for each reporter (of accounts that signed up alike, one for all). `sources`: of notices from

@@ -31,7 +31,7 @@ def graver_source(one: Source, other: Source) -> Source:
 def queue_of(
     policy: Ruleset, source: Source, severity: int, clause: str | None = None, *, incident: bool = False
 ) -> str:
-    """The queue of a case with this gravest source, severity and clause; `incident`: it belongs to a declared crisis."""
+    """The queue of a case with this gravest source, severity and clause; `incident`: it is part of a crisis."""
     for rule in policy.head.routing.rules:
         if rule.incident is not None and rule.incident != incident:
             continue

@@ -42,9 +42,7 @@ def list_promises(
     return promises
 
 
-def hours_of(
-    policy: Ruleset, kind: ClockKind, source: Source, severity: int = 2, clause: str | None = None
-) -> float:
+def hours_of(policy: Ruleset, kind: ClockKind, source: Source, severity: int = 2, clause: str | None = None) -> float:
     """How many hours one promise gives."""
     clocks = policy.head.clocks
     if kind == "acknowledge":
@@ -59,7 +57,8 @@ def hours_of(
         return clocks.authority_order * BEFORE_THE_END if source == "authority_order" else clocks.severity_0_interim
     if source == "authority_order":
         return clocks.authority_order
-    own = policy.clauses[clause].clock_hours if clause in policy.clauses else None
+    known = policy.clauses.get(clause) if clause is not None else None
+    own = known.clock_hours if known is not None else None
     base: float = {"provider_notice": clocks.provider_notice, "automated": float(policy.head.review_hours)}.get(
         source, clocks.user_report
     )
@@ -68,7 +67,8 @@ def hours_of(
 
 def severity_of(policy: Ruleset, clause: str | None, *, unknown: int = 2) -> int:
     """How grave a breach of `clause` is: 0 threat to life to 3 nuisance."""
-    return policy.clauses[clause].severity if clause in policy.clauses else unknown
+    known = policy.clauses.get(clause) if clause is not None else None
+    return known.severity if known is not None else unknown
 
 
 def gravest_clause(policy: Ruleset, clauses: tuple[str, ...]) -> str | None:

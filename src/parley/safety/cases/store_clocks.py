@@ -63,23 +63,34 @@ async def list_subject_clocks(tx: Tx, case_subject_ids: Sequence[int]) -> list[C
     return [ClockRow(*row) for row in await tx.fetch(LIST_SUBJECT_CLOCKS, list(case_subject_ids))]
 
 
-LIST_LIVE_CLOCKS = """
+LIST_LIVE_OF_CASE = """
     SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
         paused_at, ended_at
-    FROM sla_clocks
-    WHERE state IN ('running', 'paused')
-      AND ($1::bigint IS NOT NULL OR $2::bigint IS NOT NULL OR $3::bigint IS NOT NULL)
-      AND ($1::bigint IS NULL OR case_id = $1) AND ($2::bigint IS NULL OR notice_id = $2)
-      AND ($3::bigint IS NULL OR appeal_id = $3)
-    FOR UPDATE
+    FROM sla_clocks WHERE case_id = $1 AND state IN ('running', 'paused') FOR UPDATE
+"""
+LIST_LIVE_OF_NOTICE = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE notice_id = $1 AND state IN ('running', 'paused') FOR UPDATE
+"""
+LIST_LIVE_OF_APPEAL = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE appeal_id = $1 AND state IN ('running', 'paused') FOR UPDATE
 """
 
 
 async def list_live_clocks(
-    tx: Tx, case_id: int | None, notice_id: int | None, appeal_id: int | None
+    tx: Tx, *, case_id: int | None = None, notice_id: int | None = None, appeal_id: int | None = None
 ) -> list[ClockRow]:
-    """The clocks of a case, a notice or an appeal that have not ended, locked."""
-    return [ClockRow(*row) for row in await tx.fetch(LIST_LIVE_CLOCKS, case_id, notice_id, appeal_id)]
+    """The clocks of one case, notice or appeal that have not ended, locked."""
+    if case_id is not None:
+        rows = await tx.fetch(LIST_LIVE_OF_CASE, case_id)
+    elif notice_id is not None:
+        rows = await tx.fetch(LIST_LIVE_OF_NOTICE, notice_id)
+    else:
+        rows = await tx.fetch(LIST_LIVE_OF_APPEAL, appeal_id)
+    return [ClockRow(*row) for row in rows]
 
 
 LIST_CASE_CLOCKS = """

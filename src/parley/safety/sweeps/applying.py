@@ -9,14 +9,11 @@ from typing import Any
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.kit.jobs import enqueue
-from parley.safety import store as reports
-from parley.safety.evidence.content import hash_evidence, list_evidence_files, take_evidence
-from parley.safety.evidence.store import insert_report_files
+from parley.safety.cases.reports import insert_found_report, withdraw_found_report
+from parley.safety.evidence.content import take_evidence
 from parley.safety.history import STATUS_TYPES, Past
 from parley.safety.judging import Answer
-from parley.safety.log.actions import append_event
-from parley.safety.log.views import Subject, system
+from parley.safety.log.views import system
 from parley.safety.sweeps import store
 from parley.safety.sweeps.effects import Effect, effect_of
 from parley.safety.sweeps.store import ChangeRow, SweepRow
@@ -35,8 +32,6 @@ from parley.social.statuses.reads import list_for_evidence
 from parley.social.verdicts.actions import keep_second_verdict, repeat_verdict
 from parley.social.verdicts.labels import Label
 from parley.social.verdicts.reads import ResultRow
-
-MOST_COMMENT = 1000
 
 
 class _NothingDone(Exception):
@@ -138,23 +133,15 @@ async def _take_evidence(tx: Tx, past: Past) -> dict[str, Any]:
 
 async def _file_report(tx: Tx, past: Past, verdict: Verdict, evidence: dict[str, Any]) -> int:
     """Put it before the moderators, with the evidence."""
-    files = list_evidence_files(evidence)
-    await append_event(
-        tx, system("sweeps"), "report_filed", subject=Subject("account", past.account_id), because=verdict.clause
-    )
-    report_id = await reports.insert_automatic_report(
+    return await insert_found_report(
         tx,
+        system("sweeps"),
         past.account_id,
         [past.subject_id] if past.subject_type in STATUS_TYPES else [],
-        " ".join(verdict.because)[:MOST_COMMENT],
-        [verdict.clause] if verdict.clause else [],
+        " ".join(verdict.because),
+        verdict.clause,
         evidence,
-        hash_evidence(evidence),
     )
-    if files:
-        await insert_report_files(tx, report_id, files)
-        await enqueue(tx, "keep_evidence_files", {"report_id": report_id})
-    return report_id
 
 
 async def take_back(tx: Tx, sweep_id: int, change: ChangeRow) -> bool:
@@ -172,8 +159,7 @@ async def take_back(tx: Tx, sweep_id: int, change: ChangeRow) -> bool:
         )
         await record(tx, fact)
         if change.report_id is not None:
-            await append_event(tx, system("sweeps"), "report_withdrawn", report_id=str(change.report_id))
-            await reports.update_report_withdrawn(tx, change.report_id)
+            await withdraw_found_report(tx, system("sweeps"), change.report_id)
     return restored
 
 

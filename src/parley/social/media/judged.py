@@ -41,3 +41,8 @@ async def restore_media_verdict(
     back = SweptRow(before["held"], before["sentence"], before["screening_id"])
     await store_judged.update_swept(tx, media_id, revision, back)
     return True
+
+
+async def is_description_held(tx: Tx, media_id: int, revision: int) -> bool:
+    """Whether this revision of a description waits for people; False for one that is gone."""
+    return (await store_judged.list_held(tx, [(media_id, revision)])) != []

@@ -59,3 +59,15 @@ async def update_swept(tx: Tx, media_id: int, revision: int, row: SweptRow) -> N
     """What another verdict says of one revision, and with it what readers see."""
     await tx.execute(UPDATE_SWEPT, media_id, revision, row.held, row.sentence, row.screening_id)
     await tx.execute(UPDATE_SHOWN, media_id)
+
+
+LIST_HELD = """
+    SELECT d.media_id FROM unnest($1::bigint[], $2::integer[]) AS named (media_id, revision)
+    JOIN media_descriptions d ON d.media_id = named.media_id AND d.revision = named.revision
+    WHERE d.held
+"""
+
+
+async def list_held(tx: Tx, named: Sequence[tuple[int, int]]) -> list[int]:
+    """Those of these revisions of descriptions (media, revision) that are held."""
+    return [row[0] for row in await tx.fetch(LIST_HELD, [one[0] for one in named], [one[1] for one in named])]
