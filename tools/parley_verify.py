@@ -196,7 +196,7 @@ class Rows:
             if found is None:
                 return "it changes row %s of %s, which no entry made" % (body["id"], body["table"])
             row = dict(json.loads(found[0]), **row)
-        self.db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", key + (json.dumps(row),))
+        self.db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (*key, json.dumps(row)))
         return None
 
     def digest(self, table, columns):
@@ -310,9 +310,7 @@ def verify_package(package, checks, wanted_key, earlier):
                     break
                 digest.update(piece)
                 size += len(piece)
-        checks.expect(
-            digest.hexdigest() == told["sha256"] and size == told["size_bytes"], "%s: it was changed" % name
-        )
+        checks.expect(digest.hexdigest() == told["sha256"] and size == told["size_bytes"], "%s: it was changed" % name)
     hashes, count = verify_excerpt(package, checks, wanted_key, earlier)
     evidence = json.loads(read_whole(package, "evidence.json"))
     for one in evidence["snapshots"]:

@@ -10,35 +10,14 @@ import pytest
 from parley.kit.db import connect
 from parley.kit.errors import Conflict
 from parley.kit.signing import fingerprint_of, public_key_of
-from parley.safety.evidence.actions import capture_evidence
-from parley.safety.log.actions import append_event
 from parley.safety.log.checkpoints import list_checkpoints, make_checkpoint
 from parley.safety.log.verifying import link_hash, verify_log
-from parley.safety.log.views import AuditReport, SignedHead, Subject, system
+from parley.safety.log.views import AuditReport, SignedHead
 from tests.conftest import World
 from tests.safety.auditing import assert_audit_holds, audit_of
+from tests.safety.log.scenes import go_on, make_log
 
 OFF = "SET LOCAL session_replication_role = replica"
-
-
-async def _scene(world: World) -> None:
-    """Two reports, a note, evidence: about ten entries."""
-    status = await world.post("spam_sam", "buy my pills")
-    for name in ("alice", "bob"):
-        answer = await (await world.client(name)).post(
-            "/api/v1/reports", json={"account_id": str(world.ids["spam_sam"]), "status_ids": [status["id"]]}
-        )
-        assert answer.status_code == 200
-    mia = await world.account("mod_mia", role="moderator")
-    async with world.instance.db.write() as tx:
-        await append_event(tx, system("test"), "account_noted")
-        await tx.execute(
-            "INSERT INTO case_notes (account_id, written_by, text) VALUES ($1, $2, 'a note')",
-            world.ids["spam_sam"],
-            mia,
-        )
-        await capture_evidence(tx, Subject("status", int(status["id"])), case_id=None, why="test")
-    await world.run_jobs()
 
 
 async def _tamper(world: World, *statements: str) -> AuditReport:
@@ -56,7 +35,7 @@ def _kinds(report: AuditReport) -> set[str]:
 
 async def test_an_untouched_log_holds_and_says_what_was_checked(world: World) -> None:
     await assert_audit_holds(world)
-    await _scene(world)
+    await make_log(world)
     report = await assert_audit_holds(world)
     assert report.entries == report.head_seq >= 9
     assert report.tables["reports"] == 2
@@ -109,7 +88,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 async def test_tampering_shows(world: World, name: str) -> None:
-    await _scene(world)
+    await make_log(world)
     statements, expected = CHANGES[name]
     report = await _tamper(world, *statements.split(";"))
     if "trigger" in expected:
@@ -122,7 +101,7 @@ async def test_tampering_shows(world: World, name: str) -> None:
 
 
 async def test_the_first_wrong_row_is_named(world: World) -> None:
-    await _scene(world)
+    await make_log(world)
     report = await _tamper(world, "UPDATE reports SET category = 'legal', forward = true")
     async with world.instance.db.read() as tx:
         first = await tx.fetchval("SELECT min(id) FROM reports")
@@ -145,11 +124,11 @@ async def _rewrite(world: World) -> None:
 
 
 async def test_a_log_that_was_written_anew_shows_against_a_checkpoint(world: World) -> None:
-    await _scene(world)
+    await make_log(world)
     checkpoint = await make_checkpoint(world.instance.db, world.settings)
     assert checkpoint is not None
     await world.post("bob", "life goes on")
-    await _scene_goes_on(world)
+    await go_on(world)
     await assert_audit_holds(world)
     await _rewrite(world)
     report = await audit_of(world)
@@ -159,7 +138,7 @@ async def test_a_log_that_was_written_anew_shows_against_a_checkpoint(world: Wor
 
 
 async def test_a_copy_of_a_checkpoint_that_was_kept_elsewhere_is_enough(world: World) -> None:
-    await _scene(world)
+    await make_log(world)
     kept = await make_checkpoint(world.instance.db, world.settings)
     assert kept is not None
     await _rewrite(world)
@@ -169,18 +148,13 @@ async def test_a_copy_of_a_checkpoint_that_was_kept_elsewhere_is_enough(world: W
     assert _kinds(await verify_log(world.instance.db, against=[head])) == {"rewritten"}
 
 
-async def _scene_goes_on(world: World) -> None:
-    async with world.instance.db.write() as tx:
-        await append_event(tx, system("test"), "something_happened")
-
-
 async def test_checkpoints_are_signed_chained_and_never_made_twice(world: World) -> None:
     assert await make_checkpoint(world.instance.db, world.settings) is None
-    await _scene(world)
+    await make_log(world)
     one = await make_checkpoint(world.instance.db, world.settings)
     again = await make_checkpoint(world.instance.db, world.settings)
     assert one == again
-    await _scene_goes_on(world)
+    await go_on(world)
     two = await make_checkpoint(world.instance.db, world.settings)
     async with world.instance.db.read() as tx:
         listed = await list_checkpoints(tx)
@@ -202,7 +176,7 @@ FORGERIES: dict[str, Callable[[Any], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 async def test_a_forged_checkpoint_shows(world: World, name: str) -> None:
-    await _scene(world)
+    await make_log(world)
     await make_checkpoint(world.instance.db, world.settings)
     async with world.instance.db.write() as tx:
         await tx.execute(OFF)
@@ -211,7 +185,7 @@ async def test_a_forged_checkpoint_shows(world: World, name: str) -> None:
 
 
 async def test_the_helper_takes_an_address_a_database_and_a_transaction(world: World, dsn: str) -> None:
-    await _scene(world)
+    await make_log(world)
     await assert_audit_holds(dsn)
     await assert_audit_holds(world.instance.db)
     connection = await connect(dsn)
@@ -222,7 +196,7 @@ async def test_the_helper_takes_an_address_a_database_and_a_transaction(world: W
 
 
 async def test_rows_from_before_a_table_was_logged_are_adopted(world: World) -> None:
-    await _scene(world)
+    await make_log(world)
     async with world.instance.db.write() as tx:
         await tx.execute("ALTER TABLE case_notes ADD COLUMN language text NOT NULL DEFAULT 'en'")
     assert _kinds(await audit_of(world)) == {"changed_row"}

@@ -233,3 +233,31 @@ LIST_SNAPSHOT_FILES = """
 async def list_snapshot_files(tx: Tx, snapshot_ids: Sequence[int]) -> list[FileRow]:
     """The files of snapshots."""
     return [FileRow(*row) for row in await tx.fetch(LIST_SNAPSHOT_FILES, snapshot_ids)]
+
+
+class KeptRow(msgspec.Struct, frozen=True):
+    """Where some content is kept."""
+
+    kept_as: str
+    sha256: bytes
+
+
+LIST_COPIES = """
+    SELECT DISTINCT ON (kept_as) kept_as, sha256 FROM evidence_files
+    WHERE kept_as IS NOT NULL AND purged_at IS NULL AND kept_as > $1 ORDER BY kept_as LIMIT $2
+"""
+
+
+async def list_copies(tx: Tx, above: str, limit: int) -> list[KeptRow]:
+    """Every kept file once, in pages by name."""
+    return [KeptRow(*row) for row in await tx.fetch(LIST_COPIES, above, limit)]
+
+
+COUNT_COPIES = """
+    SELECT count(DISTINCT kept_as) FROM evidence_files WHERE kept_as IS NOT NULL AND purged_at IS NULL
+"""
+
+
+async def count_copies(tx: Tx) -> int:
+    """How many files are kept."""
+    return int(await tx.fetchval(COUNT_COPIES))

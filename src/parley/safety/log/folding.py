@@ -93,11 +93,23 @@ def steady(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
     return {name: row[name] for name in columns if row.get(name) is not None}
 
 
-def digest_rows(rows: Iterable[tuple[int, Mapping[str, Any]]], columns: list[str]) -> tuple[int, str]:
-    """How many rows there are, and one SHA-256 over all of them in order of their ids: what an export tells."""
-    digest, count = hashlib.sha256(), 0
-    for row_id, row in rows:
-        text = json.dumps(steady(row, columns), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        digest.update(f"{row_id}\n{text}\n".encode())
-        count += 1
-    return count, digest.hexdigest()
+class RowDigest:
+    """One SHA-256 over the rows of a table in order of their ids: what an export tells of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.columns: list[str] = []
+        self._digest = hashlib.sha256()
+
+    def add(self, row_id: int, row: Mapping[str, Any]) -> None:
+        """Add the next row. Every row of a table has the same columns; the first one says which."""
+        if not self.count:
+            self.columns = sorted(row)
+        text = json.dumps(steady(row, self.columns), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self._digest.update(f"{row_id}\n{text}\n".encode())
+        self.count += 1
+
+    @property
+    def hexdigest(self) -> str:
+        """The hash over all rows so far."""
+        return self._digest.hexdigest()

@@ -58,7 +58,7 @@ class Audit:
         self.tree = Tree()
         self.last = Head(0, b"")
         self.entries = 0
-        self.heads: dict[int, list[CheckpointRow | SignedHead]] = {}
+        self.heads: dict[int, list[SignedHead]] = {}
         self.rows: dict[str, int] = {}
 
     def say(self, kind: str, where: str, text: str) -> None:
@@ -163,7 +163,7 @@ async def verify_within(
         checkpoints = await store_chain.list_checkpoints(tx, NO_END, NO_END)
         for head in reversed(checkpoints):
             _check_signature(audit, head, known_keys)
-        for one in (*reversed(checkpoints), *against):
+        for one in [*map(_head_of, reversed(checkpoints)), *against]:
             audit.heads.setdefault(one.seq, []).append(one)
         async for rows in store_chain.list_chain(tx):
             for row in rows:
@@ -193,6 +193,10 @@ async def verify_within(
         )
     finally:
         audit.fold.close()
+
+
+def _head_of(row: CheckpointRow) -> SignedHead:
+    return SignedHead(row.seq, row.hash, row.root)
 
 
 def _check_signature(audit: Audit, head: CheckpointRow, known_keys: Sequence[str]) -> None:

@@ -117,3 +117,12 @@ class CheckpointView(msgspec.Struct, frozen=True, kw_only=True):
     public_key: str
     key_fingerprint: str
     created_at: datetime
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What was handed out of the log."""
+
+    entries: int
+    head_hash: str
+    key_fingerprint: str
+    rows: int

@@ -18,7 +18,7 @@ async def list_remains(tx: Tx, ids: list[int]) -> dict[int, MediaRow]:
 
 
 def _media_row(remains: dict[str, Any]) -> MediaRow:
-    values = {name: remains.get(name) for name in MediaRow.__struct_fields__}
+    values: dict[str, Any] = {name: remains.get(name) for name in MediaRow.__struct_fields__}
     return MediaRow(**values)
 
 
