@@ -51,14 +51,21 @@ async def claim_case(tx: Tx, viewer: Viewer, case_id: int, *, minutes: int = LEA
 
 
 async def claim_next_case(
-    tx: Tx, viewer: Viewer, *, queue: str | None = None, passed: tuple[int, ...] = (), minutes: int = LEASE_MINUTES
+    tx: Tx,
+    viewer: Viewer,
+    *,
+    queue: str | None = None,
+    passed: tuple[int, ...] = (),
+    least_severity: int = 0,
+    minutes: int = LEASE_MINUTES,
 ) -> CaseView | None:
     """Work on the first case that nobody works on (in one queue, or in any but the jury's); None: nothing waits.
 
-    Two who ask at the same time get two cases. `passed` are cases that the viewer does not want now.
+    Two who ask at the same time get two cases. `passed` are cases that the viewer does not want now; graver ones than
+    `least_severity` (0 is the gravest) are for others.
     """
     _need_staff(viewer)
-    row = await store.get_next_case(tx, queue, now(), viewer.account_id, addressed_to(viewer), passed)
+    row = await store.get_next_case(tx, queue, now(), viewer.account_id, addressed_to(viewer), passed, least_severity)
     if row is None:
         return None
     await lease_case(tx, viewer, row, minutes)

@@ -22,10 +22,12 @@ from parley.safety.cases.presenting import (
     present_subjects,
 )
 from parley.safety.cases.store_lists import Wanted
+from parley.safety.cases.store_notes import NoteRow
 from parley.safety.cases.store_reports import ReportRow
 from parley.safety.cases.views import (
     Backlog,
     CaseReport,
+    CaseRow,
     CasesPage,
     CaseView,
     NoteView,
@@ -59,10 +61,14 @@ async def list_cases(
     escalated: bool = False,
     clause: str | None = None,
     overdue: bool = False,
+    unassigned: bool = False,
+    automated: bool | None = None,
     after: str | None = None,
     limit: int = 40,
 ) -> CasesPage:
     """Open cases, the most urgent first. `after` is what the page before gave. Raises NotFound unless of the staff.
+
+    `unassigned`: nobody works on them now. `automated`: screening alone found them (True), or somebody said so (False).
 
     At most five queries, whatever is asked and however much waits.
     """
@@ -75,6 +81,8 @@ async def list_cases(
         escalated=escalated,
         clause=clause,
         overdue_at=now() if overdue else None,
+        free_at=now() if unassigned else None,
+        automated=automated,
     )
     if after:
         below, after_id = _parse_after(after)
@@ -174,19 +182,36 @@ async def get_case(tx: Tx, viewer: Viewer, case_id: int) -> CaseView:
         more_reports=max(row.reports_count - len(reports), 0),
         clocks=tuple(clocks),
         events=tuple(await list_case_events(tx, viewer, case_id)),
-        notes=tuple(
-            NoteView(
-                id=note.id,
-                case_id=note.case_id,
-                account_id=note.account_id,
-                written_by=accounts.get(note.written_by),
-                text=note.text,
-                created_at=note.created_at,
-            )
-            for note in notes
-        ),
+        notes=_present_notes(notes, accounts),
         earlier_cases=tuple(await store_lists.list_account_cases(tx, row.account_id, case_id, MOST_EARLIER)),
     )
+
+
+def _present_notes(notes: Sequence[NoteRow], accounts: Mapping[int, AccountView]) -> tuple[NoteView, ...]:
+    return tuple(
+        NoteView(
+            id=note.id,
+            case_id=note.case_id,
+            account_id=note.account_id,
+            written_by=accounts.get(note.written_by),
+            text=note.text,
+            created_at=note.created_at,
+        )
+        for note in notes
+    )
+
+
+async def list_account_notes(tx: Tx, viewer: Viewer, account_id: int) -> tuple[NoteView, ...]:
+    """What the staff wrote down about an account and its cases, newest first. Raises NotFound unless of the staff."""
+    _need_staff(viewer)
+    notes = await store_notes.list_notes(tx, account_id, MOST_NOTES)
+    return _present_notes(notes, await get_account_views(tx, {note.written_by for note in notes}))
+
+
+async def list_account_cases(tx: Tx, viewer: Viewer, account_id: int) -> list[CaseRow]:
+    """Cases of an account, open and closed, newest first. Raises NotFound unless of the staff."""
+    _need_staff(viewer)
+    return await present_rows(tx, viewer, await store_lists.list_cases_about(tx, account_id, MOST_CASES))
 
 
 async def list_more_reports(tx: Tx, viewer: Viewer, case_id: int, below: int) -> list[CaseReport]:

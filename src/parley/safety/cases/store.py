@@ -70,17 +70,23 @@ GET_NEXT_CASE = """
     WHERE state <> 'closed' AND ($1::text IS NULL OR queue = $1) AND (queue <> 'jury' OR $1 = 'jury')
       AND (leased_until IS NULL OR leased_until <= $2 OR assigned_to = $3)
       AND (escalated_to IS NULL OR escalated_to = ANY($4::text[]))
-      AND NOT id = ANY($5::bigint[])
+      AND NOT id = ANY($5::bigint[]) AND severity >= $6
     ORDER BY priority DESC, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 """
 
 
 async def get_next_case(
-    tx: Tx, queue: str | None, moment: datetime, account_id: int, names: Sequence[str], passed: Sequence[int]
+    tx: Tx,
+    queue: str | None,
+    moment: datetime,
+    account_id: int,
+    names: Sequence[str],
+    passed: Sequence[int],
+    least_severity: int,
 ) -> StateRow | None:
     """The first case that nobody works on, locked; `names`: to whom an escalation may be addressed."""
-    row = await tx.fetchrow(GET_NEXT_CASE, queue, moment, account_id, list(names), list(passed))
+    row = await tx.fetchrow(GET_NEXT_CASE, queue, moment, account_id, list(names), list(passed), least_severity)
     return StateRow(*row) if row else None
 
 

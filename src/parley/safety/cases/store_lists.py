@@ -47,6 +47,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     escalated: bool = False
     clause: str | None = None
     overdue_at: datetime | None = None
+    free_at: datetime | None = None
+    """Those that nobody works on at this moment."""
+    automated: bool | None = None
+    """Those that screening brought up alone, or those that somebody reported."""
     below: float = float("inf")
     after_id: int = 0
 
@@ -64,7 +68,9 @@ LIST_CASES = """
       AND ($5::integer IS NULL OR severity = $5) AND ($6::bigint IS NULL OR assigned_to = $6)
       AND (NOT $7::boolean OR state = 'escalated') AND ($8::text IS NULL OR clause = $8)
       AND ($9::timestamptz IS NULL OR due_at < $9)
-    ORDER BY priority DESC, id LIMIT $10
+      AND ($10::timestamptz IS NULL OR leased_until IS NULL OR leased_until <= $10)
+      AND ($11::boolean IS NULL OR (source = 'automated') = $11)
+    ORDER BY priority DESC, id LIMIT $12
 """
 LISTS: dict[Lead, str] = {
     "any": LIST_CASES,
@@ -100,6 +106,8 @@ async def list_open_cases(tx: Tx, wanted: Wanted, limit: int) -> list[ListedRow]
         wanted.escalated,
         wanted.clause,
         wanted.overdue_at,
+        wanted.free_at,
+        wanted.automated,
         limit,
     )
     return [ListedRow(*row) for row in rows]
@@ -128,6 +136,18 @@ async def get_listed_case(tx: Tx, case_id: int) -> ListedRow | None:
     """One case."""
     row = await tx.fetchrow(GET_CASE, case_id)
     return ListedRow(*row) if row else None
+
+
+LIST_CASES_ABOUT = """
+    SELECT id, account_id, state, queue, source, clause, severity, incident_id, assigned_to, leased_until, escalated_to,
+        opened_at, closed_at, due_at, reports_count, reporters_count, reach, reach_per_hour, confidence, priority
+    FROM cases WHERE account_id = $1 ORDER BY id DESC LIMIT $2
+"""
+
+
+async def list_cases_about(tx: Tx, account_id: int, limit: int) -> list[ListedRow]:
+    """Cases of an account, newest first."""
+    return [ListedRow(*row) for row in await tx.fetch(LIST_CASES_ABOUT, account_id, limit)]
 
 
 LIST_ACCOUNT_CASES = """
