@@ -20,6 +20,12 @@ from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
+from parley.safety.appeals.jobs import (
+    free_stuck_appeals,
+    mail_stuck_appeal,
+    return_lapsed_appeals,
+    tell_of_appeal,
+)
 from parley.safety.candidates.jobs import judge_by_candidate
 from parley.safety.cases.jobs import (
     count_reporters,
@@ -42,9 +48,14 @@ from parley.safety.cases.jobs import (
     weigh_reporters,
     weigh_young_cases,
 )
+from parley.safety.clocks.jobs import hide_in_time, mail_breaches, watch_clocks
 from parley.safety.evidence.jobs import delete_evidence_copies, keep_evidence_files
+from parley.safety.golden.jobs import refresh_golden_cases
+from parley.safety.incidents.jobs import end_incidents, mail_incident, mail_incident_to
+from parley.safety.juries.jobs import mail_jury_call, run_juries
 from parley.safety.log.checkpoints import sign_log_head
 from parley.safety.outside.jobs import ask_outside_model
+from parley.safety.quality.jobs import draw_quality_checks
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
@@ -149,6 +160,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.RevisionRestored: (settle_labelled,),
     facts.RevisionSwept: (settle_labelled,),
     facts.ReportFiled: (notify_of_report, count_reporters),
+    facts.AppealDecided: (tell_of_appeal,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
 
@@ -185,6 +197,7 @@ SCHEDULES: dict[Job, str] = {
     cluster_sign_ups: "*/10 * * * *",
     recount_reporters: "47 * * * *",
     open_cases_of_findings: "* * * * *",
+    watch_clocks: "* * * * *",
     expire_leases: "* * * * *",
     settle_found: "*/10 * * * *",
     weigh_young_cases: "*/5 * * * *",
@@ -193,6 +206,12 @@ SCHEDULES: dict[Job, str] = {
     trim_homes: "11 4 * * *",
     delete_stale_credentials: "29 * * * *",
     delete_unconfirmed_accounts: "53 4 * * *",
+    return_lapsed_appeals: "* * * * *",
+    free_stuck_appeals: "*/15 * * * *",
+    run_juries: "*/5 * * * *",
+    end_incidents: "* * * * *",
+    refresh_golden_cases: "17 5 * * *",
+    draw_quality_checks: "27 5 * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
@@ -201,9 +220,10 @@ JOBS: tuple[Job, ...] = (
     clean_homes_of_status,
     remember_text,
     *(count_planned_sweep, run_approved_sweep),
-    *(mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
+    *(hide_in_time, mail_breaches, mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
     *(delete_stored_files, delete_evidence_copies, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
+    *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),
 )
 """Jobs that rooms enqueue by name."""
 

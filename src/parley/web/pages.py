@@ -74,6 +74,18 @@ FLASHES = {
     "muted": "Muted. They will not know.",
     "list": "The list is saved.",
     "scheduled": "Scheduled.",
+    "appealed": "Your appeal is filed. Another person than the first looks at it, and we write to you.",
+    "voted": "Thank you.",
+    "wellness": "Saved. Take care of yourself.",
+    "incident": "The incident is in force, and everybody of the staff is told.",
+    "incident-over": "The incident is over: the policy of before judges again.",
+    "no-case": "Nothing waits that nobody works on. Enjoy the quiet.",
+    "handed-over": "Handed over. They are told by mail.",
+    "escalated": "Escalated. A mail goes to whom it is for.",
+    "proposed": "Proposed. Nothing happens until a second person agrees.",
+    "undone": "Undone: everything is as it was before.",
+    "agreed": "Agreed, and done.",
+    "refused": "Refused. Whoever proposed it reads why.",
 }
 
 

@@ -20,7 +20,7 @@ from parley.safety.appeals.reads import get_appeal, present_appeal, refusal
 from parley.safety.appeals.states import OUTCOMES, Outcome, State, next_state
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Role, WaitsFor
-from parley.safety.cases.actions import meet_clocks, start_clock
+from parley.safety.cases.actions import meet_clocks, reopen_case, start_clock
 from parley.safety.cases.views import Source
 from parley.safety.decisions.actions import decide, decide_automatically, reverse_decision
 from parley.safety.decisions.views import NewDecision, Proposal
@@ -249,6 +249,7 @@ async def _carry_out(
     )
     if decision is None:
         return reversal
+    decision = msgspec.structs.replace(decision, case_id=await _reopen(tx, actor, row))
     if viewer is None:
         return await decide_automatically(tx, settings, actor, decision, kind="jury")
     made = await decide(tx, settings, viewer, decision)
@@ -258,6 +259,17 @@ async def _carry_out(
             "the case first and answer the appeal once it is approved."
         )
     return made.id
+
+
+async def _reopen(tx: Tx, actor: Actor, row: AppealRow) -> int | None:
+    """The case in which it is decided anew, open again, so that reporters hear of it; None where there is none."""
+    if row.case_id is None:
+        return None
+    try:
+        await reopen_case(tx, actor, row.case_id, decision_id=row.decision_id, why="appeal")
+    except Conflict:
+        return None
+    return row.case_id
 
 
 async def decide_appeal_by_jury(

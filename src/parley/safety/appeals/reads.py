@@ -13,7 +13,11 @@ from parley.kit.errors import NotFound
 from parley.safety.appeals import store
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Chance, OwnAppealView, Role
-from parley.social.accounts.views import Viewer
+from parley.safety.decisions.views import DecisionView
+from parley.social.accounts.reads import get_account_views
+from parley.social.accounts.restrictions import RestrictionRow, list_restrictions
+from parley.social.accounts.views import AccountView, Viewer
+from parley.social.statuses.judged import list_judged_texts
 
 OPEN_KINDS = frozenset({"decision", "interim", "jury", "sweep", "screening"})
 """Kinds of decisions that may be appealed: the others only take something back."""
@@ -141,3 +145,64 @@ async def list_author_appeals(tx: Tx, viewer: Viewer, decision_ids: list[int]) -
     """The viewer's own appeals against these decisions, by the decision's id."""
     rows = await store.list_of_decisions(tx, decision_ids) if decision_ids else []
     return {row.decision_id: present_own(row) for row in rows if row.appellant_id == viewer.account_id}
+
+
+class ReportedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reporter learns of a decision: the outcome, and nothing about its author but the name they reported."""
+
+    account: AccountView
+    outcome: str
+    """acted or not_acted"""
+    reported_at: datetime
+    decided_at: datetime
+
+
+async def get_reported(tx: Tx, viewer: Viewer, decision_id: int) -> ReportedView:
+    """What came of the viewer's own report. Raises NotFound for who did not report what the decision is about."""
+    ground = await store.get_ground(tx, decision_id, viewer.account_id, None, None)
+    if ground is None or not ground.reported:
+        raise NotFound
+    row = await store.get_own_report(tx, decision_id, viewer.account_id)
+    account = (await get_account_views(tx, [ground.account_id])).get(ground.account_id)
+    if row is None or account is None:
+        raise NotFound
+    return ReportedView(account=account, outcome=row[0], reported_at=row[1], decided_at=ground.created_at)
+
+
+async def list_decision_words(
+    tx: Tx, viewer: Viewer, decision: DecisionView
+) -> list[tuple[int, list[tuple[str, str]]]]:
+    """The words of the posts that a decision is about, as they were when it was made: (status, [(what, text)]).
+
+    For its author and for the staff. Raises NotFound for others.
+    """
+    if decision.account.id != viewer.account_id and not viewer.is_staff:
+        raise NotFound
+    named = [
+        (action.subject.id, action.subject.revision)
+        for action in decision.actions
+        if action.subject.type == "status" and action.subject.revision is not None
+    ]
+    texts = await list_judged_texts(tx, list(dict.fromkeys(named)))
+    return [
+        (place[0], [(_LABELS.get(field, field.replace("_", " ").capitalize()), text) for field, text in words.items()])
+        for place, (words, _visibility) in texts.items()
+    ]
+
+
+_LABELS = {"text": "Text", "spoiler_text": "Warning above it", "shown_text": "As it is shown"}
+
+
+class StandingView(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts against a member now, for the member alone."""
+
+    strikes: tuple[store.OwnStrike, ...]
+    restrictions: tuple[RestrictionRow, ...]
+
+
+async def get_my_standing(tx: Tx, viewer: Viewer) -> StandingView:
+    """The viewer's own strikes, with those that no longer count, and what restricts the account."""
+    return StandingView(
+        strikes=tuple(await store.list_own_strikes(tx, viewer.account_id, MOST_OWN)),
+        restrictions=tuple(await list_restrictions(tx, viewer.account_id)),
+    )

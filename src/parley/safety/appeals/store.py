@@ -36,6 +36,10 @@ GET_GROUND = """
            EXISTS (
                SELECT FROM reports r
                WHERE r.case_id = d.case_id AND r.created_at <= d.created_at
+                 AND (r.subject_ids = '{}' OR EXISTS (
+                     SELECT FROM case_subjects u LEFT JOIN decision_actions x ON x.decision_id = d.id
+                         AND x.subject_type = u.subject_type AND x.subject_id = u.subject_id
+                     WHERE u.id = ANY (r.subject_ids) AND (u.decision_id = d.id OR x.id IS NOT NULL)))
                  AND ($2::bigint IS NOT NULL AND r.account_id = $2
                       OR $2 IS NULL AND r.account_id IS NULL
                          AND (r.id = $3 AND ($4::bigint IS NULL OR r.notice_id = $4)
@@ -160,7 +164,8 @@ class AppealRow(msgspec.Struct, frozen=True):
 _APPEAL = """
     SELECT a.id, a.decision_id, a.case_id, d.account_id, a.role, a.account_id, a.report_id, a.notice_id, a.state,
            a.waits_for, a.text, a.answer, a.reviewer_id, a.leased_until, a.appeal_decision_id, d.clause,
-           coalesce(d.severity, c.severity), d.source, d.automated_decision, d.created_at, d.reversed_by_id, a.created_at,
+           coalesce(d.severity, c.severity), d.source, d.automated_decision, d.created_at, d.reversed_by_id,
+           a.created_at,
            (SELECT min(k.due_at) FROM sla_clocks k WHERE k.appeal_id = a.id),
            a.ended_at, ARRAY(SELECT list_deciders(d.id))
     FROM appeals a JOIN decisions d ON d.id = a.decision_id LEFT JOIN cases c ON c.id = d.case_id
@@ -284,3 +289,41 @@ async def get_address(tx: Tx, account_id: int) -> tuple[str, str] | None:
     """Name and mail address of a member."""
     row = await tx.fetchrow(GET_ADDRESS, account_id)
     return (row[0], row[1]) if row else None
+
+
+GET_OWN_REPORT = """
+    SELECT coalesce(r.outcome,
+                    CASE WHEN EXISTS (SELECT FROM decision_actions x
+                                      WHERE x.decision_id = d.id AND x.kind NOT IN ('no_action', 'publish'))
+                         THEN 'acted' ELSE 'not_acted' END), r.created_at
+    FROM decisions d JOIN reports r ON r.case_id = d.case_id AND r.account_id = $2
+    WHERE d.id = $1 ORDER BY r.id LIMIT 1
+"""
+
+
+async def get_own_report(tx: Tx, decision_id: int, account_id: int) -> tuple[str, datetime] | None:
+    """The outcome of somebody's report in the case of a decision, and when they sent it."""
+    row = await tx.fetchrow(GET_OWN_REPORT, decision_id, account_id)
+    return (row[0], row[1]) if row else None
+
+
+class OwnStrike(msgspec.Struct, frozen=True):
+    """One strike, for whom it was given to."""
+
+    decision_id: int
+    clause: str
+    weight: int
+    created_at: datetime
+    expires_at: datetime
+    refunded_at: datetime | None
+
+
+LIST_OWN_STRIKES = """
+    SELECT decision_id, clause, weight, created_at, expires_at, refunded_at FROM strikes
+    WHERE account_id = $1 ORDER BY id DESC LIMIT $2
+"""
+
+
+async def list_own_strikes(tx: Tx, account_id: int, limit: int) -> list[OwnStrike]:
+    """Strikes of an account, the newest first; those that no longer count too."""
+    return [OwnStrike(*row) for row in await tx.fetch(LIST_OWN_STRIKES, account_id, limit)]
