@@ -31,6 +31,9 @@ VERSION = 1
 """Raised with every change that can alter a score: it is part of the ruleset's hash."""
 
 SHIPPED = Path(__file__).parent / "model"
+SLOW_FUSION = "SkipLayerNormFusion"
+"""One optimisation of ONNX Runtime that makes the model a fifth slower on a CPU; see training/graph.py."""
+
 CARD = "text.json"
 
 _PART = 40
@@ -129,7 +132,9 @@ def _open(folder: Path, card: ModelCard) -> tuple[Any, Any]:
     options.enable_mem_pattern = False
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(folder / "text.onnx", options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            folder / "text.onnx", options, providers=["CPUExecutionProvider"], disabled_optimizers=[SLOW_FUSION]
+        )
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:
         raise ModelUnavailable(f"The text model cannot be opened ({type(error).__name__}).") from error
