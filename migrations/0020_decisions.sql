@@ -37,6 +37,14 @@ CREATE UNIQUE INDEX decision_proposals_request ON decision_proposals (proposed_b
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON decision_proposals
     FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{decisions,answer}', '{}');
 
+-- Reporters who have been told what came of their report.
+CREATE TABLE told_reports (
+    report_id bigint NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    decision_id bigint NOT NULL REFERENCES decisions (id) ON DELETE CASCADE,
+    told_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (report_id, decision_id)
+);
+
 -- ---- In the network -------------------------------------------------------------------------------------------------
 -- What an account may not do now: a row for each action in force. It is gone when the action has ended.
 CREATE TABLE account_restrictions (
@@ -96,3 +104,10 @@ CREATE INDEX account_traces_digest ON account_traces (digest, kind);
 CREATE INDEX account_traces_seen ON account_traces (seen_at);
 ALTER TABLE sessions ADD COLUMN device_hash bytea;        -- of a cookie that stays when the member signs out
 CREATE INDEX sessions_created ON sessions (created_at);
+
+-- Whom we have put before the moderators for it already.
+CREATE TABLE evasion_flags (
+    account_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    banned_id bigint NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, banned_id)
+);

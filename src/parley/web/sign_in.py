@@ -24,6 +24,7 @@ from parley.web.visits import (
     AnyRequest,
     Visit,
     begin_session,
+    device_of,
     end_session,
     read_form,
     safe_path,
@@ -184,7 +185,7 @@ async def _enter(visit: Visit, account_id: int | None, method: str, there: str) 
     agent = visit.request.headers.get("user-agent", "")
     address = client_address(visit.request, visit.instance.settings)
     async with visit.instance.db.write() as tx:
-        token = await open_session(tx, account_id, agent, address, method)
+        token = await open_session(tx, account_id, agent, address, method, device=device_of(visit))
     begin_session(visit, token)
     return redirect(visit, there)
 

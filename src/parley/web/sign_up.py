@@ -16,7 +16,7 @@ from parley.social.sessions.sign_up import confirm_email, resend_confirmation, s
 from parley.social.sessions.views import NewUser
 from parley.web.errors import keep_refusal, wrong_fields
 from parley.web.pages import redirect, render
-from parley.web.visits import AnyRequest, Visit, begin_session, read_form, visit_of
+from parley.web.visits import AnyRequest, Visit, begin_session, device_of, read_form, visit_of
 
 SHOWN_AGAIN = (409, 422)
 """Statuses of errors that the form shows with what was typed, instead of an error page."""
@@ -63,7 +63,8 @@ async def send_sign_up(request: AnyRequest) -> Response[str]:
     if done.needs_approval:
         return await _say(visit, "Thank you", "A moderator reads your request. You get a mail when you are in.")
     async with visit.instance.db.write() as tx:
-        token = await open_session(tx, done.account_id, request.headers.get("user-agent", ""), new.address, "password")
+        agent = request.headers.get("user-agent", "")
+        token = await open_session(tx, done.account_id, agent, new.address, "password", device=device_of(visit))
     begin_session(visit, token)
     return redirect(visit, "/")
 

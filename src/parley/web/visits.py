@@ -28,6 +28,7 @@ from parley.social.sessions.browsers import viewer_of_session
 AnyRequest: TypeAlias = "Request[Any, Any, Any]"
 
 SESSION_SECONDS = 60 * 60 * 24 * 90
+DEVICE_SECONDS = 60 * 60 * 24 * 365
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FORGED = "This form is out of date or came from elsewhere. Go back, reload the page and send it again."
 
@@ -136,6 +137,15 @@ async def visit_of(request: AnyRequest) -> Visit:
 def stranger(request: AnyRequest) -> Visit:
     """A visit of nobody in particular, for a page that must not ask the database."""
     return Visit(request, instance_of(request), None, None, "")
+
+
+def device_of(visit: Visit) -> str:
+    """What this browser keeps beyond signing out, by which somebody who was shut out is known again. Its hash alone is
+    stored, with the session."""
+    known = visit.cookie("device")
+    device = known if known and _is_secret(known) else secrets.token_urlsafe(32)
+    visit.set_cookie("device", device, seconds=DEVICE_SECONDS)
+    return device
 
 
 def begin_session(visit: Visit, token: str) -> None:

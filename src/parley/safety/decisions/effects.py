@@ -248,6 +248,19 @@ async def restore_ended(tx: Tx, action: ActionRow) -> None:
     await restore_history(tx, action.subject_id, action.before.get("history", []))
 
 
+async def restore_again(tx: Tx, action: ActionRow) -> None:
+    """Let an action of a machine count again that a decision had ended, when that one is undone. Of a status and its
+    files; anything else that a machine did stays ended."""
+    if action.subject_type == "status" and action.kind in STATUS_STATES and "state" in action.before:
+        held = await store.list_in_force(tx, "status", action.subject_id)
+        kinds = [one.kind for one in held if one.kind in STATUS_STATES and "state" in one.before]
+        await move_status(tx, action.subject_id, state_under(action.before["state"], kinds))
+    if "media_ids" in action.before:
+        await take_media_down(tx, [int(id_) for id_ in action.before["media_ids"]], down=True)
+        if action.subject_type == "status":
+            await refresh_status(tx, action.subject_id)
+
+
 def _label_of(action: NewAction, ground: Ground) -> str:
     return action.label or ground.title
 

@@ -218,6 +218,14 @@ async def update_action_reversed(tx: Tx, action_id: int, moment: datetime, by_id
     await tx.execute(UPDATE_ACTION_REVERSED, action_id, moment, by_id)
 
 
+UPDATE_ACTION_IN_FORCE = """UPDATE decision_actions SET reversed_at = NULL, reversed_by_id = NULL WHERE id = $1"""
+
+
+async def update_action_in_force(tx: Tx, action_id: int) -> None:
+    """An action counts again, for what had ended it was undone."""
+    await tx.execute(UPDATE_ACTION_IN_FORCE, action_id)
+
+
 UPDATE_ACTION_BEFORE = """UPDATE decision_actions SET before = $2 WHERE id = $1"""
 
 

@@ -208,9 +208,11 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy offers for a case: `best`, and the same for every other clause, by its id."""
+    """What the policy offers for a case: `best`, what follows when `nothing` is broken, and the same for every clause,
+    by its id."""
 
     best: Suggestion
+    nothing: Suggestion
     by_clause: dict[str, Suggestion]
 
 

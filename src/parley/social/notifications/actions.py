@@ -1,20 +1,32 @@
-"""What a member does with notifications: dismiss, clear, choose whose to receive."""
+"""What a member does with notifications: dismiss, clear, choose whose to receive. And what moderators tell a member."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
+from parley.kit.live import Message, publish
 from parley.social.accounts.views import Viewer
 from parley.social.notifications import reads, store, store_groups
+from parley.social.notifications.store import NewNotification
 from parley.social.notifications.store_groups import PolicyRow
 from parley.social.notifications.views import PolicyView
 
 CHOICES = ("accept", "filter", "drop")
 RULES = PolicyRow.__struct_fields__
+
+
+async def tell_of_moderation(tx: Tx, account_id: int, status_id: int | None, detail: dict[str, Any]) -> None:
+    """Tell a member what was decided about the own account, in the transaction of the decision; nobody can mute it."""
+    new = NewNotification(
+        type="moderation_warning", from_account_id=account_id, status_id=status_id, detail=detail, about_self=True
+    )
+    for told in await store.insert_notifications(tx, [account_id], new):
+        await publish(tx, Message("notification", ids=(told.id,), account_ids=(told.account_id,)))
 
 
 async def dismiss_notification(tx: Tx, viewer: Viewer, notification_id: int) -> None:

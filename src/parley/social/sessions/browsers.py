@@ -27,8 +27,11 @@ SESSION_LIFE = timedelta(days=90)
 SEEN_EVERY = timedelta(minutes=5)
 
 
-async def open_session(tx: Tx, account_id: int, user_agent: str, address: str, method: str) -> str:
-    """Sign a browser in, after `start_sign_in` (or another way) said who it is. Returns the token for the cookie."""
+async def open_session(tx: Tx, account_id: int, user_agent: str, address: str, method: str, *, device: str = "") -> str:
+    """Sign a browser in, after `start_sign_in` (or another way) said who it is. Returns the token for the cookie.
+
+    `device` is what the browser keeps from one sign-in to the next (empty: nothing); its hash is stored.
+    """
     token = new_token()
     agent = "".join(char for char in user_agent if char.isprintable())[:400]
     await store.insert_session(
@@ -39,6 +42,7 @@ async def open_session(tx: Tx, account_id: int, user_agent: str, address: str, m
         address=address or None,
         method=method,
         until=now() + SESSION_LIFE,
+        device=token_hash(device) if device else None,
     )
     await store.update_signed_in(tx, account_id)
     await record(tx, SecurityChanged(account_id=account_id, what="signed_in"))

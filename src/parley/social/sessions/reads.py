@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.social.accounts.views import Viewer
@@ -19,7 +21,9 @@ from parley.social.sessions.tokens import viewer_of_token
 from parley.social.sessions.views import SecurityView
 
 __all__ = [
+    "Addressee",
     "describe_scopes",
+    "get_addressee",
     "get_app",
     "get_preferences",
     "get_security",
@@ -49,6 +53,24 @@ async def get_security(tx: Tx, viewer: Viewer) -> SecurityView:
         passkeys=tuple(await list_passkeys(tx, viewer)),
         needs_password=await needs_password(tx, viewer),
     )
+
+
+class Addressee(msgspec.Struct, frozen=True):
+    """Where a member gets mail, and in which language (as chosen for the pages)."""
+
+    account_id: int
+    username: str
+    email: str
+    locale: str
+
+
+async def get_addressee(tx: Tx, account_id: int) -> Addressee | None:
+    """How to write to a member, whatever state the account is in; None for somebody of another instance, and for an
+    address that was never proved."""
+    member = await store.get_member(tx, account_id)
+    if member is None or member.email_confirmed_at is None:
+        return None
+    return Addressee(member.account_id, member.username, member.email, member.locale)
 
 
 async def may_use_instance(tx: Tx, account_id: int) -> bool:

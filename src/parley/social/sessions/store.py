@@ -300,8 +300,8 @@ async def update_preferences_row(tx: Tx, account_id: int, row: PreferencesRow) -
 
 
 INSERT_SESSION = """
-    INSERT INTO sessions (account_id, token_hash, user_agent, address, method, expires_at)
-    VALUES ($1, $2, $3, $4::text::inet, $5, $6)
+    INSERT INTO sessions (account_id, token_hash, user_agent, address, method, expires_at, device_hash)
+    VALUES ($1, $2, $3, $4::text::inet, $5, $6, $7)
     RETURNING id
 """
 
@@ -315,9 +315,10 @@ async def insert_session(
     address: str | None,
     method: str,
     until: datetime,
+    device: bytes | None = None,
 ) -> int:
     """Add a browser; `token` is the hash. Returns its id."""
-    return int(await tx.fetchval(INSERT_SESSION, account_id, token, user_agent, address, method, until))
+    return int(await tx.fetchval(INSERT_SESSION, account_id, token, user_agent, address, method, until, device))
 
 
 class SessionMember(msgspec.Struct, frozen=True, kw_only=True):

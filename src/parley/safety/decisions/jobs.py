@@ -1,0 +1,148 @@
+"""Work on decisions that is done later: what has an end ends, strikes expire, mails go out. Each may run twice."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from parley.kit.clock import now
+from parley.kit.db import Tx
+from parley.kit.errors import Conflict, NotFound
+from parley.kit.instance import Instance
+from parley.kit.mail import send_mail
+from parley.safety.decisions import store, store_told
+from parley.safety.decisions.linking import find_evasion
+from parley.safety.decisions.reversing import reverse_decision
+from parley.safety.decisions.store import ActionRow, DecisionRow
+from parley.safety.decisions.strikes import count_again
+from parley.safety.decisions.telling import author_letter, is_silent, reporter_letter
+from parley.safety.decisions.templates import normal_language
+from parley.safety.log.views import system
+from parley.social.accounts.reads import get_account_views
+from parley.social.sessions.reads import get_addressee
+from parley.social.sessions.traces import forget_old_traces
+
+log = logging.getLogger(__name__)
+
+ME = system("decisions")
+_AT_ONCE = 100
+_MOST_DECISIONS = 5000
+_LOOK_BACK = timedelta(hours=3)
+"""How far back expired strikes are looked for: the job runs hourly, and may miss a run."""
+
+
+async def end_due_actions(instance: Instance, payload: dict[str, Any]) -> None:
+    """Each minute: end what has reached its end, each by a decision of its own. One that cannot be ended must not keep
+    the others in force."""
+    async with instance.db.read() as tx:
+        due = await store.list_due(tx, now(), _MOST_DECISIONS)
+    for decision_id, action_ids in due:
+        try:
+            async with instance.db.write() as tx:
+                await reverse_decision(tx, instance.settings, ME, decision_id, kind="expiry", only=set(action_ids))
+        except Conflict:
+            continue  # somebody took it back meanwhile
+        except Exception:
+            log.exception("actions %s of decision %s could not be ended", action_ids, decision_id)
+
+
+async def expire_strikes(instance: Instance, payload: dict[str, Any]) -> None:
+    """Hourly: tell screening of accounts of which strikes have expired."""
+    async with instance.db.read() as tx:
+        accounts = await store.list_expired(tx, now() - _LOOK_BACK, now())
+    for account_id in accounts:
+        async with instance.db.write() as tx:
+            await count_again(tx, account_id)
+
+
+async def answer_required_change(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on RequiredChangeMade: what was hidden until its author changes it comes back, by a decision."""
+    status_id = int(payload["status_id"])
+    async with instance.db.write() as tx:
+        asked = [one for one in await store.list_in_force(tx, "status", status_id) if one.kind == "require_change"]
+        for action in asked:
+            await reverse_decision(tx, instance.settings, ME, action.decision_id, kind="expiry", only={action.id})
+
+
+async def mail_decision(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on DecisionMade: the statement of reasons to whom it is about. Payload: `decision_id`."""
+    await _mail_author(instance, int(payload["decision_id"]))
+
+
+async def mail_reversal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on DecisionReversed: whom it was about learns that it was taken back. Payload: `by_decision_id`."""
+    await _mail_author(instance, int(payload["by_decision_id"]))
+
+
+async def _mail_author(instance: Instance, decision_id: int) -> None:
+    async with instance.db.read() as tx:
+        rows = await store.list_decisions(tx, [decision_id])
+        if not rows:
+            return
+        row = rows[0]
+        actions, ended = await _what_happened(tx, row)
+        addressee = await get_addressee(tx, row.account_id)
+    if addressee is None or is_silent(row, actions, ended):
+        return
+    letter = author_letter(instance.settings, addressee.username, row, actions, ended)
+    await send_mail(instance.settings, addressee.email, letter.subject, letter.text)
+
+
+async def _what_happened(tx: Tx, row: DecisionRow) -> tuple[list[ActionRow], tuple[ActionRow, ...]]:
+    """The actions of a decision, and those that it ended by their time."""
+    actions = await store.list_actions(tx, [row.id])
+    if row.kind != "expiry":
+        return actions, ()
+    return actions, tuple(await store.list_reversed_by(tx, row.id))
+
+
+async def tell_reporters(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on DecisionMade: members whose reports came to an end hear what came of them. Payload: `case_id`."""
+    case_id = payload.get("case_id")
+    if case_id is None or payload.get("kind") in ("interim", "expiry"):
+        return
+    while True:
+        async with instance.db.read() as tx:
+            untold = await store_told.list_untold(tx, int(case_id), _AT_ONCE)
+        for row in untold:
+            await _tell_reporter(instance, row)
+        if len(untold) < _AT_ONCE:
+            return
+
+
+async def _tell_reporter(instance: Instance, row: store_told.OutcomeRow) -> None:
+    async with instance.db.read() as tx:
+        addressee = await get_addressee(tx, row.reporter_id or 0)
+        decisions = await store.list_decisions(tx, [row.decision_id])
+        target = (await get_account_views(tx, [row.target_id])).get(row.target_id)
+    if addressee is not None and decisions and target is not None:
+        letter = reporter_letter(
+            instance.settings,
+            addressee.username,
+            normal_language(addressee.locale),
+            target.acct,
+            row.outcome,
+            decisions[0],
+        )
+        await send_mail(instance.settings, addressee.email, letter.subject, letter.text)
+    async with instance.db.write() as tx:
+        await store_told.insert_told(tx, row.report_id, row.decision_id)
+
+
+async def look_for_evasion(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on AccountCreated, and on SecurityChanged when somebody signed in: see whether an account that was shut out
+    comes back under another name. Payload: `account_id`."""
+    if payload.get("what", "signed_in") != "signed_in":
+        return
+    async with instance.db.write() as tx:
+        try:
+            await find_evasion(tx, instance.settings, int(payload["account_id"]))
+        except NotFound:
+            return
+
+
+async def forget_traces(instance: Instance, payload: dict[str, Any]) -> None:
+    """Daily: delete traces of sign-ins that are a year old."""
+    async with instance.db.write() as tx:
+        await forget_old_traces(tx)
