@@ -49,6 +49,16 @@ from parley.safety.cases.jobs import (
     weigh_young_cases,
 )
 from parley.safety.clocks.jobs import hide_in_time, mail_breaches, watch_clocks
+from parley.safety.decisions.jobs import (
+    answer_required_change,
+    end_due_actions,
+    expire_strikes,
+    forget_traces,
+    look_for_evasion,
+    mail_decision,
+    mail_reversal,
+    tell_reporters,
+)
 from parley.safety.evidence.jobs import delete_evidence_copies, keep_evidence_files
 from parley.safety.golden.jobs import refresh_golden_cases
 from parley.safety.incidents.jobs import end_incidents, mail_incident, mail_incident_to
@@ -127,7 +137,8 @@ from parley.social.verdicts.links import forget_old_links
 log = logging.getLogger(__name__)
 
 LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
-    facts.AccountCreated: (notify_of_sign_up,),
+    facts.AccountCreated: (notify_of_sign_up, look_for_evasion),
+    facts.SecurityChanged: (look_for_evasion,),
     facts.MediaUploaded: (process_media,),
     facts.ProfileUpdated: (delete_old_pictures, ask_outside_model, open_case_of_profile),
     facts.Followed: (choose_fan_out, fan_in_follow, notify_of_follow),
@@ -139,6 +150,9 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
+    facts.DecisionMade: (mail_decision, tell_reporters),
+    facts.DecisionReversed: (mail_reversal,),
+    facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),
     facts.RuleAlarmRaised: (mail_rule_alarm,),
@@ -195,6 +209,9 @@ SCHEDULES: dict[Job, str] = {
     forget_recent: "3-59/10 * * * *",
     store_fingerprints: "* * * * *",
     cluster_sign_ups: "*/10 * * * *",
+    end_due_actions: "* * * * *",
+    expire_strikes: "33 * * * *",
+    forget_traces: "19 4 * * *",
     recount_reporters: "47 * * * *",
     open_cases_of_findings: "* * * * *",
     watch_clocks: "* * * * *",
