@@ -11,6 +11,8 @@ import asyncio
 import os
 import re
 import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -38,8 +40,28 @@ def is_mail_address(text: str) -> bool:
     return not (local.startswith(".") or local.endswith(".") or ".." in local)
 
 
-def write_mail(settings: Settings, to: str, subject: str, text: str) -> EmailMessage:
-    """The message with its headers; no line break can pass into them. Raises Invalid when `to` is no address."""
+@dataclass(frozen=True)
+class Attached:
+    """A file that goes with a mail. `kind` is its content type."""
+
+    name: str
+    kind: str
+    body: bytes
+
+
+def write_mail(
+    settings: Settings,
+    to: str,
+    subject: str,
+    text: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    files: Sequence[Attached] = (),
+) -> EmailMessage:
+    """The message with its headers; no line break can pass into them. Raises Invalid when `to` is no address.
+
+    `headers` come in addition, or in place of what would stand there (`Message-ID`, `In-Reply-To`, `Reply-To` ...).
+    """
     if not is_mail_address(to):
         raise Invalid("This is not an e-mail address.", detail=f"mail to {to!r}")
     message = EmailMessage(policy=SMTP)
@@ -51,7 +73,13 @@ def write_mail(settings: Settings, to: str, subject: str, text: str) -> EmailMes
     message["Message-ID"] = make_msgid(domain=sender_domain)
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
+    for name, value in (headers or {}).items():
+        del message[name]
+        message[name] = _one_line(value)
     message.set_content(text)
+    for file in files:
+        maintype, _, subtype = file.kind.partition("/")
+        message.add_attachment(file.body, maintype=maintype, subtype=subtype, filename=file.name)
     return message
 
 
@@ -59,9 +87,17 @@ def _one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-async def send_mail(settings: Settings, to: str, subject: str, text: str) -> None:
+async def send_mail(
+    settings: Settings,
+    to: str,
+    subject: str,
+    text: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    files: Sequence[Attached] = (),
+) -> None:
     """Send one plain-text mail; raises the SMTP library's error when it is not taken: the job tries again."""
-    message = write_mail(settings, to, subject, text)
+    message = write_mail(settings, to, subject, text, headers=headers, files=files)
     if not settings.mail:
         await asyncio.to_thread(_keep, settings.path("mail"), message)
         return

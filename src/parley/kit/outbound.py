@@ -106,6 +106,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 request.method,
                 request.url.copy_with(host=address),
                 headers=request.headers,
+                stream=request.stream,
                 extensions=extensions,
             )
             try:
@@ -142,6 +143,34 @@ async def follow_link(url: str, *, hops: int = HOPS) -> Followed:
         return Followed(hops=tuple(seen), problem="it did not answer in time")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Followed(hops=tuple(seen), problem=f"it could not be asked ({type(error).__name__})")
+
+
+async def post_outside(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """POST `body` to somebody else's https address; returns the status of the answer, which is not read.
+
+    No redirect is followed. Raises OutboundRefused for an address that may not be asked, OSError when nobody answers.
+    """
+    try:
+        asked = httpx.URL(url)
+        if asked.scheme != "https" or not asked.host or asked.userinfo:
+            raise OutboundRefused("Only https addresses are called.")
+        fixed = {"user-agent": f"Parley/{__version__}", "host": asked.netloc.decode("ascii")}
+        async with asyncio.timeout(2 * SECONDS), GuardedTransport() as transport:
+            answer = await transport.handle_async_request(
+                httpx.Request(
+                    "POST",
+                    asked,
+                    content=body,
+                    headers={**fixed, **headers},
+                    extensions={"timeout": httpx.Timeout(SECONDS).as_dict()},
+                )
+            )
+            await answer.aclose()
+            return answer.status_code
+    except TimeoutError as error:
+        raise OSError("it did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise OSError(f"it could not be asked ({type(error).__name__})") from error
 
 
 async def _next(transport: GuardedTransport, url: str) -> str | None:

@@ -289,9 +289,7 @@ async def _note_messages(tx: Tx, row: StoredNotice, new: NewNotice, received: da
         await queue_message(tx, row.id, "receipt", new.reply_to)
 
 
-async def note_reply(
-    tx: Tx, actor: Actor, notice_id: int, *, address: str, message_id: str, raw_sha256: bytes
-) -> None:
+async def note_reply(tx: Tx, actor: Actor, notice_id: int, *, address: str, message_id: str, raw_sha256: bytes) -> None:
     """Somebody wrote again about a notice: the mail is kept beside it, and the staff see it. It starts no clock anew."""
     await append_event(tx, actor, "notice_reply_received", notice_id=str(notice_id), raw_sha256=raw_sha256.hex())
     moment = now()

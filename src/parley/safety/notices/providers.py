@@ -46,7 +46,9 @@ async def create_provider(tx: Tx, viewer: Viewer | None, new: NewProvider) -> tu
                 (token_hash(token), moment),
             )
     except UniqueViolation as error:
-        raise Conflict(f"There is a provider called {checked.name} already. Choose another name, or rotate its token.") from error
+        raise Conflict(
+            f"There is a provider called {checked.name} already. Choose another name, or rotate its token."
+        ) from error
     return present_provider((await store.list_providers_by_id(tx, [provider_id]))[provider_id]), token
 
 

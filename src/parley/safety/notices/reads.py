@@ -162,7 +162,9 @@ async def count_copies(tx: Tx, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
     made = []
     for line in lines:
         subjects = tuple(
-            msgspec.structs.replace(one, copies_found=counted[one.subject.id][0], copies_acted=counted[one.subject.id][1])
+            msgspec.structs.replace(
+                one, copies_found=counted[one.subject.id][0], copies_acted=counted[one.subject.id][1]
+            )
             if one.subject.type == "status" and one.subject.id in counted
             else one
             for one in line.subjects
@@ -235,7 +237,8 @@ async def load_notice(tx: Tx, notice_id: int) -> NoticeView:
     plain = {
         name: getattr(row, name)
         for name in StoredNotice.__struct_fields__
-        if name not in ("provider_id", "filed_by", "raw_sha256", "raw_bytes", "harms", "source", "channel", "order_kind")
+        if name
+        not in ("provider_id", "filed_by", "raw_sha256", "raw_bytes", "harms", "source", "channel", "order_kind")
     }
     return NoticeView(
         **plain,

@@ -120,7 +120,9 @@ def _of_status(url: str, found: Found, ids: Sequence[int], known: _Known) -> Res
         if row is not None and row.reblog_of_id is not None:
             row = known.statuses.get(row.reblog_of_id)
         if row is not None:
-            named[row.id] = Named(Subject("status", row.id, row.revision), row.account_id, row.state == "author_deleted")
+            named[row.id] = Named(
+                Subject("status", row.id, row.revision), row.account_id, row.state == "author_deleted"
+            )
         elif kept := known.kept_statuses.get(number):
             named[number] = Named(Subject("status", number, kept.revision), kept.account_id, True)
     if not named:

@@ -51,10 +51,14 @@ ACTED: frozenset[Outcome] = frozenset({"removed", "hidden", "limited", "labelled
 NOTHING_TO_DO: frozenset[Found] = frozenset({"unknown", "not_ours"})
 
 
-def subject_of(row: SubjectRow, actions: Sequence[ActionRow], decision: DecisionRow | None, moment: datetime) -> LedgerSubject:
+def subject_of(
+    row: SubjectRow, actions: Sequence[ActionRow], decision: DecisionRow | None, moment: datetime
+) -> LedgerSubject:
     """What became of a subject. `actions`: on it, and of `decision` (which settled it in its case), oldest first."""
     own = [one for one in actions if (one.subject_type, one.subject_id) == (row.type, row.id)]
-    stops = [one for one in actions if one.kind in STOPS and one.account_id == row.account_id and _in_force(one, moment)]
+    stops = [
+        one for one in actions if one.kind in STOPS and one.account_id == row.account_id and _in_force(one, moment)
+    ]
     standing = [one for one in own if one.kind in EFFECTS and _in_force(one, moment)]
     final = [one for one in standing if one.decision_kind != "interim"]
     outcome = _outcome(row, own, standing, final, stops, decision)
@@ -64,7 +68,9 @@ def subject_of(row: SubjectRow, actions: Sequence[ActionRow], decision: Decision
         acts.append(row.held_since)
     decided_at = by.decided_at if by is not None and by.kind != "interim" else None
     first = min(acts, default=decided_at)
-    settled = row.settled_at is not None or outcome in ("removed", "gone") or (row.case_id is None and bool(final or stops))
+    settled = (
+        row.settled_at is not None or outcome in ("removed", "gone") or (row.case_id is None and bool(final or stops))
+    )
     return LedgerSubject(
         subject=Subject(_subject_type(row.type), row.id, row.revision),
         account_id=row.account_id,

@@ -90,9 +90,7 @@ LIST_ACTIONS = """
 """
 
 
-async def list_actions(
-    tx: Tx, subjects: Sequence[tuple[str, int]], decision_ids: Sequence[int]
-) -> list[ActionRow]:
+async def list_actions(tx: Tx, subjects: Sequence[tuple[str, int]], decision_ids: Sequence[int]) -> list[ActionRow]:
     """What was done to these subjects ever, and all that these decisions did; the oldest first."""
     types, ids = [one[0] for one in subjects], [one[1] for one in subjects]
     return [ActionRow(*row) for row in await tx.fetch(LIST_ACTIONS, types, ids, decision_ids)]

@@ -374,3 +374,13 @@ UPDATE_SENT = """
 async def update_sent(tx: Tx, message_id: int, moment: datetime | None, problem: str) -> None:
     """It has gone out, or why it could not."""
     await tx.execute(UPDATE_SENT, message_id, moment, problem)
+
+
+LIST_NOTICES_NAMING = """
+    SELECT DISTINCT notice_id FROM notice_subjects WHERE subject_type = $1 AND subject_id = $2
+"""
+
+
+async def list_notices_naming(tx: Tx, type: str, subject_id: int) -> list[int]:
+    """Notices that name this subject."""
+    return sorted(row[0] for row in await tx.fetch(LIST_NOTICES_NAMING, type, subject_id))
