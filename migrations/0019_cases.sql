@@ -50,15 +50,19 @@ CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON reporters FOR EACH ROW
     log_moderation_row('{flagger_note}', '{reports,acted,not_acted,reliability,weighed_at}');
 
 -- ---- Clocks ---------------------------------------------------------------------------------------------------------
--- Each subject of a case has its own clocks. `told_at`: the mail about the breach has gone out.
+-- Each subject of a case has its own clocks. `measured_at`: nobody had acted, so the program hid it before the time was
+-- over; `told_at`: the mail about that, or about the breach, has gone out.
 ALTER TABLE sla_clocks
     ADD COLUMN case_subject_id bigint REFERENCES case_subjects (id),
+    ADD COLUMN measured_at timestamptz,
     ADD COLUMN told_at timestamptz;
+CREATE INDEX sla_clocks_measures ON sla_clocks (due_at) WHERE state = 'running' AND kind IN ('interim', 'first_action');
 CREATE INDEX sla_clocks_subject ON sla_clocks (case_subject_id) WHERE case_subject_id IS NOT NULL;
-CREATE INDEX sla_clocks_untold ON sla_clocks (ended_at) WHERE state = 'breached' AND told_at IS NULL;
+CREATE INDEX sla_clocks_untold ON sla_clocks (ended_at)
+    WHERE told_at IS NULL AND (state = 'breached' OR measured_at IS NOT NULL);
 DROP TRIGGER logged ON sla_clocks;
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON sla_clocks
-    FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{}', '{told_at}');
+    FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{}', '{measured_at,told_at}');
 
 -- ---- A crisis -------------------------------------------------------------------------------------------------------
 -- Which incident sends cases into the war queue now, and which cases; no row: none.

@@ -11,14 +11,17 @@ from datetime import datetime, timedelta
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
+from parley.kit.jobs import enqueue
 from parley.safety.cases import store, store_clocks
 from parley.safety.cases.clock_states import check_clock, due_after_pause, end_of
 from parley.safety.cases.sla import ClockKind, Promise, hours_of
 from parley.safety.cases.store_clocks import ClockRow
 from parley.safety.cases.views import Source
-from parley.safety.log.actions import append_event
-from parley.safety.log.views import Actor
+from parley.safety.log.actions import append_event, keep_cause
+from parley.safety.log.views import Actor, system
 from parley.screening import live_ruleset
+from parley.social.events.actions import record
+from parley.social.events.facts import ClockBreached
 
 
 async def start_clock(
@@ -110,9 +113,40 @@ async def _end(tx: Tx, clocks: Sequence[ClockRow]) -> int:
         ends[end].append(clock.id)
     if ends["met"]:
         await store_clocks.update_clocks_ended(tx, ends["met"], "met", moment)
-    if ends["breached"]:
-        await store_clocks.update_clocks_ended(tx, ends["breached"], "breached", moment)
+    late = [clock for clock in clocks if clock.id in set(ends["breached"])]
+    if late:
+        async with keep_cause(tx):
+            await note_breaches(tx, late, moment)
     return len(clocks)
+
+
+async def note_breaches(tx: Tx, clocks: Sequence[ClockRow], moment: datetime) -> None:
+    """These running clocks were not met in time: entries in the log, facts, and a mail to the staff."""
+    for clock in clocks:
+        check_clock(clock.state, "breached")
+        await append_event(
+            tx,
+            system("clocks"),
+            "clock_breached",
+            case_id=clock.case_id,
+            clock_id=str(clock.id),
+            kind=clock.kind,
+            source=clock.source,
+            severity=clock.severity,
+            due_at=clock.due_at,
+            notice_id=str(clock.notice_id) if clock.notice_id is not None else None,
+            appeal_id=str(clock.appeal_id) if clock.appeal_id is not None else None,
+        )
+        await store_clocks.update_clocks_ended(tx, [clock.id], "breached", moment)
+        about = {"case_id": clock.case_id, "notice_id": clock.notice_id, "appeal_id": clock.appeal_id}
+        await record(tx, ClockBreached(account_id=0, clock_id=clock.id, kind=clock.kind, **_one_of(about)))
+    await enqueue(tx, "mail_breaches", {}, dedupe_key="mail_breaches")
+
+
+def _one_of(about: dict[str, int | None]) -> dict[str, int | None]:
+    """The first of case, notice and appeal that is there: a fact names exactly one."""
+    name = next(name for name in ("case_id", "notice_id", "appeal_id") if about[name] is not None)
+    return {name: about[name]}
 
 
 async def pause_clock(tx: Tx, actor: Actor, clock_id: int) -> None:

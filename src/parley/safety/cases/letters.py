@@ -35,13 +35,13 @@ def case_notice(
 
 def breaches(settings: Settings, lines: Sequence[str], more: int) -> Letter:
     """Tells the staff which promises were not kept."""
+    more = max(more, 0)
     count = len(lines) + more
     told = "\n".join(f"  {line}" for line in lines)
     rest = f"\n  ... and {more} more" if more else ""
-    noun = "a promise to act in time was" if count == 1 else f"{count} promises to act in time were"
     text = (
-        f"{noun} not kept:\n\n{told}{rest}\n\n"
-        "What is a threat to life, and what hosts and authorities named, is hidden now until somebody decides.\n"
+        f"nobody has acted in time:\n\n{told}{rest}\n\n"
+        "Threats to life, and what hosts and authorities named, are hidden by themselves until somebody decides.\n"
         f"Everything that waits: {settings.base_url}/desk\n"
     )
     return f"{count} overdue on {settings.name}" if count > 1 else f"Overdue on {settings.name}", text

@@ -107,14 +107,14 @@ async def present_subjects(
     results = await get_results(tx, [row.screening_id for row in rows if row.screening_id])
     due: dict[int, datetime] = {}
     for clock in clocks:
-        if clock.state == "running" and clock.case_subject_id is not None:
+        if clock.state in ("running", "breached") and clock.case_subject_id is not None:
             due[clock.case_subject_id] = min(clock.due_at, due.get(clock.case_subject_id, clock.due_at))
     moment = now()
     views = []
     for row in rows:
         status = statuses.get(row.subject_id) if row.subject_type == "status" else None
         revision_now, state_now = _as_it_is(row, status, accounts, set(media))
-        due_at = due.get(row.id)
+        due_at = due.get(row.id) if row.settled_at is None else None
         views.append(
             SubjectView(
                 case_subject_id=row.id,

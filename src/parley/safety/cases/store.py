@@ -167,10 +167,18 @@ async def update_case_reopened(tx: Tx, case_id: int) -> None:
     await tx.execute(UPDATE_CASE_REOPENED, case_id)
 
 
+# What was promised for something that still waits counts on after its time is over: the case stays overdue. A promise
+# of a first action is kept once the program has hidden the subject.
 UPDATE_CASE_DUE = """
-    UPDATE cases c SET due_at = k.due_at
-    FROM (SELECT min(due_at) AS due_at FROM sla_clocks WHERE case_id = $1 AND state = 'running') k
-    WHERE c.id = $1 AND c.state <> 'closed' AND c.due_at IS DISTINCT FROM k.due_at
+    UPDATE cases c SET due_at = due.first
+    FROM (
+        SELECT min(k.due_at) AS first
+        FROM sla_clocks k LEFT JOIN case_subjects s ON s.id = k.case_subject_id
+        WHERE k.case_id = $1
+          AND (k.state = 'running'
+               OR (k.state = 'breached' AND s.settled_at IS NULL
+                   AND (k.kind = 'resolve' OR s.interim_decision_id IS NULL)))) due
+    WHERE c.id = $1 AND c.state <> 'closed' AND c.due_at IS DISTINCT FROM due.first
 """
 GET_DUE = """SELECT due_at FROM cases WHERE id = $1"""
 

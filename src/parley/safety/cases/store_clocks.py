@@ -168,13 +168,71 @@ async def list_due_clocks(tx: Tx, moment: datetime, limit: int, *, of_cases: boo
     return [ClockRow(*row) for row in await tx.fetch(statement, moment, limit)]
 
 
+# Clocks that the program can keep by itself, shortly before their time is over.
+LIST_NEARLY_DUE = """
+    SELECT DISTINCT k.case_id
+    FROM sla_clocks k JOIN cases c ON c.id = k.case_id
+    WHERE k.state = 'running' AND k.kind IN ('interim', 'first_action') AND k.due_at < $1 AND c.state <> 'closed'
+    LIMIT $2
+"""
+
+
+async def list_nearly_due(tx: Tx, before: datetime, limit: int) -> list[int]:
+    """Cases in which a first action or an interim measure is due before a moment."""
+    return [row[0] for row in await tx.fetch(LIST_NEARLY_DUE, before, limit)]
+
+
+class MeasureRow(msgspec.Struct, frozen=True):
+    """A subject that the program hides until somebody decides."""
+
+    id: int
+    subject_type: str
+    subject_id: int
+    revision: int | None
+    clause: str | None
+    severity: int
+    source: Source
+
+
+LIST_TO_MEASURE = """
+    SELECT s.id, s.subject_type, s.subject_id, s.revision, s.clause, s.severity, s.source
+    FROM case_subjects s
+    WHERE s.case_id = $1 AND s.settled_at IS NULL AND s.interim_decision_id IS NULL
+      AND s.subject_type IN ('status', 'profile', 'media')
+      AND (s.severity = 0 OR s.source IN ('provider_notice', 'authority_order'))
+      AND EXISTS (
+        SELECT FROM sla_clocks k
+        WHERE k.case_subject_id = s.id
+          AND (k.state = 'breached'
+               OR (k.state = 'running' AND k.kind IN ('interim', 'first_action') AND k.due_at < $2)))
+    ORDER BY s.subject_type, s.subject_id LIMIT $3
+"""
+
+
+async def list_to_measure(tx: Tx, case_id: int, before: datetime, limit: int) -> list[MeasureRow]:
+    """Subjects of a case that must be hidden now: their time is over, or nearly so, and nobody has acted."""
+    return [MeasureRow(*row) for row in await tx.fetch(LIST_TO_MEASURE, case_id, before, limit)]
+
+
+UPDATE_MEASURING = """
+    UPDATE sla_clocks SET measured_at = $2
+    WHERE case_subject_id = ANY($1::bigint[]) AND kind IN ('interim', 'first_action') AND state = 'running'
+"""
+
+
+async def update_measuring(tx: Tx, case_subject_ids: Sequence[int], moment: datetime) -> None:
+    """The program acts on these, before their time is over."""
+    await tx.execute(UPDATE_MEASURING, list(case_subject_ids), moment)
+
+
 class BreachRow(msgspec.Struct, frozen=True):
-    """A promise that was not kept, for the mail about it."""
+    """A promise that was not kept, or that the program had to keep, for the mail about it."""
 
     id: int
     kind: str
     source: str
     severity: int
+    state: str
     case_id: int | None
     notice_id: int | None
     appeal_id: int | None
@@ -183,15 +241,15 @@ class BreachRow(msgspec.Struct, frozen=True):
 
 
 LIST_UNTOLD_BREACHES = """
-    SELECT k.id, k.kind, k.source, k.severity, k.case_id, k.notice_id, k.appeal_id, k.due_at, c.assigned_to
+    SELECT k.id, k.kind, k.source, k.severity, k.state, k.case_id, k.notice_id, k.appeal_id, k.due_at, c.assigned_to
     FROM sla_clocks k LEFT JOIN cases c ON c.id = k.case_id
-    WHERE k.state = 'breached' AND k.told_at IS NULL
+    WHERE k.told_at IS NULL AND (k.state = 'breached' OR k.measured_at IS NOT NULL)
     ORDER BY k.ended_at, k.id LIMIT $1
 """
 
 
 async def list_untold_breaches(tx: Tx, limit: int) -> list[BreachRow]:
-    """Breaches of which nobody has been told by mail, the oldest first."""
+    """Breaches and measures of which nobody has been told by mail, the oldest first."""
     return [BreachRow(*row) for row in await tx.fetch(LIST_UNTOLD_BREACHES, limit)]
 
 
