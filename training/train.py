@@ -43,12 +43,17 @@ def load_tokenizer(folder: Path, tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def targets_of(row: Row) -> tuple[list[float], list[float]]:
-    """Return the labels of a row and their weights per head; an unknown label has weight 0."""
+def targets_of(row: Row, violent: float = 1.0) -> tuple[list[float], list[float]]:
+    """Return the labels of a row and their weights per head; an unknown label has weight 0.
+
+    `violent` is what a violent row of a public source counts: there are few of them.
+    """
     labels = [float(row.labels.get(head, 0)) for head in ALL_HEADS]
     weights = [
         row.weights.get(head, 1.0) * _HEAD_WEIGHTS.get(head, 1.0) if head in row.labels else 0.0 for head in ALL_HEADS
     ]
+    if row.source != "written" and row.labels.get("violence") == 1:
+        weights[ALL_HEADS.index("violence")] *= violent
     return labels, weights
 
 
@@ -72,11 +77,12 @@ def join_some(rows: list[Row], chance: random.Random, share: float) -> list[str]
 
 
 def batches_of(
-    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, *, size: int, noisy: float, joined: float
+    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, options: argparse.Namespace
 ) -> Iterator[Batch]:
     """Yield batches of texts of about one length, in random order, some of them disguised or joined with another."""
-    texts = join_some(rows, chance, joined)
-    texts = [for_model(disguise(text, chance) if chance.random() < noisy else text) for text in texts]
+    size = options.batch
+    texts = join_some(rows, chance, options.joined)
+    texts = [for_model(disguise(text, chance) if chance.random() < options.noisy else text) for text in texts]
     encoded = [found.ids for found in tokenizer.encode_batch_fast(texts)]
     order = sorted(range(len(rows)), key=lambda i: len(encoded[i]) + chance.uniform(-3, 3))
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
@@ -88,7 +94,7 @@ def batches_of(
         for place, i in enumerate(chunk):
             ids[place, : len(encoded[i])] = torch.tensor(encoded[i])
             mask[place, : len(encoded[i])] = 1
-        targets = [targets_of(rows[i]) for i in chunk]
+        targets = [targets_of(rows[i], options.violent) for i in chunk]
         yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets])
 
 
@@ -119,7 +125,8 @@ def rank_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     if not positive.any() or not negative.any():
         return logits.sum() * 0.0
     above = torch.logsumexp(logits[negative], 0)
-    return functional.softplus(above - logits[positive]).sum() / len(logits)
+    costs = functional.softplus(above - logits[positive]) * weights[positive]
+    return costs.sum() / len(logits)
 
 
 class Mean:
@@ -243,9 +250,7 @@ def run(options: argparse.Namespace) -> None:
         for epoch in range(place["epoch"], options.epochs):
             chance = random.Random(options.seed * 1000 + epoch)  # noqa: S311 - reproducible on purpose
             running = 0.0
-            batches = batches_of(
-                train, tokenizer, chance, size=options.batch, noisy=options.noisy, joined=options.joined
-            )
+            batches = batches_of(train, tokenizer, chance, options)
             for step, (ids, mask, labels, weights) in enumerate(batches):
                 if epoch == place["epoch"] and step < place["step"]:
                     continue
@@ -302,6 +307,7 @@ def main() -> None:
     parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
     parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
+    parser.add_argument("--violent", type=float, default=1.0, help="what a violent row of a public source counts")
     parser.add_argument("--rank", type=float, default=0.0, help="weight of the loss that ranks violence in a batch")
     parser.add_argument(
         "--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it; 2 takes it twice"
