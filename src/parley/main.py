@@ -21,6 +21,7 @@ from litestar.exceptions import ValidationException as LitestarValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley import screening
+from parley.abuse.routes import abuse_routes
 from parley.api.access import add_limit_headers
 from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
@@ -153,7 +154,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
             yield
 
     made = Litestar(
-        route_handlers=[health, show_metrics, *api_routes, *web_routes],
+        route_handlers=[health, show_metrics, *api_routes, *abuse_routes, *web_routes],
         lifespan=[lifespan],
         before_send=[add_limit_headers],
         exception_handlers={Exception: handle_error},

@@ -64,6 +64,18 @@ from parley.safety.golden.jobs import refresh_golden_cases
 from parley.safety.incidents.jobs import end_incidents, mail_incident, mail_incident_to
 from parley.safety.juries.jobs import mail_jury_call, run_juries
 from parley.safety.log.checkpoints import sign_log_head
+from parley.safety.notices.jobs import (
+    answer_notice,
+    answer_notices_of_decision,
+    answer_notices_of_deletion,
+    call_notice_webhook,
+    clean_notice_tokens,
+    forget_notice_senders,
+    hide_named,
+    hide_overdue_notice,
+    mail_notice_message,
+    preserve_named,
+)
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.quality.jobs import draw_quality_checks
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
@@ -150,8 +162,8 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
-    facts.DecisionMade: (mail_decision, tell_reporters),
-    facts.DecisionReversed: (mail_reversal,),
+    facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision),
+    facts.DecisionReversed: (mail_reversal, answer_notices_of_decision),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),
@@ -164,7 +176,13 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     ),
     facts.RevisionWithdrawn: (notify_of_withdrawal, open_case_of_withdrawal),
     facts.RulesetChanged: (plan_sweep_of_change,),
-    facts.StatusDeleted: (withdraw_status, delete_status_traces, unindex_status, note_deleted_status),
+    facts.StatusDeleted: (
+        withdraw_status,
+        delete_status_traces,
+        unindex_status,
+        note_deleted_status,
+        answer_notices_of_deletion,
+    ),
     facts.StatusReblogged: (fan_out_status, notify_of_reblog),
     facts.StatusUnreblogged: (withdraw_status, unnotify_of_reblog),
     facts.StatusFavourited: (notify_of_favourite,),
@@ -174,6 +192,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.RevisionRestored: (settle_labelled,),
     facts.RevisionSwept: (settle_labelled,),
     facts.ReportFiled: (notify_of_report, count_reporters),
+    facts.ClockBreached: (hide_overdue_notice,),
     facts.AppealDecided: (tell_of_appeal,),
 }
 """What happens after a fact. Each job runs on its own and is retried on its own."""
@@ -181,7 +200,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
 AT_ONCE: frozenset[Job] = frozenset(
     {
         *(fan_out_status, index_status, withdraw_status, delete_status_traces, unindex_status),
-        *(note_deleted_status, settle_edited),
+        *(note_deleted_status, settle_edited, answer_notices_of_deletion),
         *(notify_of_status, notify_of_follow, notify_of_reblog, notify_of_favourite),
         *(unnotify_of_follow, unnotify_of_reblog, unnotify_of_favourite),
     }
@@ -192,6 +211,8 @@ which cost more than their work (docs/decisions/0010). One that fails becomes a 
 SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
+    clean_notice_tokens: "49 * * * *",
+    forget_notice_senders: "57 4 * * *",
     sign_log_head: "33 3 * * *",
     delete_orphans: "41 * * * *",
     fetch_hash_exchanges: "13 * * * *",
@@ -240,6 +261,7 @@ JOBS: tuple[Job, ...] = (
     *(hide_in_time, mail_breaches, mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
     *(delete_stored_files, delete_evidence_copies, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
+    *(answer_notice, call_notice_webhook, hide_named, mail_notice_message, preserve_named),
     *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),
 )
 """Jobs that rooms enqueue by name."""
