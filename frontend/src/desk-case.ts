@@ -60,6 +60,8 @@ function suggest(form: HTMLFormElement, clause: HTMLInputElement): void {
     );
     if (choice) choice.checked = true;
   }
+  const hours = form.elements.namedItem("hours");
+  if (hours instanceof HTMLSelectElement && clause.dataset.hours) hours.value = clause.dataset.hours;
   const facts = form.elements.namedItem("facts");
   const reasons = form.elements.namedItem("reasons");
   if (reasons instanceof HTMLTextAreaElement && !reasons.dataset.touched) reasons.placeholder = clause.dataset.reasons ?? "";

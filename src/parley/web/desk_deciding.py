@@ -12,9 +12,10 @@ import msgspec
 
 from parley.kit.errors import Invalid
 from parley.safety.cases.views import CaseView, SubjectView
+from parley.safety.decisions.kinds import SUBJECTS
 from parley.safety.decisions.views import ActionKind, NewAction, NewDecision, Suggestion
 from parley.safety.log.views import Subject, SubjectType
-from parley.web.desk_words import ACCOUNT_CHOICES, POST_CHOICES, WITH_HOURS, action_words, clause_title
+from parley.web.desk_words import ACCOUNT_CHOICES, POST_CHOICES, WITH_HOURS, action_words, clause_title, subject_word
 
 MOST_CHARACTERS = 2000
 LENGTHS = (
@@ -125,12 +126,21 @@ def compose(view: CaseView, chosen: Chosen) -> NewDecision:
 
 
 def _kind_for(chosen: Chosen, subject: SubjectView) -> ActionKind:
-    """What is done to one subject: what stands for posts is no choice for the account as such."""
+    """What is done to one subject. Raises Invalid for what cannot be done to its kind."""
     if subject.type in ("account", "conversation"):
+        return "no_action"  # what happens to the account is chosen beside it
+    held = subject.state_now == "held"
+    kind = "publish" if chosen.action == "no_action" and held else chosen.action
+    if kind == "publish" and not held:
         return "no_action"
-    if chosen.action == "no_action" and subject.state_now == "held":
-        return "publish"
-    return cast(ActionKind, chosen.action)
+    if subject.type not in SUBJECTS[kind]:
+        what = subject_word(subject.type).lower()
+        raise Invalid(f"“{_label_of(kind)}” is not for a {what}: choose something else, or decide about it by itself.")
+    return cast(ActionKind, kind)
+
+
+def _label_of(kind: str) -> str:
+    return next((one.label for one in POST_CHOICES if one.kind == kind), kind)
 
 
 def subject_of(subject: SubjectView) -> Subject:

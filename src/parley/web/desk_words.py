@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from parley.kit import clock
+from parley.safety.decisions.views import DecisionView
 from parley.screening import live_ruleset
 
 SEVERITIES = ("Threat to life", "Grave", "Serious", "Nuisance")
@@ -221,7 +222,21 @@ def _is_small(value: Any) -> bool:
     return isinstance(value, int | float | str) and not isinstance(value, bool) and value != "" and len(str(value)) < 80
 
 
+def sum_up(decision: DecisionView) -> str:
+    """`remove 3 posts, suspend @sam`: the actions of a decision in one line."""
+    kinds: dict[str, int] = {}
+    for action in decision.actions:
+        kinds[action.kind] = kinds.get(action.kind, 0) + 1
+    parts: list[str] = []
+    for kind, many in kinds.items():
+        account = any(a.kind == kind and a.subject.type in ("account", "profile") for a in decision.actions)
+        what = f"@{decision.account.acct}" if account and many == 1 else f"{many} post{'' if many == 1 else 's'}"
+        parts.append(f"{action_words(kind)} {what}")
+    return ", ".join(parts)
+
+
 DESK_FILTERS = {
+    "sum_up": sum_up,
     "severity_word": severity_word,
     "source_word": source_word,
     "queue_word": queue_word,

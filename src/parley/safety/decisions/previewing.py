@@ -13,7 +13,7 @@ from parley.kit.settings import Settings
 from parley.safety.decisions.making import check_decision
 from parley.safety.decisions.proposals import check_rank, why_second
 from parley.safety.decisions.store import ActionRow, DecisionRow
-from parley.safety.decisions.telling import Letter, author_letter, is_silent
+from parley.safety.decisions.telling import Letter, author_letter, is_silent, page_of
 from parley.safety.decisions.templates import choose_language
 from parley.safety.decisions.views import NewDecision
 from parley.screening import live_ruleset
@@ -46,6 +46,9 @@ async def preview_decision(tx: Tx, settings: Settings, viewer: Viewer, new: NewD
     row, actions = await _as_rows(tx, viewer, new)
     silent = not account.is_local or is_silent(row, actions)
     letter = None if silent else author_letter(settings, account.username, row, actions)
+    if letter is not None:  # it has no address yet
+        text = letter.text.replace(page_of(settings, UNKNOWN_ID), page_of(settings, UNKNOWN_ID)[:-1] + "…")
+        letter = msgspec.structs.replace(letter, text=text)
     return DecisionPreview(new=new, letter=letter, second=second)
 
 
