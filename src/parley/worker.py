@@ -59,7 +59,16 @@ from parley.safety.decisions.jobs import (
     mail_reversal,
     tell_reporters,
 )
-from parley.safety.evidence.jobs import delete_evidence_copies, keep_evidence_files
+from parley.safety.evidence.jobs import (
+    capture_all_held,
+    capture_held,
+    delete_evidence_copies,
+    end_legal_holds,
+    keep_evidence_files,
+    mail_overdue_requests,
+    note_overdue_requests,
+    purge_evidence,
+)
 from parley.safety.golden.jobs import refresh_golden_cases
 from parley.safety.incidents.jobs import end_incidents, mail_incident, mail_incident_to
 from parley.safety.juries.jobs import mail_jury_call, run_juries
@@ -74,7 +83,6 @@ from parley.safety.notices.jobs import (
     hide_named,
     hide_overdue_notice,
     mail_notice_message,
-    preserve_named,
 )
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.quality.jobs import draw_quality_checks
@@ -214,6 +222,10 @@ SCHEDULES: dict[Job, str] = {
     clean_notice_tokens: "49 * * * *",
     forget_notice_senders: "57 4 * * *",
     sign_log_head: "33 3 * * *",
+    capture_all_held: "51 2 * * *",
+    end_legal_holds: "9 * * * *",
+    note_overdue_requests: "* * * * *",
+    purge_evidence: "21 5 * * *",
     delete_orphans: "41 * * * *",
     fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
@@ -259,9 +271,10 @@ JOBS: tuple[Job, ...] = (
     remember_text,
     *(count_planned_sweep, run_approved_sweep),
     *(hide_in_time, mail_breaches, mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
-    *(delete_stored_files, delete_evidence_copies, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
+    *(capture_held, delete_evidence_copies, mail_overdue_requests),
+    *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
-    *(answer_notice, call_notice_webhook, hide_named, mail_notice_message, preserve_named),
+    *(answer_notice, call_notice_webhook, hide_named, mail_notice_message),
     *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),
 )
 """Jobs that rooms enqueue by name."""

@@ -24,16 +24,46 @@ LONGEST = 20_000
 MOST_WARNINGS = 10
 
 URL_KEYS = frozenset(
-    "url urls uri uris link links infringing_url infringing_urls content_url content_urls source_url source_urls "
-    "reported_url reported_urls reported_uri additional_urls affected_urls offending_urls".split()
+    [
+        "url",
+        "urls",
+        "uri",
+        "uris",
+        "link",
+        "links",
+        "infringing_url",
+        "infringing_urls",
+        "content_url",
+        "content_urls",
+        "source_url",
+        "source_urls",
+        "reported_url",
+        "reported_urls",
+        "reported_uri",
+        "additional_urls",
+        "affected_urls",
+        "offending_urls",
+    ]
 )
 """Fields that name what is reported; `original_url` of a copyright report, for one, is not."""
 
-HARM_KEYS = frozenset("tag tags harm harms reason reasons violation violation_type abuse_type".split())
-REFERENCE_KEYS = (
-    "reference external_reference case_id caseid ticket ticket_id abuse_id abuseid report_id reportid id".split()
+HARM_KEYS = frozenset(
+    ["tag", "tags", "harm", "harms", "reason", "reasons", "violation", "violation_type", "abuse_type"]
 )
-STATEMENT_KEYS = "description statement explanation text comment attackdescription notes message".split()
+REFERENCE_KEYS = [
+    "reference",
+    "external_reference",
+    "case_id",
+    "caseid",
+    "ticket",
+    "ticket_id",
+    "abuse_id",
+    "abuseid",
+    "report_id",
+    "reportid",
+    "id",
+]
+STATEMENT_KEYS = ["description", "statement", "explanation", "text", "comment", "attackdescription", "notes", "message"]
 SKIPPED = frozenset({"evidence", "_internal", "reporter", "sender", "reporterinfo", "attachment", "samples"})
 
 
@@ -58,7 +88,9 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest("The body is not valid JSON. Send one JSON object: XARF 4, XARF 3, or {\"urls\": [...]}.") from error
+        raise BadRequest(
+            'The body is not valid JSON. Send one JSON object: XARF 4, XARF 3, or {"urls": [...]}.'
+        ) from error
     if not isinstance(decoded, dict):
         raise BadRequest("The body must be one JSON object. Send each report in a request of its own.")
     return decoded
@@ -156,9 +188,7 @@ def _has_long_text(data: Mapping[str, Any]) -> bool:
     return any(isinstance(one, str) and len(one) > LONGEST for _, one in _walk(data, skip=("payload", "Data")))
 
 
-def _gather(
-    data: Mapping[str, Any], format: str, hosts: Hosts, *, more_harms: Sequence[str] = ()
-) -> Understood:
+def _gather(data: Mapping[str, Any], format: str, hosts: Hosts, *, more_harms: Sequence[str] = ()) -> Understood:
     urls: dict[str, None] = {}
     harms: dict[str, None] = dict.fromkeys(one for one in more_harms if one.strip("/"))
     texts: list[str] = []

@@ -1,8 +1,8 @@
 """The HTTP API for hosts, app stores, authorities and trusted flaggers: docs/hosts/README.md describes it.
 
-    POST /api/abuse/v1/reports       a report: XARF 4, XARF 3, or plain JSON. 202 and its id.
-    GET  /api/abuse/v1/reports/{id}  where it stands, and what became of each URL.
-    GET  /api/abuse/v1/key           the key with which answers are signed.
+POST /api/abuse/v1/reports       a report: XARF 4, XARF 3, or plain JSON. 202 and its id.
+GET  /api/abuse/v1/reports/{id}  where it stands, and what became of each URL.
+GET  /api/abuse/v1/key           the key with which answers are signed.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ async def _take(
             )
         if known is not None:
             return known.notice_id
-    notice_id = await file_notice(
-        tx, instance_of(request).settings, Actor("provider", provider.id, provider.name), _notice_of(provider, understood, raw)
-    )
+    actor = Actor("provider", provider.id, provider.name)
+    new = _notice_of(provider, understood, raw)
+    notice_id = await file_notice(tx, instance_of(request).settings, actor, new)
     if token:
         await keep_token(tx, provider.id, token, raw.sha256, notice_id)
     return notice_id
@@ -182,7 +182,7 @@ async def show_key(request: Asked) -> Response[dict[str, str]]:
 async def _provider(request: Asked) -> ProviderView:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("Send `Authorization: Bearer TOKEN` with the token that the operator of this server gave you.")
+        raise Unauthorized("Send `Authorization: Bearer TOKEN` with the token that this server's operator gave you.")
     async with instance_of(request).db.read() as tx:
         return await authenticate_provider(tx, token.strip())
 

@@ -25,6 +25,7 @@ from parley.safety.log.actions import append_event
 from parley.safety.log.views import Actor, human
 from parley.safety.notices import store_ledger, store_notices
 from parley.safety.notices.harms import Meaning, load_harms, read_harms
+from parley.safety.notices.preserving import preserve_notice, register_notice
 from parley.safety.notices.reads import load_ledgers
 from parley.safety.notices.resolving import Resolved, resolve_urls
 from parley.safety.notices.sending import queue_message
@@ -81,8 +82,9 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
     await _insert_subjects(tx, notice_id, url_ids, resolved, cases, removed)
     await _start_clocks(tx, row, received, acknowledged=not by_mail)
     await _note_messages(tx, row, checked, received)
-    if checked.order_kind == "preservation":
-        await enqueue(tx, "preserve_named", {"notice_id": notice_id})
+    request_id = await register_notice(tx, actor, row) if checked.order_kind is not None else None
+    if checked.order_kind == "preservation" and request_id is not None:
+        await preserve_notice(tx, settings, actor, row, request_id, resolved)
     elif row.severity == 0 and row.verified and row.provider_id is not None:
         await enqueue(tx, "hide_named", {"notice_id": notice_id})
     await enqueue(tx, "answer_notice", {"notice_id": notice_id}, after=timedelta(seconds=1))
@@ -98,7 +100,7 @@ async def file_bulk_notice(
     *,
     new: NewNotice,
 ) -> int:
-    """A list of URLs that somebody of the staff pasted: what came by telephone, by letter, in a table. Raises NotFound."""
+    """A list of URLs that somebody of the staff pasted: what came by telephone, by letter. Raises NotFound."""
     if not viewer.is_staff:
         raise NotFound
     if not urls:
@@ -290,7 +292,7 @@ async def _note_messages(tx: Tx, row: StoredNotice, new: NewNotice, received: da
 
 
 async def note_reply(tx: Tx, actor: Actor, notice_id: int, *, address: str, message_id: str, raw_sha256: bytes) -> None:
-    """Somebody wrote again about a notice: the mail is kept beside it, and the staff see it. It starts no clock anew."""
+    """Somebody wrote again about a notice: the mail is kept beside it, and the staff see it. It starts no clock."""
     await append_event(tx, actor, "notice_reply_received", notice_id=str(notice_id), raw_sha256=raw_sha256.hex())
     moment = now()
     await store_notices.insert_message(

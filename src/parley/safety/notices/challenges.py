@@ -29,25 +29,25 @@ LONGEST = 4000
 
 def make_challenge(settings: Settings) -> dict[str, Any]:
     """A challenge for the visitor's browser, in ALTCHA's JSON (version 1)."""
-    import altcha
+    from altcha.v1 import ChallengeOptions, create_challenge
 
-    made = altcha.create_challenge_v1(
-        altcha.ChallengeOptionsV1(hmac_key=_key(settings), max_number=MOST, expires=now() + GOOD_FOR)
-    )
-    return made.to_dict()
+    options = ChallengeOptions(hmac_key=_key(settings), max_number=MOST, expires=now() + GOOD_FOR)
+    made: dict[str, Any] = create_challenge(options).to_dict()
+    return made
 
 
 async def use_solution(tx: Tx, settings: Settings, solution: str) -> None:
     """Accept a solution, once. Raises Invalid with what to do."""
-    import altcha
+    from altcha.v1 import verify_solution
 
     payload = _read(solution)
     right = False
     if payload is not None:
-        right, _ = altcha.verify_solution_v1(payload, _key(settings), check_expires=True)
+        right, _ = verify_solution(payload, _key(settings), check_expires=True)
     if not right or payload is None:
         raise Invalid(
-            "The proof of work is missing, wrong or too old. Load the form again and wait until it says that it is ready."
+            "The proof of work is missing, wrong or too old. Load the form again and wait until it says that it is "
+            "ready."
         )
     if not await store.insert_challenge(tx, str(payload["challenge"]), now()):
         raise Invalid("This form was sent already. Load it again if you want to send another notice.")

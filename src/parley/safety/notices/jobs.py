@@ -200,17 +200,6 @@ async def answer_notices_of_deletion(instance: Instance, payload: dict[str, Any]
             await answer_when_settled(tx, instance.settings, notice_id)
 
 
-# ---- Orders to preserve ---------------------------------------------------------------------------------------------
-
-
-async def preserve_named(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job: an authority wants something kept: hold all of the accounts that it names. Payload: `notice_id`."""
-    from parley.safety.notices.preserving import preserve_notice
-
-    async with instance.db.write() as tx:
-        await preserve_notice(tx, instance.settings, int(payload["notice_id"]))
-
-
 # ---- Tidying up -----------------------------------------------------------------------------------------------------
 
 
@@ -230,5 +219,3 @@ async def forget_notice_senders(instance: Instance, payload: dict[str, Any]) -> 
         raw = await store_notices.list_raw_uses(tx, ids)
         await append_event(tx, ME, "notice_senders_forgotten", notices=len(ids), before=iso(before), raw=len(raw))
         await store_notices.update_forgotten(tx, ids, now())
-
-

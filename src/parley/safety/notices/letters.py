@@ -26,9 +26,13 @@ def receipt_text(settings: Settings, notice: NoticeView, lines: Sequence[LedgerL
     """Tells that a notice arrived, what its URLs are, and what happens until when (DSA, Article 16(4))."""
     named = "\n".join(f"  {line.position}. {line.url}\n     {FOUND_WORDS[line.found]}" for line in lines[:MOST_LINES])
     more = f"\n  ... and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
-    urls = f"What it names:\n\n{named}{more}" if lines else (
-        "We found no address of ours in it. Somebody reads it; if it is about content here, please send us its exact\n"
-        "addresses (URLs) by answering to this mail."
+    urls = (
+        f"What it names:\n\n{named}{more}"
+        if lines
+        else (
+            "We found no address of ours in it. Somebody reads it; if it is about content here, please send us its\n"
+            "exact addresses (URLs) by answering to this mail."
+        )
     )
     return (
         f"Hello,\n\nwe have your notice of {_time(notice.received_at)}. Its number is {notice.id}.\n\n{urls}\n\n"

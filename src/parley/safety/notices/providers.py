@@ -91,8 +91,8 @@ def check_signature(provider: ProviderView, body: bytes, signature: str) -> None
         given = b""
     if not is_signed_by(base64.b64decode(provider.public_key), given, body):
         raise Unauthorized(
-            "The body is not signed with your key. Send its Ed25519 signature in base64 as `X-Body-Signature`, or ask the "
-            "operator to take your key off."
+            "The body is not signed with your key. Send its Ed25519 signature in base64 as `X-Body-Signature`, or ask "
+            "the operator to take your key off."
         )
 
 

@@ -17,7 +17,7 @@ from parley.kit.secrets import keyed_hash
 from parley.kit.settings import Settings
 from parley.safety.cases.views import Source
 from parley.safety.notices import store, store_ledger, store_notices
-from parley.safety.notices.states import outcome_of_url, progress_of, subject_of
+from parley.safety.notices.states import outcome_of_url, preserved, progress_of, subject_of
 from parley.safety.notices.store_ledger import ActionRow, SubjectRow
 from parley.safety.notices.store_notices import StoredNotice, UrlRow
 from parley.safety.notices.views import (
@@ -117,6 +117,8 @@ def _actions_of(row: SubjectRow, actions: Sequence[ActionRow]) -> list[ActionRow
 
 def _line(notice: StoredNotice, url: UrlRow, subjects: Sequence[LedgerSubject]) -> LedgerLine:
     found: Found = msgspec.convert(url.found, Found)
+    if notice.order_kind == "preservation":
+        subjects = [preserved(one, notice.received_at) for one in subjects]
     outcome = outcome_of_url(found, subjects)
     deciding = next((one for one in subjects if one.outcome == outcome), None)
     settled = all(one.settled for one in subjects)

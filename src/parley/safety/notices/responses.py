@@ -17,7 +17,8 @@ from parley.kit.errors import Conflict, Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.cases.clocks import meet_clocks
-from parley.safety.log.actions import append_event
+from parley.safety.evidence.orders import end_order
+from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Actor, human, system
 from parley.safety.notices import store_notices
 from parley.safety.notices.reads import count_copies, load_ledgers, load_notice
@@ -51,11 +52,17 @@ async def answer_when_settled(tx: Tx, settings: Settings, notice_id: int) -> boo
     return True
 
 
+async def give_answer(tx: Tx, settings: Settings, actor: Actor, notice_id: int, *, words: str) -> int:
+    """Answer a notice in the program's own words, with the ledger as it is; returns the answer's id."""
+    lines = (await load_ledgers(tx, [notice_id]))[notice_id]
+    return await _answer(tx, settings, actor, notice_id, lines, words=words, written_by=None)
+
+
 async def respond_to_notice(tx: Tx, settings: Settings, viewer: Viewer, notice_id: int, words: str) -> int:
     """A moderator answers in words, beside the ledger as it is now; returns the answer's id.
 
-    Raises NotFound for who is not staff, Invalid without words, Conflict while something that the notice names waits for
-    a decision: what is undecided cannot be answered.
+    Raises NotFound for who is not staff, Invalid without words, Conflict while something that the notice names waits
+    for a decision: what is undecided cannot be answered.
     """
     if not viewer.is_staff:
         raise NotFound
@@ -69,7 +76,7 @@ async def respond_to_notice(tx: Tx, settings: Settings, viewer: Viewer, notice_i
     lines = (await load_ledgers(tx, [notice_id]))[notice_id]
     waiting = sum(not line.settled for line in lines)
     if waiting:
-        raise Conflict(f"{waiting} of the addresses wait for a decision. Decide about them first: the answer goes out then.")
+        raise Conflict(f"{waiting} of the addresses wait for a decision. Decide about them: the answer goes out then.")
     return await _answer(tx, settings, human(viewer), notice_id, lines, words=said, written_by=viewer.account_id)
 
 
@@ -114,6 +121,9 @@ async def _answer(
     await store_notices.update_acknowledged(tx, notice_id, moment)
     await store_notices.update_answered(tx, notice_id, moment)
     await meet_clocks(tx, notice_id=notice_id)
+    if notice.order_kind is not None:
+        async with keep_cause(tx):
+            await end_order(tx, actor, notice_id, answer=words or f"Answered as notice {notice_id}, answer {number}.")
     if address := answer_address(notice):
         await queue_message(tx, notice_id, "answer", address, response_id=response_id)
     if notice.provider is not None and notice.provider.webhook_url and notice.provider.revoked_at is None:

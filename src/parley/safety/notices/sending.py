@@ -44,7 +44,7 @@ async def queue_message(
 
 
 def own_message_id(notice_id: int, row_id: int) -> str:
-    """What identifies a mail of ours, without the domain: the row keeps `notice-1-2`, the mail says `<notice-1-2@...>`."""
+    """What identifies a mail of ours: the row keeps `notice-1-2`, the mail says `<notice-1-2@...>`."""
     return f"notice-{notice_id}-{row_id}"
 
 

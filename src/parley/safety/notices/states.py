@@ -42,6 +42,7 @@ _RANK: tuple[Outcome, ...] = (
     "account",
     "removed",
     "gone",
+    "preserved",
     "unknown",
     "not_ours",
 )
@@ -152,7 +153,15 @@ def _decided_by(
 
 
 def _subject_type(name: str) -> SubjectType:
-    return msgspec.convert(name, SubjectType)
+    type: SubjectType = msgspec.convert(name, SubjectType)
+    return type
+
+
+def preserved(one: LedgerSubject, moment: datetime) -> LedgerSubject:
+    """A subject that an authority wants kept: the hold stands since `moment`, whatever is decided about the content."""
+    return msgspec.structs.replace(
+        one, outcome="preserved", first_action_at=moment, decided_at=moment, decision_id=None, settled=True
+    )
 
 
 def outcome_of_url(found: Found, subjects: Sequence[LedgerSubject]) -> Outcome:
@@ -179,6 +188,8 @@ def reason_of(outcomes: Sequence[Outcome]) -> str:
     about_us = [one for one in outcomes if one not in ("not_ours", "unknown")]
     if not about_us:
         return "no_content_found"
+    if "preserved" in about_us:
+        return "preserved"
     acted = sum(one in ACTED for one in about_us)
     if acted == len(about_us):
         return "action_taken"

@@ -54,7 +54,7 @@ async def list_providers_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Provider
     return {row[0]: ProviderRow(*row) for row in await tx.fetch(LIST_PROVIDERS_BY_ID, ids)}
 
 
-GET_PROVIDER_BY_TOKEN = """
+GET_PROVIDER_BY_HASH = """
     SELECT id, name, kind, contact_mail, format, trusted, addresses, domains, address_suffices, public_key, webhook_url,
            true, token_made_at, created_at, revoked_at
     FROM providers WHERE token_hash = $1 AND revoked_at IS NULL
@@ -63,7 +63,7 @@ GET_PROVIDER_BY_TOKEN = """
 
 async def get_provider_by_token(tx: Tx, token_hash: bytes) -> ProviderRow | None:
     """Whose API token it is."""
-    row = await tx.fetchrow(GET_PROVIDER_BY_TOKEN, token_hash)
+    row = await tx.fetchrow(GET_PROVIDER_BY_HASH, token_hash)
     return ProviderRow(*row) if row else None
 
 
@@ -116,12 +116,12 @@ async def insert_provider(
     await tx.execute(INSERT_PROVIDER, provider_id, *who, *sender, *keys, *token)
 
 
-UPDATE_TOKEN = """UPDATE providers SET token_hash = $2, token_made_at = $3 WHERE id = $1"""
+UPDATE_HASH = """UPDATE providers SET token_hash = $2, token_made_at = $3 WHERE id = $1"""
 
 
 async def update_token(tx: Tx, provider_id: int, token_hash: bytes, moment: datetime) -> None:
     """Give a provider another token; the old one is worthless."""
-    await tx.execute(UPDATE_TOKEN, provider_id, token_hash, moment)
+    await tx.execute(UPDATE_HASH, provider_id, token_hash, moment)
 
 
 UPDATE_REVOKED = """UPDATE providers SET revoked_at = $2, token_hash = NULL WHERE id = $1"""
@@ -142,20 +142,20 @@ class TokenRow(msgspec.Struct, frozen=True):
     notice_id: int
 
 
-LOCK_TOKEN = """SELECT pg_advisory_xact_lock(hashtextextended($2, $1))"""
-GET_TOKEN = """
+LOCK_USE = """SELECT pg_advisory_xact_lock(hashtextextended($2, $1))"""
+GET_USE = """
     SELECT body_sha256, notice_id FROM notice_tokens WHERE provider_id = $1 AND token = $2 AND created_at > $3
 """
 
 
 async def lock_token(tx: Tx, provider_id: int, token: str, since: datetime) -> TokenRow | None:
     """What the provider used this token for since a moment; nobody else can use it until `tx` ends."""
-    await tx.execute(LOCK_TOKEN, provider_id, token)
-    row = await tx.fetchrow(GET_TOKEN, provider_id, token, since)
+    await tx.execute(LOCK_USE, provider_id, token)
+    row = await tx.fetchrow(GET_USE, provider_id, token, since)
     return TokenRow(*row) if row else None
 
 
-UPSERT_TOKEN = """
+UPSERT_USE = """
     INSERT INTO notice_tokens (provider_id, token, body_sha256, notice_id, created_at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (provider_id, token) DO UPDATE SET body_sha256 = $3, notice_id = $4, created_at = $5
 """
@@ -165,7 +165,7 @@ async def upsert_token(
     tx: Tx, provider_id: int, token: str, body_sha256: bytes, notice_id: int, moment: datetime
 ) -> None:
     """Remember what a token was used for."""
-    await tx.execute(UPSERT_TOKEN, provider_id, token, body_sha256, notice_id, moment)
+    await tx.execute(UPSERT_USE, provider_id, token, body_sha256, notice_id, moment)
 
 
 INSERT_CHALLENGE = """

@@ -106,7 +106,7 @@ LIST_CARRIED = """
 
 
 async def list_carried(tx: Tx, files: Sequence[str], media_ids: Sequence[int]) -> list[CarriedRow]:
-    """Attachments by the name of a file (or of its preview), or by id (`name` is then the id): a row for each status."""
+    """Attachments by the name of a file or of its preview, or by id (then the `name`): a row for each status."""
     return [CarriedRow(*row) for row in await tx.fetch(LIST_CARRIED, files, media_ids)]
 
 

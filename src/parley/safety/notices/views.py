@@ -19,10 +19,22 @@ Found = Literal["status", "media", "profile", "account", "gone", "unknown", "not
 """What a URL turned out to be. `gone`: deleted by its author; `unknown`: an address of ours where nothing is known."""
 
 Outcome = Literal[
-    "waiting", "hidden", "removed", "limited", "labelled", "account", "kept", "restored", "gone", "unknown", "not_ours"
+    "waiting",
+    "hidden",
+    "removed",
+    "limited",
+    "labelled",
+    "account",
+    "kept",
+    "restored",
+    "gone",
+    "preserved",
+    "unknown",
+    "not_ours",
 ]
 """What became of a URL: not decided; hidden until somebody decides; removed; shown to fewer; marked; its account was
-stopped; looked at and kept, with reasons; taken down and put back; deleted by its author; nothing here; not ours."""
+stopped; looked at and kept, with reasons; taken down and put back; deleted by its author; kept for an authority that
+asked for it; nothing here; not ours."""
 
 Progress = Literal["QUEUED", "PROCESSING", "COMPLETED"]
 
@@ -36,6 +48,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "kept": "Looked at and kept",
     "restored": "Taken down and put back",
     "gone": "Deleted by its author",
+    "preserved": "Preserved",
     "unknown": "Nothing is known at this address",
     "not_ours": "Not an address of ours",
 }
