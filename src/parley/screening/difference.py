@@ -29,6 +29,7 @@ _HEAD = (
     "caps",
     "activation",
     "decisions",
+    "retention",
 )
 _DECIDING_HEAD = ("trust", "fail_modes", "limits", "signals")
 

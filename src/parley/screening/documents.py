@@ -111,9 +111,7 @@ class Caps(_Strict, frozen=True, kw_only=True):
 
 
 QueueName = Literal["war", "legal", "urgent", "flaggers", "main", "jury"]
-ReportSource = Literal[
-    "user", "public_notice", "trusted_flagger", "provider_notice", "authority_order", "automated"
-]
+ReportSource = Literal["user", "public_notice", "trusted_flagger", "provider_notice", "authority_order", "automated"]
 
 
 class RoutingRule(_Strict, frozen=True, kw_only=True):
@@ -180,6 +178,18 @@ class Activation(_Strict, frozen=True, kw_only=True):
     four_eyes_over_percent: Annotated[float, Meta(ge=0, le=100)] = 0.5
 
 
+class Retention(_Strict, frozen=True, kw_only=True):
+    """For how many days evidence is kept, by why it is there. What is under a hold is kept until that ends."""
+
+    closed_case_days: Positive = 365
+    """After the last case that it belongs to was closed. Longer than a decision may be appealed."""
+    no_case_days: Positive = 90
+    preservation_days: Positive = 90
+    """What an authority asked to be preserved, without another end (18 USC 2703(f): 90 days, renewed once)."""
+    cybertip_days: Positive = 365
+    """What a report to NCMEC's CyberTipline is about (18 USC 2258A(h))."""
+
+
 class PolicyHead(_Strict, frozen=True, kw_only=True):
     """`policy.yaml`."""
 
@@ -200,6 +210,7 @@ class PolicyHead(_Strict, frozen=True, kw_only=True):
     caps: Caps = Caps()
     activation: Activation = Activation()
     decisions: Deciding = Deciding()
+    retention: Retention = Retention()
 
 
 class Case(_Strict, frozen=True, kw_only=True):

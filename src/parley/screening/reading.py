@@ -111,6 +111,12 @@ def _head(document: Document, signals: Sequence[Signal]) -> PolicyHead | None:
         if switch.fail:
             _check_fail_modes(document, ("signals", name, "fail"), switch.fail)
     _check_ladder(document, head.ladder)
+    if head.retention.closed_case_days < head.clocks.appeal_open_days:
+        document.problem(
+            ("retention", "closed_case_days"),
+            f"{head.retention.closed_case_days} is shorter than appeal_open_days: a decision that may still be "
+            "appealed needs its evidence.",
+        )
     return head
 
 

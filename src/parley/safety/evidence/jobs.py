@@ -1,4 +1,8 @@
-"""Jobs of evidence: copy files to where no route reads them. Each may run twice without harm."""
+"""Jobs of evidence and law. Each may run twice without harm.
+
+They copy files to where no route reads them, capture what is held, end holds, purge what is due, and tell when an
+authority waits too long.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,28 @@ import asyncio
 import hashlib
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
+from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.files import scratch_folder
 from parley.kit.ids import new_token
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
-from parley.safety.evidence import store
+from parley.safety.evidence import store, store_law
+from parley.safety.evidence.actions import capture_all
+from parley.safety.evidence.retention import purge_due
 from parley.safety.evidence.store import WaitingFile
 from parley.safety.log.actions import append_event
-from parley.safety.log.views import system
+from parley.safety.log.views import Subject, SubjectType, system
 from parley.social.media.reads import save_file
+from parley.social.sessions.staff import mail_staff
+from parley.social.statuses.for_evidence import list_written_ids
 
 ME = system("evidence")
+AT_ONCE = 50
+MOST_HOLDS = 10_000
 LOST = "The file was gone before it was copied."
 
 
@@ -87,6 +98,98 @@ async def delete_evidence_copies(instance: Instance, payload: dict[str, Any]) ->
             wanted = await store.has_copy(tx, name)
         if not wanted:
             await instance.files.evidence.delete(name)
+
+
+# ---- Holds and what is due -------------------------------------------------------------------------------------------
+async def capture_held(instance: Instance, payload: dict[str, Any]) -> None:
+    """Capture all that a hold (`hold_id`) covers, or what came since it was last captured. A few at a time."""
+    hold_id = int(payload["hold_id"])
+    async with instance.db.read() as tx:
+        if not await store_law.list_holds(tx, hold_id=hold_id, ended=False):
+            return
+        held = [one for _, one in await store_law.list_held(tx, [hold_id])]
+    subjects: list[Subject] = []
+    for one in held:
+        if one.type == "case":
+            async with instance.db.read() as tx:
+                rows = await store_law.list_case_subjects(tx, one.id)
+            subjects += [Subject(cast(SubjectType, row[0]), row[1], row[2]) for row in rows]
+        else:
+            subjects.append(Subject(one.type, one.id))
+    for start in range(0, len(subjects), AT_ONCE):
+        await _capture(instance, hold_id, subjects[start : start + AT_ONCE])
+    for one in held:
+        if one.type == "account":
+            await _capture_account(instance, hold_id, one.id)
+
+
+async def _capture(instance: Instance, hold_id: int, subjects: list[Subject]) -> None:
+    async with instance.db.write() as tx:
+        await capture_all(tx, subjects, case_id=None, why="legal hold", hold_id=hold_id)
+
+
+async def _capture_account(instance: Instance, hold_id: int, account_id: int) -> None:
+    async with instance.db.read() as tx:
+        above = await store_law.get_held_up_to(tx, hold_id, account_id)
+    while True:
+        async with instance.db.read() as tx:
+            ids = await list_written_ids(tx, account_id, after_id=above, limit=AT_ONCE)
+        if ids:
+            await _capture(instance, hold_id, [Subject("status", status_id) for status_id in ids])
+        if len(ids) < AT_ONCE:
+            return
+        above = ids[-1]
+
+
+async def capture_all_held(instance: Instance, payload: dict[str, Any]) -> None:
+    """Daily: capture what came in the meantime of everything that is under a hold."""
+    async with instance.db.write() as tx:
+        for hold in await store_law.list_holds(tx, ended=False, limit=MOST_HOLDS):
+            await enqueue(tx, "capture_held", {"hold_id": hold.id})
+
+
+async def end_legal_holds(instance: Instance, payload: dict[str, Any]) -> None:
+    """Hourly: holds whose time is over end, and what was due meanwhile is purged."""
+    moment = now()
+    async with instance.db.write() as tx:
+        ids = await store_law.list_ending_holds(tx, moment)
+        for hold_id in ids:
+            await append_event(tx, ME, "legal_hold_expired", hold=str(hold_id))
+            await store_law.update_hold_ended(tx, hold_id, "expired", None, moment)
+        if ids:
+            await enqueue(tx, "purge_evidence", {})
+
+
+async def purge_evidence(instance: Instance, payload: dict[str, Any]) -> None:
+    """Daily, and when a hold ends: forget what nobody needs any more."""
+    await purge_due(instance.db)
+
+
+async def note_overdue_requests(instance: Instance, payload: dict[str, Any]) -> None:
+    """Every minute: note and tell those who run the instance that an authority has waited too long."""
+    moment = now()
+    async with instance.db.write() as tx:
+        late = await store_law.list_overdue_requests(tx, moment)
+        for request_id, kind, _ in late:
+            await append_event(tx, ME, "legal_request_overdue", request=str(request_id), kind=kind)
+            await store_law.update_overdue(tx, request_id, moment)
+        if late:
+            await enqueue(tx, "mail_overdue_requests", {"ids": [request_id for request_id, _, _ in late]})
+
+
+async def mail_overdue_requests(instance: Instance, payload: dict[str, Any]) -> None:
+    """Mail those who run the instance about requests (`ids`) that are overdue and still open."""
+    settings, waiting = instance.settings, []
+    async with instance.db.read() as tx:
+        for request_id in payload["ids"]:
+            waiting += await store_law.list_requests(tx, request_id=int(request_id), ended=False)
+    if not waiting:
+        return
+    lines = "\n".join(
+        f"  {one.kind.replace('_', ' ')} of {one.authority}, due {one.due_at:%Y-%m-%d %H:%M} UTC" for one in waiting
+    )
+    text = f"What authorities asked for is overdue:\n\n{lines}\n\n  {settings.base_url}/desk/legal\n"
+    await mail_staff(instance, (f"An authority waits for {settings.name}", text), roles=("admin", "owner"))
 
 
 def _sha256_of(path: Path) -> bytes:

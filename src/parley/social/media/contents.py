@@ -73,11 +73,13 @@ async def drop_made(instance: Instance, made: list[FileRow]) -> None:
 async def free_names(instance: Instance, names: list[str]) -> None:
     """Forget removed names, and delete the bytes that no other name has. May run twice, also at once.
 
-    The rows go after the bytes, so that a run which was cut short can be repeated.
+    What belongs to an account that must be preserved stays for now; `sweep_contents` comes back for it. The rows go
+    after the bytes, so that a run which was cut short can be repeated.
     """
     for start in range(0, len(names), BATCH):
         batch = names[start : start + BATCH]
         async with instance.db.write() as tx:
+            batch = await store_files.list_unpreserved(tx, batch)
             await store_files.lock_contents(tx, await store_files.list_hashes(tx, batch))
             await store_files.delete_sharing(tx, batch)
             keys = await store_files.list_removed_keys(tx, batch)

@@ -131,6 +131,16 @@ async def list_hashes(tx: Tx, names: list[str]) -> list[bytes]:
     return [row[0] for row in await tx.fetch(LIST_HASHES, names)]
 
 
+LIST_UNPRESERVED = """
+    SELECT name FROM files WHERE name = ANY($1) AND (account_id IS NULL OR NOT is_preserved(account_id))
+"""
+
+
+async def list_unpreserved(tx: Tx, names: list[str]) -> list[str]:
+    """Those of these files whose account need not be preserved: its conduct is under no review, and no hold."""
+    return [row[0] for row in await tx.fetch(LIST_UNPRESERVED, names)]
+
+
 DELETE_SHARING = """
     DELETE FROM files f
     WHERE f.name = ANY($1) AND f.removed_at IS NOT NULL AND EXISTS (
@@ -163,11 +173,14 @@ async def delete_removed(tx: Tx, names: list[str]) -> None:
     await tx.execute(DELETE_REMOVED, names)
 
 
-LIST_LEFT_REMOVED = """SELECT name FROM files WHERE removed_at < $1 ORDER BY removed_at LIMIT $2"""
+LIST_LEFT_REMOVED = """
+    SELECT name FROM files WHERE removed_at < $1 AND (account_id IS NULL OR NOT is_preserved(account_id))
+    ORDER BY removed_at LIMIT $2
+"""
 
 
 async def list_left_removed(tx: Tx, before: datetime, limit: int) -> list[str]:
-    """Names that were removed before a time and are still there."""
+    """Names that were removed before a time, are still there, and need not be preserved."""
     return [row[0] for row in await tx.fetch(LIST_LEFT_REMOVED, before, limit)]
 
 

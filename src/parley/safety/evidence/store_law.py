@@ -1,0 +1,368 @@
+"""The tables of holds, requests and disclosures. SQL only; no rule lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from parley.kit.db import Tx
+from parley.safety.evidence.law_views import (
+    DisclosureView,
+    Held,
+    HoldView,
+    NewDisclosure,
+    NewHold,
+    NewRequest,
+    RequestView,
+)
+
+LOCK_PURGING = """SELECT pg_advisory_xact_lock(hashtextextended('evidence is purged', 0))"""
+
+
+async def lock_purging(tx: Tx) -> None:
+    """Let nothing be purged, and nothing be put under a hold, beside this transaction."""
+    await tx.execute(LOCK_PURGING)
+
+
+# ---- Holds -----------------------------------------------------------------------------------------------------------
+
+INSERT_HOLD = """
+    INSERT INTO legal_holds (kind, state, reason, reference, request_id, requested_by, activated_by, created_at,
+                             ends_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+"""
+INSERT_HELD = """
+    INSERT INTO legal_hold_subjects (hold_id, subject_type, subject_id)
+    SELECT $1, n.type, n.id FROM unnest($2::text[], $3::bigint[]) AS n (type, id) ON CONFLICT DO NOTHING
+"""
+
+
+async def insert_hold(
+    tx: Tx, new: NewHold, state: str, people: tuple[int | None, int | None], moment: datetime, ends_at: datetime | None
+) -> int:
+    """Place a hold with its subjects; `people` asked for it and activated it. Returns its id."""
+    values = (new.kind, state, new.reason, new.reference, new.request_id, *people, moment, ends_at)
+    hold_id = int(await tx.fetchval(INSERT_HOLD, *values))
+    await tx.execute(INSERT_HELD, hold_id, [one.type for one in new.subjects], [one.id for one in new.subjects])
+    return hold_id
+
+
+LIST_HOLDS = """
+    SELECT id, kind, state, reason, reference, request_id, requested_by, activated_by, created_at, ends_at, renewals,
+        ended_by, ended_at
+    FROM legal_holds
+    WHERE ($1::bigint IS NULL OR id = $1) AND ($2 OR ended_at IS NULL) AND ($3::bigint IS NULL OR request_id = $3)
+    ORDER BY id DESC LIMIT $4
+"""
+
+
+async def list_holds(
+    tx: Tx, *, hold_id: int | None = None, ended: bool = True, request_id: int | None = None, limit: int = 100
+) -> list[HoldView]:
+    """Holds, newest first, without their subjects."""
+    names = HoldView.__struct_fields__[:13]
+    rows = await tx.fetch(LIST_HOLDS, hold_id, ended, request_id, limit)
+    return [HoldView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+LIST_HELD = """
+    SELECT hold_id, subject_type, subject_id FROM legal_hold_subjects WHERE hold_id = ANY($1::bigint[]) ORDER BY id
+"""
+
+
+async def list_held(tx: Tx, hold_ids: Sequence[int]) -> list[tuple[int, Held]]:
+    """What holds keep."""
+    return [(row[0], Held(row[1], row[2])) for row in await tx.fetch(LIST_HELD, hold_ids)]
+
+
+COUNT_HOLD_SNAPSHOTS = """
+    SELECT hold_id, count(*) FROM evidence_captures WHERE hold_id = ANY($1::bigint[]) GROUP BY hold_id
+"""
+
+
+async def count_hold_snapshots(tx: Tx, hold_ids: Sequence[int]) -> dict[int, int]:
+    """How many snapshots were captured for holds."""
+    return {row[0]: row[1] for row in await tx.fetch(COUNT_HOLD_SNAPSHOTS, hold_ids)}
+
+
+LOCK_HOLD = """SELECT state, ends_at, kind FROM legal_holds WHERE id = $1 FOR UPDATE"""
+
+
+async def lock_hold(tx: Tx, hold_id: int) -> tuple[str, datetime | None, str] | None:
+    """State, end and kind of a hold, which nobody else changes until `tx` ends."""
+    row = await tx.fetchrow(LOCK_HOLD, hold_id)
+    return (row[0], row[1], row[2]) if row else None
+
+
+UPDATE_HOLD_ACTIVE = """UPDATE legal_holds SET state = 'active', activated_by = $2 WHERE id = $1"""
+UPDATE_HOLD_RENEWED = """
+    UPDATE legal_holds SET state = 'renewed', ends_at = $2, renewals = renewals + 1 WHERE id = $1
+"""
+UPDATE_HOLD_ENDED = """UPDATE legal_holds SET state = $2, ended_by = $3, ended_at = $4 WHERE id = $1"""
+
+
+async def update_hold_active(tx: Tx, hold_id: int, by: int) -> None:
+    """Somebody who may has put it in force."""
+    await tx.execute(UPDATE_HOLD_ACTIVE, hold_id, by)
+
+
+async def update_hold_renewed(tx: Tx, hold_id: int, ends_at: datetime | None) -> None:
+    """It goes on."""
+    await tx.execute(UPDATE_HOLD_RENEWED, hold_id, ends_at)
+
+
+async def update_hold_ended(tx: Tx, hold_id: int, state: str, by: int | None, moment: datetime) -> None:
+    """It is released, or over."""
+    await tx.execute(UPDATE_HOLD_ENDED, hold_id, state, by, moment)
+
+
+LIST_ENDING_HOLDS = """
+    SELECT id FROM legal_holds WHERE ended_at IS NULL AND ends_at <= $1 ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+
+
+async def list_ending_holds(tx: Tx, moment: datetime) -> list[int]:
+    """Holds whose time is over; locked."""
+    return [row[0] for row in await tx.fetch(LIST_ENDING_HOLDS, moment)]
+
+
+LIST_UNKNOWN_HELD = """
+    SELECT n.type, n.id FROM unnest($1::text[], $2::bigint[]) AS n (type, id)
+    WHERE NOT CASE n.type
+        WHEN 'account' THEN EXISTS (SELECT FROM accounts a WHERE a.id = n.id)
+        WHEN 'profile' THEN EXISTS (SELECT FROM accounts a WHERE a.id = n.id)
+        WHEN 'case' THEN EXISTS (SELECT FROM cases c WHERE c.id = n.id)
+        WHEN 'status' THEN EXISTS (SELECT FROM statuses s WHERE s.id = n.id)
+        WHEN 'media' THEN EXISTS (SELECT FROM media m WHERE m.id = n.id)
+            OR EXISTS (SELECT FROM media_remains r WHERE r.media_id = n.id)
+        WHEN 'conversation' THEN EXISTS (SELECT FROM statuses s WHERE s.conversation_id = n.id)
+        ELSE false END
+"""
+
+
+async def list_unknown_held(tx: Tx, subjects: Sequence[Held]) -> list[Held]:
+    """Those of these that do not exist."""
+    rows = await tx.fetch(LIST_UNKNOWN_HELD, [one.type for one in subjects], [one.id for one in subjects])
+    return [Held(row[0], row[1]) for row in rows]
+
+
+LIST_CASE_SUBJECTS = """
+    SELECT subject_type, subject_id, revision FROM case_subjects WHERE case_id = $1 ORDER BY id
+"""
+
+
+async def list_case_subjects(tx: Tx, case_id: int) -> list[tuple[str, int, int | None]]:
+    """What a case is about."""
+    return [(row[0], row[1], row[2]) for row in await tx.fetch(LIST_CASE_SUBJECTS, case_id)]
+
+
+GET_HELD_UP_TO = """
+    SELECT coalesce(max(s.subject_id), 0) FROM evidence_captures c JOIN evidence_snapshots s ON s.id = c.snapshot_id
+    WHERE c.hold_id = $1 AND s.subject_type = 'status' AND s.account_id = $2
+"""
+
+
+async def get_held_up_to(tx: Tx, hold_id: int, account_id: int) -> int:
+    """The newest status of an account that was captured for a hold; 0 for none."""
+    return int(await tx.fetchval(GET_HELD_UP_TO, hold_id, account_id))
+
+
+# ---- Requests --------------------------------------------------------------------------------------------------------
+
+INSERT_REQUEST = """
+    INSERT INTO legal_requests (kind, authority, reference, basis, statement, case_id, notice_id, registered_by,
+                                received_at, due_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+"""
+
+
+async def insert_request(tx: Tx, new: NewRequest, by: int | None, received_at: datetime, due_at: datetime) -> int:
+    """Register a request; returns its id."""
+    said = (new.kind, new.authority, new.reference, new.basis, new.statement, new.case_id, new.notice_id)
+    return int(await tx.fetchval(INSERT_REQUEST, *said, by, received_at, due_at))
+
+
+LIST_REQUESTS = """
+    SELECT id, kind, state, authority, reference, basis, statement, answer, case_id, notice_id, registered_by,
+        received_at, due_at, overdue_at, ended_at
+    FROM legal_requests WHERE ($1::bigint IS NULL OR id = $1) AND ($2 OR state = 'received')
+    ORDER BY ended_at IS NOT NULL, due_at, id LIMIT $3
+"""
+
+
+async def list_requests(
+    tx: Tx, *, request_id: int | None = None, ended: bool = True, limit: int = 100
+) -> list[RequestView]:
+    """Requests: what is open first, by the time when it is due."""
+    names = RequestView.__struct_fields__
+    rows = await tx.fetch(LIST_REQUESTS, request_id, ended, limit)
+    return [RequestView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+LOCK_REQUEST = """SELECT state FROM legal_requests WHERE id = $1 FOR UPDATE"""
+
+
+async def lock_request(tx: Tx, request_id: int) -> str | None:
+    """The state of a request, which nobody else changes until `tx` ends."""
+    state: str | None = await tx.fetchval(LOCK_REQUEST, request_id)
+    return state
+
+
+UPDATE_REQUEST_ENDED = """UPDATE legal_requests SET state = $2, answer = $3, ended_at = $4 WHERE id = $1"""
+
+
+async def update_request_ended(tx: Tx, request_id: int, state: str, answer: str, moment: datetime) -> None:
+    """Note what became of it."""
+    await tx.execute(UPDATE_REQUEST_ENDED, request_id, state, answer, moment)
+
+
+LIST_OVERDUE_REQUESTS = """
+    SELECT id, kind, due_at FROM legal_requests
+    WHERE state = 'received' AND due_at <= $1 AND overdue_at IS NULL ORDER BY due_at FOR UPDATE SKIP LOCKED
+"""
+
+
+async def list_overdue_requests(tx: Tx, moment: datetime) -> list[tuple[int, str, datetime]]:
+    """Open requests whose time is over and for which that was not noted yet; locked."""
+    return [(row[0], row[1], row[2]) for row in await tx.fetch(LIST_OVERDUE_REQUESTS, moment)]
+
+
+UPDATE_OVERDUE = """UPDATE legal_requests SET overdue_at = $2 WHERE id = $1"""
+
+
+async def update_overdue(tx: Tx, request_id: int, moment: datetime) -> None:
+    """Note that its time is over."""
+    await tx.execute(UPDATE_OVERDUE, request_id, moment)
+
+
+# ---- Disclosures -----------------------------------------------------------------------------------------------------
+
+INSERT_DISCLOSURE = """
+    INSERT INTO legal_disclosures (request_id, recipient, basis, what, case_id, account_id, subscriber, proposed_by,
+                                   created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+"""
+
+
+async def insert_disclosure(tx: Tx, new: NewDisclosure, by: int, moment: datetime) -> int:
+    """Propose a disclosure; returns its id."""
+    about = (new.request_id, new.recipient, new.basis, new.what, new.case_id, new.account_id, new.subscriber)
+    return int(await tx.fetchval(INSERT_DISCLOSURE, *about, by, moment))
+
+
+LIST_DISCLOSURES = """
+    SELECT id, request_id, state, recipient, basis, what, case_id, account_id, subscriber, proposed_by, decided_by,
+        single_handed, encode(package_sha256, 'hex'), package_bytes, created_at, decided_at, sent_at
+    FROM legal_disclosures WHERE ($1::bigint IS NULL OR id = $1) AND ($2::bigint IS NULL OR request_id = $2)
+    ORDER BY id DESC LIMIT $3
+"""
+
+
+async def list_disclosures(
+    tx: Tx, *, disclosure_id: int | None = None, request_id: int | None = None, limit: int = 100
+) -> list[DisclosureView]:
+    """Disclosures, newest first."""
+    names = DisclosureView.__struct_fields__
+    rows = await tx.fetch(LIST_DISCLOSURES, disclosure_id, request_id, limit)
+    return [DisclosureView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+LOCK_DISCLOSURE = """SELECT state, proposed_by FROM legal_disclosures WHERE id = $1 FOR UPDATE"""
+
+
+async def lock_disclosure(tx: Tx, disclosure_id: int) -> tuple[str, int | None] | None:
+    """State and proposer of a disclosure, which nobody else changes until `tx` ends."""
+    row = await tx.fetchrow(LOCK_DISCLOSURE, disclosure_id)
+    return (row[0], row[1]) if row else None
+
+
+UPDATE_DISCLOSURE_DECIDED = """
+    UPDATE legal_disclosures SET state = $2, decided_by = $3, single_handed = $4, decided_at = $5 WHERE id = $1
+"""
+
+
+async def update_disclosure_decided(
+    tx: Tx, disclosure_id: int, state: str, by: int, moment: datetime, *, single_handed: bool
+) -> None:
+    """Somebody let it go, or refused it."""
+    await tx.execute(UPDATE_DISCLOSURE_DECIDED, disclosure_id, state, by, single_handed, moment)
+
+
+UPDATE_DISCLOSURE_SENT = """
+    UPDATE legal_disclosures SET state = 'sent', package_sha256 = $2, package_bytes = $3, sent_at = $4 WHERE id = $1
+"""
+
+
+async def update_disclosure_sent(tx: Tx, disclosure_id: int, sha256: bytes, size: int, moment: datetime) -> None:
+    """It was handed out, as exactly this file."""
+    await tx.execute(UPDATE_DISCLOSURE_SENT, disclosure_id, sha256, size, moment)
+
+
+# ---- What is due to be purged ----------------------------------------------------------------------------------------
+
+LOCK_OLD_SNAPSHOTS = """
+    SELECT id FROM evidence_snapshots WHERE purged_at IS NULL AND id > $1 AND created_at < $2
+    ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+LIST_DUE = """SELECT id FROM due_evidence($1, $2, $3)"""
+
+
+async def lock_old_snapshots(tx: Tx, above: int, before: datetime, limit: int) -> list[int]:
+    """Snapshots that may be due, in pages by id; locked, but for those that somebody captures right now."""
+    return [row[0] for row in await tx.fetch(LOCK_OLD_SNAPSHOTS, above, before, limit)]
+
+
+async def list_due(tx: Tx, ids: Sequence[int], closed_before: datetime, loose_before: datetime) -> list[int]:
+    """Those of these snapshots that nobody needs any more. Lock them before, in a statement of its own."""
+    return [row[0] for row in await tx.fetch(LIST_DUE, ids, closed_before, loose_before)]
+
+
+UPDATE_PURGED = """UPDATE evidence_snapshots SET content = NULL, purged_at = $2 WHERE id = ANY($1::bigint[])"""
+
+
+async def update_purged(tx: Tx, ids: Sequence[int], moment: datetime) -> None:
+    """Forget what these snapshots hold; their hashes stay."""
+    await tx.execute(UPDATE_PURGED, ids, moment)
+
+
+LOCK_PURGED_CONTENTS = """
+    SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || encode(f.sha256, 'hex'), 0))
+    FROM (SELECT DISTINCT sha256 FROM evidence_files
+          WHERE (snapshot_id = ANY($1::bigint[]) OR report_id = ANY($2::bigint[])) AND sha256 IS NOT NULL
+          ORDER BY sha256) f
+"""
+UPDATE_PURGED_FILES = """
+    UPDATE evidence_files SET purged_at = $3
+    WHERE (snapshot_id = ANY($1::bigint[]) OR report_id = ANY($2::bigint[])) AND purged_at IS NULL
+    RETURNING kept_as
+"""
+
+
+async def update_purged_files(
+    tx: Tx, moment: datetime, *, snapshot_ids: Sequence[int] = (), report_ids: Sequence[int] = ()
+) -> list[str]:
+    """The files of these are not wanted for them any more; returns the names of their copies."""
+    await tx.execute(LOCK_PURGED_CONTENTS, snapshot_ids, report_ids)
+    rows = await tx.fetch(UPDATE_PURGED_FILES, snapshot_ids, report_ids, moment)
+    return sorted({row[0] for row in rows if row[0]})
+
+
+LOCK_DUE_REPORTS = """
+    SELECT r.id FROM reports r JOIN cases k ON k.id = r.case_id
+    WHERE k.state = 'closed' AND k.closed_at < $1 AND r.state = 'closed' AND NOT r.evidence ? 'purged'
+      AND NOT EXISTS (SELECT FROM appeals a WHERE a.case_id = k.id AND a.ended_at IS NULL)
+      AND NOT has_hold('case', k.id) AND NOT has_hold('account', r.target_account_id)
+      AND NOT EXISTS (SELECT FROM unnest(r.status_ids) AS s (id) WHERE has_hold('status', s.id))
+    ORDER BY r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
+"""
+UPDATE_PURGED_REPORTS = """UPDATE reports SET evidence = '{"purged": true}' WHERE id = ANY($1::bigint[])"""
+
+
+async def lock_due_reports(tx: Tx, closed_before: datetime, limit: int) -> list[int]:
+    """Reports of cases that are long over, whose evidence nobody needs any more; locked."""
+    return [row[0] for row in await tx.fetch(LOCK_DUE_REPORTS, closed_before, limit)]
+
+
+async def update_purged_reports(tx: Tx, ids: Sequence[int]) -> None:
+    """Forget what these reports hold; the hashes stay."""
+    await tx.execute(UPDATE_PURGED_REPORTS, ids)
