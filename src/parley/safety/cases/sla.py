@@ -57,11 +57,12 @@ def hours_of(policy: Ruleset, kind: ClockKind, source: Source, severity: int = 2
         return clocks.authority_order * BEFORE_THE_END if source == "authority_order" else clocks.severity_0_interim
     if source == "authority_order":
         return clocks.authority_order
+    if source == "provider_notice":
+        # A clause's own clock is for reports of members. What is grave in a notice is hidden long before it ends.
+        return clocks.provider_notice
     known = policy.clauses.get(clause) if clause is not None else None
     own = known.clock_hours if known is not None else None
-    base: float = {"provider_notice": clocks.provider_notice, "automated": float(policy.head.review_hours)}.get(
-        source, clocks.user_report
-    )
+    base = float(policy.head.review_hours) if source == "automated" else clocks.user_report
     return min(base, float(own)) if own is not None else base
 
 
