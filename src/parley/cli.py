@@ -24,6 +24,8 @@ from parley.commands import (
     bank,
     copies,
     drill,
+    holding,
+    incident,
     model,
     policy,
     policy_versions,
@@ -41,6 +43,7 @@ from parley.commands.running import (
     with_instance,
     with_transaction,
 )
+from parley.kit.leaving import leave
 from parley.kit.postgres import EmbeddedPostgres, PostgresError
 from parley.kit.processes import AlreadyRunning, become_server, check_port, lock_data_folder
 from parley.kit.settings import Settings
@@ -70,6 +73,8 @@ app.add_typer(bank.app, name="bank")
 app.add_typer(audit.app, name="audit")
 snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(holding.app, name="holding")
+app.add_typer(incident.app, name="incident")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(transparency.app, name="transparency")
 app.add_typer(model.app, name="model")
@@ -377,7 +382,10 @@ def emoji_remove(
 
 def main() -> None:
     """Entry point."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 if __name__ == "__main__":
