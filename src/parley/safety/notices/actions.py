@@ -87,7 +87,7 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
         await preserve_notice(tx, settings, actor, row, request_id, resolved)
     elif row.severity == 0 and row.verified and row.provider_id is not None:
         await enqueue(tx, "hide_named", {"notice_id": notice_id})
-    await enqueue(tx, "answer_notice", {"notice_id": notice_id}, after=timedelta(seconds=1))
+    await enqueue(tx, "answer_notice", {"notice_id": notice_id})
     await record(tx, NoticeReceived(account_id=0, notice_id=notice_id, source=checked.source))
     return notice_id
 

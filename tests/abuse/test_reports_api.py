@@ -1,0 +1,299 @@
+"""A host reports over HTTP, asks where it stands, and gets a signed answer for every URL."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+import xarf
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from parley.kit.clock import time_travel
+from tests.abuse.hosts import REPORTS, a_host, a_moderator, decide_about, mails_to
+from tests.conftest import World
+
+
+def xarf4(url: str, **more: Any) -> dict[str, Any]:
+    """A report about one URL, with the harm in a tag, as the format has no type for it."""
+    return {
+        "xarf_version": "4.2.0",
+        "report_id": "5d0d2b76-9c3c-4b9e-9d3a-6c1f2b1a7e10",
+        "timestamp": "2026-11-20T10:00:00Z",
+        "reporter": {"org": "Heavy Metal Hosting", "contact": "abuse@host.example", "domain": "host.example"},
+        "sender": {"org": "Heavy Metal Hosting", "contact": "abuse@host.example", "domain": "host.example"},
+        "source_identifier": "192.0.2.7",
+        "category": "content",
+        "type": "violent_content",
+        "url": url,
+        "tags": ["harm:incitement"],
+        "description": "A call to violence",
+        **more,
+    }
+
+
+async def test_a_xarf_report_is_taken_and_answered_when_it_is_decided(world: World) -> None:
+    status = await world.post("spam_sam", "a rather plain post")
+    host = await a_host(world, contact_mail="abuse@host.example")
+    mia = await a_moderator(world)
+
+    sent = await host.send(xarf4(status["url"], case_id="HMH-77"))
+    assert sent.status_code == 202, sent.text
+    taken = sent.json()
+    assert taken["status"] == "QUEUED"
+    assert taken["reason"] == "awaiting_review"
+    assert taken["rule"] == "1.1"
+    assert taken["reference"] == "HMH-77"
+    assert taken["acknowledged_at"]
+    assert [(one["url"], one["found"], one["outcome"]) for one in taken["urls"]] == [
+        (status["url"], "status", "waiting")
+    ]
+    assert taken["urls"][0]["subjects"] == [{"type": "status", "id": status["id"], "outcome": "waiting"}]
+    assert sent.headers["location"].endswith(f"{REPORTS}/{taken['id']}")
+
+    await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    done = await host.ask(taken["id"])
+    assert (done["status"], done["reason"]) == ("COMPLETED", "action_taken")
+    line = done["urls"][0]
+    assert line["outcome"] == "removed"
+    assert line["rule"] == "1.1"
+    assert line["in_time"] is True
+    assert line["received_at"] <= line["first_action_at"] <= line["resolved_at"]
+
+    response = done["responses"][0]
+    key = await host.client.get("/api/abuse/v1/key")
+    public = base64.b64decode(key.json()["key"])
+    assert key.json()["fingerprint"] == hashlib.sha256(public).hexdigest() == response["key"]
+    Ed25519PublicKey.from_public_bytes(public).verify(
+        base64.b64decode(response["signature"]), response["contents"].encode()
+    )
+    assert json.loads(response["contents"])["urls"][0]["outcome"] == "removed"
+
+    [mail] = mails_to(world, "abuse@host.example")
+    assert "HMH-77" in mail["Subject"]
+    attached = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    assert attached["answer.json"].decode() == response["contents"]
+    assert base64.b64encode(attached["answer.json.sig"]).decode() == response["signature"]
+
+
+async def test_the_official_samples_of_every_type_are_taken(world: World) -> None:
+    host = await a_host(world)
+    status = await world.post("spam_sam", "one more plain post")
+    contact = {"org": "Heavy Metal Hosting", "contact": "abuse@host.example", "domain": "host.example"}
+    for kind in ("phishing", "malware", "csam", "fraud", "exposed_data"):
+        made = xarf.create_report(
+            category="content",
+            type=kind,
+            source_identifier="192.0.2.7",
+            reporter=contact,
+            sender=contact,
+            url=status["url"],
+            evidence_source="user_report",
+            classification="baseline",
+            detection_method="manual_review",
+            data_types=["pii"],
+            exposure_method="public_url",
+            fraud_type="investment",
+        )
+        assert made.report is not None, made.errors
+        sent = await host.send(made.report.model_dump(by_alias=True, exclude_none=True))
+        assert sent.status_code == 202, sent.text
+        assert sent.json()["urls"][0]["found"] == "status"
+        assert sent.json()["format"] == "xarf4"
+        assert sent.json()["rule"] is not None, kind
+
+
+async def test_a_xarf_3_report_is_understood(world: World) -> None:
+    host = await a_host(world)
+    status = await world.post("spam_sam", "a plain post")
+    report = {
+        "Version": "3",
+        "ReporterInfo": {
+            "ReporterOrg": "Heavy Metal Hosting",
+            "ReporterOrgDomain": "host.example",
+            "ReporterOrgEmail": "abuse@host.example",
+        },
+        "Report": {
+            "ReportClass": "Content",
+            "ReportType": "Phishing",
+            "Date": "2026-11-20T10:00:00Z",
+            "Source": {"Type": "uri", "URL": status["url"]},
+            "Url": status["url"],
+            "ReportID": "HMH-3",
+        },
+    }
+    sent = await host.send(report)
+    assert sent.status_code == 202, sent.text
+    assert sent.json()["format"] == "xarf3"
+    assert sent.json()["rule"] == "7.2"
+    assert sent.json()["reference"] == "HMH-3"
+    assert [one["found"] for one in sent.json()["urls"]] == ["status"]
+
+
+async def test_plain_json_with_urls_of_every_kind_gets_a_line_for_each(world: World) -> None:
+    host = await a_host(world)
+    sam = await world.account("spam_sam")
+    status = await world.post("spam_sam", "a plain post")
+    urls = [
+        f"hxxp://localhost[:]3000/@spam_sam/{status['id']}?utm_source=x#top".replace("[:]", ":"),
+        f"{world.settings.base_url}/@SPAM_SAM",
+        f"{world.settings.base_url}/api/v1/accounts/{sam}",
+        "https://elsewhere.example/@spam_sam",
+        f"{world.settings.base_url}/@nobody_at_all",
+        f"{world.settings.base_url}/@spam_sam/999999",
+    ]
+    sent = await host.send({"urls": urls, "reason": "harassment", "description": "See these."})
+    assert sent.status_code == 202, sent.text
+    lines = sent.json()["urls"]
+    assert [one["url"] for one in lines] == urls
+    assert [one["found"] for one in lines] == ["status", "profile", "profile", "not_ours", "unknown", "unknown"]
+    assert [one["outcome"] for one in lines] == ["waiting", "waiting", "waiting", "not_ours", "unknown", "unknown"]
+    assert sent.json()["rule"] == "3.1"
+
+
+async def test_the_same_idempotency_token_is_one_report_for_a_day(world: World) -> None:
+    host = await a_host(world)
+    status = await world.post("spam_sam", "a plain post")
+    body = {"urls": [status["url"]], "reason": "hate"}
+    first = await host.send(body, **{"idempotency-key": "once"})
+    again = await host.send(body, **{"idempotency-key": "once"})
+    assert first.status_code == again.status_code == 202
+    assert first.json()["id"] == again.json()["id"]
+
+    other = await host.send({**body, "reason": "spam"}, **{"idempotency-key": "once"})
+    assert other.status_code == 409
+    assert "token" in other.json()["error"]
+
+    in_the_body = await host.send({**body, "idempotency_token": "twice"})
+    assert in_the_body.json()["id"] != first.json()["id"]
+    with time_travel(timedelta(hours=25)):
+        later = await host.send(body, **{"idempotency-key": "once"})
+        assert later.json()["id"] != first.json()["id"]
+
+
+async def test_a_provider_sees_its_own_reports_alone(world: World) -> None:
+    one, other = await a_host(world), await a_host(world, "Another host")
+    status = await world.post("spam_sam", "a plain post")
+    sent = (await one.send({"urls": [status["url"]]})).json()
+    assert (await other.client.get(f"{REPORTS}/{sent['id']}")).status_code == 404
+    assert (await other.client.get(f"{REPORTS}/12345")).status_code == 404
+    assert (await world.anonymous.get(f"{REPORTS}/{sent['id']}")).status_code == 401
+    member = await world.client("alice")
+    assert (await member.get(f"{REPORTS}/{sent['id']}")).status_code == 401
+
+
+async def test_what_cannot_be_taken_says_what_to_do(world: World) -> None:
+    host = await a_host(world)
+    nobody = await world.anonymous.post(REPORTS, json={"urls": ["x"]})
+    assert nobody.status_code == 401
+    assert "Bearer" in nobody.json()["error"]
+    for body, word in ((b"{", "JSON"), (b"[1]", "object"), (b"\xff\xfe", "JSON"), (b"[" * 5000, "JSON")):
+        bad = await host.client.post(REPORTS, content=body, headers={"content-type": "application/json"})
+        assert bad.status_code == 400, bad.text
+        assert word in bad.json()["error"]
+    empty = await host.send({"hello": "there"})
+    assert empty.status_code == 422
+    assert "urls" in empty.json()["error"]
+    many = await host.send({"urls": [f"https://x.example/{n}" for n in range(1500)]})
+    assert many.status_code == 422
+    assert "1000" in many.json()["error"]
+
+
+async def test_a_token_that_was_rotated_or_revoked_is_worthless(world: World) -> None:
+    from parley.safety.notices.providers import revoke_provider, rotate_token
+
+    host = await a_host(world)
+    status = await world.post("spam_sam", "a plain post")
+    async with world.instance.db.write() as tx:
+        _, token = await rotate_token(tx, None, host.view.name)
+    assert (await host.send({"urls": [status["url"]]})).status_code == 401
+    host.client.headers["authorization"] = f"Bearer {token}"
+    assert (await host.send({"urls": [status["url"]]})).status_code == 202
+    async with world.instance.db.write() as tx:
+        await revoke_provider(tx, None, str(host.view.id))
+    assert (await host.send({"urls": [status["url"]]})).status_code == 401
+    async with world.instance.db.read() as tx:
+        stored = await tx.fetch("SELECT * FROM providers")
+    assert token not in str(stored)
+
+
+async def test_a_provider_with_a_key_must_sign_what_it_sends(world: World) -> None:
+    private = Ed25519PrivateKey.generate()
+    raw = private.public_key().public_bytes_raw()
+    host = await a_host(world, public_key=base64.b64encode(raw).decode())
+    status = await world.post("spam_sam", "a plain post")
+    body = json.dumps({"urls": [status["url"]]}).encode()
+    assert (await host.client.post(REPORTS, content=body)).status_code == 401
+    signature = base64.b64encode(private.sign(body)).decode()
+    wrong = base64.b64encode(private.sign(body + b" ")).decode()
+    assert (await host.client.post(REPORTS, content=body, headers={"x-body-signature": wrong})).status_code == 401
+    signed = await host.client.post(REPORTS, content=body, headers={"x-body-signature": signature})
+    assert signed.status_code == 202
+
+
+async def test_what_was_removed_before_the_notice_is_answered_at_once(world: World) -> None:
+    mia = await a_moderator(world)
+    status = await world.post("spam_sam", "a plain post")
+    host = await a_host(world)
+    await host.send({"urls": [status["url"]], "tags": ["harm:incitement"]})
+    await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    sent = (await host.send({"urls": [status["url"]], "tags": ["harm:incitement"]})).json()
+    assert sent["urls"][0]["outcome"] == "removed"
+    await world.run_jobs()
+    done = await host.ask(sent["id"])
+    assert (done["status"], done["reason"]) == ("COMPLETED", "action_taken")
+
+
+async def test_what_was_looked_at_and_kept_is_answered_with_the_reasons(world: World) -> None:
+    mia = await a_moderator(world)
+    status = await world.post("alice", "a plain post")
+    host = await a_host(world)
+    sent = (await host.send({"urls": [status["url"]]})).json()
+    await decide_about(world, mia, status["id"], "no_action", reasons="It quotes a novel.")
+    await world.run_jobs()
+    done = await host.ask(sent["id"])
+    assert (done["status"], done["reason"]) == ("COMPLETED", "no_violation_found")
+    assert done["urls"][0]["outcome"] == "kept"
+    assert done["urls"][0]["reasons"] == "It quotes a novel."
+
+
+async def test_a_decision_that_is_taken_back_is_told_in_another_answer(world: World) -> None:
+    from parley.safety.decisions.actions import reverse_decision
+    from parley.safety.log.views import human
+
+    mia = await a_moderator(world)
+    status = await world.post("alice", "a plain post")
+    host = await a_host(world)
+    sent = (await host.send({"urls": [status["url"]]})).json()
+    made = await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    other = await a_moderator(world, "mod_max")
+    async with world.instance.db.write() as tx:
+        await reverse_decision(
+            tx, world.settings, human(other), made.id, kind="appeal", reasons="It was a quote.", viewer=other
+        )
+    await world.run_jobs()
+    done = await host.ask(sent["id"])
+    assert done["urls"][0]["outcome"] == "restored"
+    assert [json.loads(one["contents"])["urls"][0]["outcome"] for one in done["responses"]] == ["removed", "restored"]
+
+
+async def test_what_its_author_deleted_is_still_found_and_kept_for_the_moderators(world: World) -> None:
+    host = await a_host(world)
+    status = await world.post("spam_sam", "a plain post")
+    sam = await world.client("spam_sam")
+    assert (await sam.delete(f"/api/v1/statuses/{status['id']}")).status_code == 200
+    sent = (await host.send({"urls": [status["url"]], "tags": ["harm:incitement"]})).json()
+    assert (sent["urls"][0]["found"], sent["urls"][0]["outcome"]) == ("gone", "gone")
+    assert sent["urls"][0]["subjects"][0]["id"] == status["id"]
+    async with world.instance.db.read() as tx:
+        cases = await tx.fetchval(
+            "SELECT count(*) FROM case_subjects WHERE subject_type = 'status' AND subject_id = $1", int(status["id"])
+        )
+    assert cases == 1
+    await world.run_jobs()
+    assert (await host.ask(sent["id"]))["reason"] == "content_gone"
