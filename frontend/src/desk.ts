@@ -75,7 +75,7 @@ export function follow(key: string): boolean {
     found.open = !found.open;
     found.querySelector("summary")?.focus();
   } else if (found.matches(PRESSED)) found.click();
-  else found.focus();
+  else (found.querySelector<HTMLElement>("input:checked, input") ?? found).focus();
   return true;
 }
 

@@ -126,6 +126,7 @@ async def render_case(
         lengths=LENGTHS,
         escalations=ESCALATIONS,
         open_count=_count_open(view),
+        reports_count=max(case.reports_count, len(view.reports)),  # the first is counted by a job, a moment later
         chosen_count=len(chosen.subjects) if chosen and chosen.subjects is not None else _count_open(view),
     )
 

@@ -5,6 +5,7 @@ Every page under /desk leaves through `render_desk`. Who is not staff gets the s
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,12 @@ from litestar.response import Response
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.limits import bucket_of, check_rate
+from parley.safety.appeals.reads import count_appeals
+from parley.safety.cases.reads import count_queues
+from parley.safety.decisions.reads import list_proposals
+from parley.safety.evidence.requests import list_requests
+from parley.safety.incidents.reads import get_running
+from parley.safety.notices.reads import count_notices
 from parley.social.accounts.views import Viewer
 from parley.web.pages import render
 from parley.web.visits import Visit
@@ -46,5 +53,30 @@ async def count_write(tx: Tx, visit: Visit) -> None:
 
 async def render_desk(visit: Visit, template: str, *, code: int = 200, **values: Any) -> Response[str]:
     """A page of the desk. It is never kept by a browser."""
-    need_staff(visit)
-    return await render(visit, template, code=code, desk=DeskFrame(counts={}), keep=False, **values)
+    frame = DeskFrame(counts=await _count_places(visit))
+    return await render(visit, template, code=code, desk=frame, keep=False, **values)
+
+
+KEPT_SECONDS = 5.0
+"""For how long a process shows the same counts in the navigation; the pages themselves always count anew."""
+
+
+async def _count_places(visit: Visit) -> dict[str, int]:
+    """How much waits at each place of the desk: the same for everybody of the staff."""
+    viewer = need_staff(visit)
+    state = visit.request.app.state
+    kept = state.get("desk_counts")
+    if kept is not None and kept[0] is visit.instance and time.monotonic() - kept[1] < KEPT_SECONDS:
+        return dict(kept[2])
+    async with visit.instance.db.read() as tx:
+        running = await get_running(tx, viewer)
+        counts = {
+            "cases": (await count_queues(tx, viewer)).cases,
+            "proposals": len(await list_proposals(tx, viewer)),
+            "appeals": (await count_appeals(tx, viewer)).open,
+            "notices": (await count_notices(tx, viewer))[0],
+            "incidents": 1 if running is not None else 0,
+            "legal": len(await list_requests(tx, viewer)),
+        }
+    state.desk_counts = (visit.instance, time.monotonic(), counts)
+    return counts

@@ -144,11 +144,11 @@ def _read_status(status: Mapping[str, Any], files: Mapping[str, SeenFile], conte
 
 
 def _read_profile(account: Mapping[str, Any]) -> Seen:
-    fields = [("Name", str(account.get("display_name") or ""))]
+    fields = [("Handle", f"@{account.get('acct', '')}"), ("Name", str(account.get("display_name") or ""))]
     for field in account.get("fields") or ():
         known = field if isinstance(field, Mapping) else {}
         fields.append((str(known.get("name", "")), str(known.get("value", ""))))
-    return Seen(text=str(account.get("note") or ""), fields=tuple(pair for pair in fields if any(pair)))
+    return Seen(text=str(account.get("note") or ""), fields=tuple(pair for pair in fields if pair[1]))
 
 
 def _line_of(one: Mapping[str, Any]) -> SeenLine:
