@@ -24,6 +24,7 @@ from parley.commands import (
     bank,
     copies,
     drill,
+    flagger,
     holding,
     incident,
     model,
@@ -43,6 +44,7 @@ from parley.commands.running import (
     with_instance,
     with_transaction,
 )
+from parley.hosting.starting import answering_meanwhile
 from parley.kit.leaving import leave
 from parley.kit.postgres import EmbeddedPostgres, PostgresError
 from parley.kit.processes import AlreadyRunning, become_server, check_port, lock_data_folder
@@ -75,6 +77,7 @@ snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(holding.app, name="holding")
 app.add_typer(incident.app, name="incident")
+app.add_typer(flagger.app, name="flagger")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(transparency.app, name="transparency")
 app.add_typer(model.app, name="model")
@@ -94,17 +97,13 @@ def up() -> None:
         lock = lock_data_folder(settings)
         check_port(settings)
         server = None if settings.database_url else EmbeddedPostgres(settings)
-        if server:
-            server.start()
+        with answering_meanwhile(settings):
+            if server:
+                server.start()
+            dsn = server.dsn if server else settings.database_url
+            has_owner = _prepare_or_fail(settings, dsn, server)
     except (AlreadyRunning, PostgresError) as error:
         raise fail(str(error)) from error
-    dsn = server.dsn if server else settings.database_url
-    try:
-        has_owner = asyncio.run(_prepare(settings, dsn))
-    except Exception as error:
-        if server:
-            server.stop()
-        raise fail(f"The database cannot be prepared: {error}") from error
     become_server(
         dsn,
         run_worker=True,
@@ -112,6 +111,16 @@ def up() -> None:
         lock=lock,
         message=_welcome(settings, has_owner),
     )
+
+
+def _prepare_or_fail(settings: Settings, dsn: str, server: EmbeddedPostgres | None) -> bool:
+    """Bring the database to this program's schema; returns whether the instance has an owner."""
+    try:
+        return asyncio.run(_prepare(settings, dsn))
+    except Exception as error:
+        if server:
+            server.stop()
+        raise fail(f"The database cannot be prepared: {error}") from error
 
 
 async def _prepare(settings: Settings, dsn: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def test_no_order_of_wishes_leads_out_of_the_table_of_reports(wishes: list[str])
         else:
             with pytest.raises(Invalid, match="cannot become"):
                 states.check_transition(state, wish)  # type: ignore[arg-type]
-    for before, after in zip(path, path[1:], strict=False):
+    for before, after in pairwise(path):
         assert before != "closed" or after == "open"
         assert before != "escalated" or after in ("open", "closed")
         assert before != "queued" or after != "escalated"
