@@ -9,9 +9,10 @@ from litestar.params import FromPath
 
 from parley.api.access import need_viewer
 from parley.api.entities.accounts import account_entity
-from parley.api.entities.notifications import GroupedNotifications, groups_entity
+from parley.api.entities.notifications import GroupedNotifications, decisions_named, groups_entity
 from parley.api.notifications import query_of
 from parley.kit.http import instance_of, link_header, page_of
+from parley.safety.appeals.reads import list_author_appeals
 from parley.safety.cases.reads import list_told_reports
 from parley.social.notifications import actions, reads
 from parley.social.notifications.reads import GROUPED_TYPES
@@ -36,11 +37,13 @@ async def list_groups(request: Asked) -> Response[GroupedNotifications]:
             grouped_types=query.grouped_types or GROUPED_TYPES,
             **query.choice(),
         )
-        reports = await list_told_reports(tx, viewer, (group.detail for group in view.groups))
+        details = [group.detail for group in view.groups]
+        reports = await list_told_reports(tx, viewer, details)
+        appeals = await list_author_appeals(tx, viewer, decisions_named(details))
     view = GroupsView(view.groups, view.accounts, await mark_filtered(instance, viewer, view.statuses))
     newest, oldest = (view.groups[0].newest_id, view.groups[-1].newest_id) if view.groups else (None, None)
     return Response(
-        groups_entity(view, instance.settings, reports),
+        groups_entity(view, instance.settings, reports, appeals),
         headers=link_header(request, instance.settings, newest, oldest),
     )
 
@@ -68,8 +71,10 @@ async def get_group(request: Asked, group_key: FromPath[str]) -> GroupedNotifica
     instance, viewer = instance_of(request), need_viewer(request)
     async with instance.db.read() as tx:
         view = await reads.get_group(tx, viewer, group_key)
-        reports = await list_told_reports(tx, viewer, [group.detail for group in view.groups])
-    return groups_entity(view, instance.settings, reports)
+        details = [group.detail for group in view.groups]
+        reports = await list_told_reports(tx, viewer, details)
+        appeals = await list_author_appeals(tx, viewer, decisions_named(details))
+    return groups_entity(view, instance.settings, reports, appeals)
 
 
 @post("/api/v2/notifications/{group_key:str}/dismiss", scope="write:notifications", status_code=200)

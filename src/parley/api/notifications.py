@@ -13,6 +13,7 @@ from parley.api.entities.notifications import (
     Notification,
     NotificationPolicy,
     NotificationRequest,
+    decisions_named,
     notification_entity,
     policy_entity,
     request_entity,
@@ -21,6 +22,7 @@ from parley.kit.errors import Invalid
 from parley.kit.http import instance_of, link_header, listify, page_of, parse, read_params, to_struct
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
+from parley.safety.appeals.reads import list_author_appeals
 from parley.safety.cases.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.notifications import actions, reads
@@ -74,11 +76,13 @@ async def list_notifications(request: Asked) -> Response[list[Notification]]:
         views = await reads.list_notifications(
             tx, viewer, page, include_filtered=query.include_filtered, **query.choice()
         )
-        reports = await list_told_reports(tx, viewer, (view.detail for view in views))
+        details = [view.detail for view in views]
+        reports = await list_told_reports(tx, viewer, details)
+        appeals = await list_author_appeals(tx, viewer, decisions_named(details))
     views = await _with_filters(instance, viewer, views)
     newest, oldest = (views[0].id, views[-1].id) if views else (None, None)
     return Response(
-        [notification_entity(view, instance.settings, reports) for view in views],
+        [notification_entity(view, instance.settings, reports, appeals) for view in views],
         headers=link_header(request, instance.settings, newest, oldest),
     )
 
@@ -90,7 +94,8 @@ async def get_notification(request: Asked, id: FromPath[str]) -> Notification:
     async with instance.db.read() as tx:
         view = await reads.get_notification(tx, viewer, parse_id(id))
         reports = await list_told_reports(tx, viewer, [view.detail])
-    return notification_entity(view, instance.settings, reports)
+        appeals = await list_author_appeals(tx, viewer, decisions_named([view.detail]))
+    return notification_entity(view, instance.settings, reports, appeals)
 
 
 @get("/api/v1/notifications/unread_count", scope="read:notifications")

@@ -20,7 +20,7 @@ from litestar.params import FromPath
 from litestar.response import Stream as StreamResponse
 
 from parley.api.access import bearer_of
-from parley.api.entities.notifications import notification_entity
+from parley.api.entities.notifications import decisions_named, notification_entity
 from parley.api.entities.statuses import status_entity
 from parley.api.entities.timelines import conversation_entity
 from parley.kit.errors import BadRequest, Forbidden, NotFound, ParleyError, Unauthorized
@@ -28,6 +28,7 @@ from parley.kit.html import fold_tag
 from parley.kit.http import instance_of, query_pairs
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
+from parley.safety.appeals.reads import list_author_appeals
 from parley.safety.cases.reads import list_told_reports
 from parley.social.accounts.views import Viewer
 from parley.social.graph.reads import get_list
@@ -122,8 +123,10 @@ async def _payload(instance: Instance, viewer: Viewer, grant: TokenGrant, event:
         if event.kind == "notification" and has_scope(grant.scopes, "read:notifications"):
             async with instance.db.read() as tx:
                 notification = await get_notification(tx, viewer, event.id)
-                reports = await list_told_reports(tx, viewer, [notification.detail])
-            return _encode(notification_entity(notification, settings, reports)).decode()
+                details = [notification.detail]
+                reports = await list_told_reports(tx, viewer, details)
+                appeals = await list_author_appeals(tx, viewer, decisions_named(details))
+            return _encode(notification_entity(notification, settings, reports, appeals)).decode()
         if event.kind == "conversation":
             async with instance.db.read() as tx:
                 conversation = await get_conversation(tx, viewer, event.id)

@@ -5,7 +5,7 @@ Source: https://docs.joinmastodon.org/entities/Notification/, NotificationPolicy
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from parley.api.entities.reports import report_entity
 from parley.api.entities.statuses import status_entity
 from parley.kit.clock import iso
 from parley.kit.settings import Settings
+from parley.safety.appeals.views import OwnAppealView
 from parley.safety.cases.views import ReportView
 from parley.social.accounts.views import AccountView
 from parley.social.notifications.views import (
@@ -28,16 +29,27 @@ from parley.social.notifications.views import (
 UNSET = msgspec.UNSET
 
 
+class Appeal(msgspec.Struct, frozen=True):
+    """https://docs.joinmastodon.org/entities/Appeal/; a decision that was modified counts as approved."""
+
+    text: str
+    state: str
+
+
 class AccountWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """https://docs.joinmastodon.org/entities/AccountWarning/; for a post that waits for a decision, action is none."""
+    """https://docs.joinmastodon.org/entities/AccountWarning/; for a post that waits for a decision, action is none.
+
+    `url` is ours: the page of the decision, where its author reads it whole and appeals.
+    """
 
     id: str
     action: str
     text: str
     status_ids: Sequence[str]
     target_account: msgspec.Raw
-    appeal: None
+    appeal: Appeal | None
     created_at: str
+    url: str | msgspec.UnsetType = UNSET
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +70,23 @@ Reports = Mapping[int, ReportView]
 """Reports by id: those that notifications of the type admin.report are about, as the staff sees them."""
 
 
+Appeals = Mapping[int, OwnAppealView]
+"""The viewer's own appeals by decision: see `decisions_named`."""
+
+_APPEALS = {"overturned": "approved", "modified": "approved", "upheld": "rejected"}
+
+
+def decisions_named(details: Iterable[Mapping[str, Any] | None]) -> list[int]:
+    """The decisions that notifications of the type moderation_warning are about."""
+    return list(dict.fromkeys(int(detail["about_id"]) for detail in details if detail and detail.get("about_id")))
+
+
 def _report(detail: dict[str, Any] | None, reports: Reports, settings: Settings) -> dict[str, Any] | msgspec.UnsetType:
     found = reports.get((detail or {}).get("report_id", 0))
     return report_entity(found, settings) if found else UNSET
 
 
-def notification_entity(view: NotificationView, settings: Settings, reports: Reports) -> Notification:
+def notification_entity(view: NotificationView, settings: Settings, reports: Reports, appeals: Appeals) -> Notification:
     """One notification."""
     return Notification(
         id=str(view.id),
@@ -74,24 +97,28 @@ def notification_entity(view: NotificationView, settings: Settings, reports: Rep
         filtered=view.filtered,
         status=status_entity(view.status, settings) if view.status else UNSET,
         report=_report(view.detail, reports, settings),
-        moderation_warning=_warning(view.id, view.detail, view.account, iso(view.created_at), settings)
+        moderation_warning=_warning(view.id, view.detail, view.account, iso(view.created_at), settings, appeals)
         if view.type == "moderation_warning"
         else UNSET,
     )
 
 
 def _warning(
-    id: int, detail: dict[str, Any] | None, account: AccountView, created_at: str, settings: Settings
+    id: int, detail: dict[str, Any] | None, account: AccountView, created_at: str, settings: Settings, appeals: Appeals
 ) -> AccountWarning:
     given = detail or {}
+    one = [str(given["status_id"])] if given.get("status_id") else []
+    decision = given.get("about_id")
+    filed = appeals.get(decision or 0)
     return AccountWarning(
-        id=str(id),
-        action="none",
+        id=str(decision or id),
+        action=given.get("action") or "none",
         text=given.get("sentence") or "Something of yours waits for a decision by a moderator.",
-        status_ids=[str(given["status_id"])] if given.get("status_id") else [],
+        status_ids=given.get("status_ids") or one,
         target_account=account_entity(account, settings),
-        appeal=None,
+        appeal=Appeal(filed.text, _APPEALS.get(filed.state, "pending")) if filed else None,
         created_at=created_at,
+        url=f"{settings.base_url}/moderation/decisions/{decision}" if decision else UNSET,
     )
 
 
@@ -119,23 +146,23 @@ class GroupedNotifications(msgspec.Struct, frozen=True):
     notification_groups: Sequence[NotificationGroup]
 
 
-def groups_entity(view: GroupsView, settings: Settings, reports: Reports) -> GroupedNotifications:
+def groups_entity(view: GroupsView, settings: Settings, reports: Reports, appeals: Appeals) -> GroupedNotifications:
     """A page of groups."""
     accounts = {account.id: account for account in view.accounts}
     return GroupedNotifications(
         [account_entity(account, settings) for account in view.accounts],
         [status_entity(status, settings) for status in view.statuses],
-        [_group(group, accounts, settings, reports) for group in view.groups],
+        [_group(group, accounts, settings, reports, appeals) for group in view.groups],
     )
 
 
 def _group(
-    view: GroupView, accounts: dict[int, AccountView], settings: Settings, reports: Reports
+    view: GroupView, accounts: dict[int, AccountView], settings: Settings, reports: Reports, appeals: Appeals
 ) -> NotificationGroup:
     warning: AccountWarning | msgspec.UnsetType = UNSET
     if view.type == "moderation_warning":
         target = accounts[view.sample_account_ids[0]]
-        warning = _warning(view.newest_id, view.detail, target, iso(view.newest_at), settings)
+        warning = _warning(view.newest_id, view.detail, target, iso(view.newest_at), settings, appeals)
     return NotificationGroup(
         group_key=view.key,
         notifications_count=view.count,
