@@ -21,12 +21,20 @@ SAMPLE = """
 """
 FIRST_ACTIONS = """
     SELECT s.severity, count(*), count(*) FILTER (WHERE f.first IS NULL),
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM f.first - s.added_at)::float8 / 3600),
-           percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM f.first - s.added_at)::float8 / 3600)
+           percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM greatest(f.first - n.since, interval '0'))::float8 / 3600)
+               FILTER (WHERE f.first IS NOT NULL),
+           percentile_cont(0.95) WITHIN GROUP (
+               ORDER BY extract(epoch FROM greatest(f.first - n.since, interval '0'))::float8 / 3600)
+               FILTER (WHERE f.first IS NOT NULL)
     FROM case_subjects s
     CROSS JOIN LATERAL (
         SELECT min(d.created_at) AS first FROM decisions d WHERE d.id IN (s.decision_id, s.interim_decision_id)
     ) f
+    CROSS JOIN LATERAL (
+        SELECT coalesce(min(c.started_at), s.added_at) AS since FROM sla_clocks c
+        WHERE c.case_subject_id = s.id AND c.severity = s.severity
+    ) n
     WHERE s.source <> 'automated'
     GROUP BY s.severity ORDER BY s.severity
 """

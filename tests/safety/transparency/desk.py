@@ -39,7 +39,9 @@ async def insert_decision(
     """A decision with its actions: each a kind, a type of subject and its id. Returns its id."""
     await append_event(tx, system("test"), "decision_made")
     moment = now()
-    decision_id: int = await tx.fetchval(DECISION, account_id, kind, decided_by, detected, alone, source, clause, moment)
+    decision_id: int = await tx.fetchval(
+        DECISION, account_id, kind, decided_by, detected, alone, source, clause, moment
+    )
     for action, subject_type, subject_id in actions:
         await tx.execute(ACTION, decision_id, account_id, action, subject_type, subject_id, ends_at, moment)
     return decision_id

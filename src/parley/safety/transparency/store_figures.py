@@ -269,19 +269,27 @@ class SeverityRow(msgspec.Struct, frozen=True):
 
 LIST_FIRST_ACTIONS = """
     SELECT s.severity, count(*), count(*) FILTER (WHERE f.first IS NULL),
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM f.first - s.added_at)::float8 / 3600),
-           percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM f.first - s.added_at)::float8 / 3600)
+           percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM greatest(f.first - n.since, interval '0'))::float8 / 3600)
+               FILTER (WHERE f.first IS NOT NULL),
+           percentile_cont(0.95) WITHIN GROUP (
+               ORDER BY extract(epoch FROM greatest(f.first - n.since, interval '0'))::float8 / 3600)
+               FILTER (WHERE f.first IS NOT NULL)
     FROM case_subjects s
     CROSS JOIN LATERAL (
         SELECT min(d.created_at) AS first FROM decisions d WHERE d.id IN (s.decision_id, s.interim_decision_id)
     ) f
+    CROSS JOIN LATERAL (
+        SELECT coalesce(min(c.started_at), s.added_at) AS since FROM sla_clocks c
+        WHERE c.case_subject_id = s.id AND c.severity = s.severity
+    ) n
     WHERE s.id >= $1 AND s.id < $2
     GROUP BY s.severity ORDER BY s.severity
 """
 
 
 async def list_first_actions(tx: Tx, from_id: int, until_id: int) -> list[SeverityRow]:
-    """From when something came before us until something was done about it, by severity."""
+    """From when something was said to be as grave as it is until something was done about it, by severity."""
     return [SeverityRow(*row) for row in await tx.fetch(LIST_FIRST_ACTIONS, from_id, until_id)]
 
 
