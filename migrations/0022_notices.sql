@@ -42,6 +42,7 @@ CREATE TABLE notices (
     basis text NOT NULL DEFAULT '',                       -- the law that an order names
     reporter_name text NOT NULL DEFAULT '',
     reporter_mail text NOT NULL DEFAULT '',
+    answer_to text NOT NULL DEFAULT '',                   -- where answers are mailed; empty: nowhere
     good_faith boolean NOT NULL DEFAULT false,
     language text NOT NULL DEFAULT 'en',
     filed_by bigint REFERENCES accounts (id),             -- who of the staff pasted it
@@ -59,7 +60,7 @@ CREATE INDEX notices_provider ON notices (provider_id, id) WHERE provider_id IS 
 CREATE INDEX notices_message ON notices (message_id) WHERE message_id <> '';
 CREATE INDEX notices_answered ON notices (answered_at) WHERE answered_at IS NOT NULL AND forgotten_at IS NULL;
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON notices FOR EACH ROW EXECUTE FUNCTION
-    log_moderation_row('{subject,statement,reference,authority,basis,reporter_name,reporter_mail,message_id}', '{}');
+    log_moderation_row('{subject,statement,reference,authority,basis,reporter_name,reporter_mail,answer_to,message_id}', '{}');
 
 -- Each URL as it was sent, and what it turned out to be. What became of it is read from decisions: see store_ledger.py.
 CREATE TABLE notice_urls (

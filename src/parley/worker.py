@@ -14,9 +14,12 @@ from typing import Any
 
 import msgspec
 
+from parley.abuse.listener import listening
+from parley.abuse.mailbox import poll_abuse_mailbox
 from parley.hosting.jobs import make_nightly_snapshot
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
+from parley.kit.leaving import leave
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
@@ -219,6 +222,7 @@ which cost more than their work (docs/decisions/0010). One that fails becomes a 
 SCHEDULES: dict[Job, str] = {
     count_weekly_activity: "7 * * * *",
     delete_job_log: "23 3 * * *",
+    poll_abuse_mailbox: "* * * * *",
     clean_notice_tokens: "49 * * * *",
     forget_notice_senders: "57 4 * * *",
     sign_log_head: "33 3 * * *",
@@ -337,13 +341,14 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, queuer.shutdown.set)
         log.info("worker: ready")
-        with contextlib.suppress(asyncio.CancelledError):
-            await queuer.run(
-                dequeue_timeout=DEQUEUE_EVERY,
-                batch_size=20,
-                max_concurrent_tasks=40,
-                log_aggregation_interval=timedelta(),
-            )
+        async with listening(instance):
+            with contextlib.suppress(asyncio.CancelledError):
+                await queuer.run(
+                    dequeue_timeout=DEQUEUE_EVERY,
+                    batch_size=20,
+                    max_concurrent_tasks=40,
+                    log_aggregation_interval=timedelta(),
+                )
 
 
 def _register(queuer: Any, instance: Instance) -> None:
@@ -409,6 +414,7 @@ def main() -> None:
         end_with_parent()  # the watcher started us
         os.nice(NICENESS)
     asyncio.run(run_worker(settings, dsn or settings.database_url))
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ async def connect(dsn: str) -> Any:
 
 NEW_ID = """SELECT parley_id()"""
 NOTIFY = """SELECT pg_notify($1, $2)"""
+ON_DISK = """SET LOCAL synchronous_commit = on"""
 
 _asked: ContextVar[set[tuple[str, str]] | None] = ContextVar("asked", default=None)
 
@@ -187,6 +188,11 @@ async def _keep_session(connection: Any) -> None:
 async def get_new_id(tx: Tx) -> int:
     """A fresh id, for rows that must know theirs before they are inserted."""
     return int(await tx.fetchval(NEW_ID))
+
+
+async def wait_for_disk(tx: Tx) -> None:
+    """Let the commit of `tx` return only when it is on disk, also in a job: somebody is told that we have it."""
+    await tx.execute(ON_DISK)
 
 
 def wake_after(channel: str, payload: str) -> None:

@@ -16,6 +16,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.jobs import enqueue
+from parley.kit.mail import is_mail_address
 from parley.kit.settings import Settings
 from parley.safety.cases.clocks import meet_clocks, start_clock
 from parley.safety.cases.reports import file_outside_report
@@ -69,7 +70,7 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
         raw_sha256=checked.raw.sha256.hex() if checked.raw else None,
         order=checked.order_kind,
     )
-    by_mail = checked.channel == "mail" and bool(checked.reply_to)
+    by_mail = _gets_receipt(checked)
     row = _stored(notice_id, checked, meaning, received, received + timedelta(hours=hours))
     await store_notices.insert_notice(tx, row)
     resolved = await resolve_urls(tx, settings, checked.urls)
@@ -127,6 +128,7 @@ def _check(new: NewNotice) -> NewNotice:
         basis=_line(new.basis, MOST_LINE),
         reporter_name=_line(new.reporter_name, 300),
         reporter_mail=_line(new.reporter_mail, 320),
+        answer_to=new.answer_to if is_mail_address(new.answer_to) else "",
         message_id=_line(new.message_id, MOST_LINE),
         language=new.language[:20] or "en",
     )
@@ -155,6 +157,7 @@ def _stored(notice_id: int, new: NewNotice, meaning: Meaning, received: datetime
         basis=new.basis,
         reporter_name=new.reporter_name,
         reporter_mail=new.reporter_mail,
+        answer_to=new.answer_to,
         good_faith=new.good_faith,
         language=new.language,
         filed_by=new.filed_by,
@@ -163,7 +166,7 @@ def _stored(notice_id: int, new: NewNotice, meaning: Meaning, received: datetime
         message_id=new.message_id,
         received_at=received,
         due_at=due_at,
-        acknowledged_at=None if new.channel == "mail" and new.reply_to else received,
+        acknowledged_at=None if _gets_receipt(new) else received,
         answered_at=None,
     )
 
@@ -287,8 +290,13 @@ async def _note_messages(tx: Tx, row: StoredNotice, new: NewNotice, received: da
             sent_at=received,
         )
         await store_notices.insert_message(tx, message)
-    if new.reply_to and new.channel in ("mail", "form"):
-        await queue_message(tx, row.id, "receipt", new.reply_to)
+    if _gets_receipt(new):
+        await queue_message(tx, row.id, "receipt", new.answer_to)
+
+
+def _gets_receipt(new: NewNotice) -> bool:
+    """Whether somebody learns by mail that we have it; everybody else is told at once, or cannot be told."""
+    return new.wants_receipt and bool(new.answer_to)
 
 
 async def note_reply(tx: Tx, actor: Actor, notice_id: int, *, address: str, message_id: str, raw_sha256: bytes) -> None:

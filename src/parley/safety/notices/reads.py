@@ -355,3 +355,16 @@ async def list_messages(tx: Tx, viewer: Viewer, notice_id: int) -> list[MessageV
         )
         for row in await store_notices.list_messages(tx, notice_id)
     ]
+
+
+# ---- For the door of mails ------------------------------------------------------------------------------------------
+
+
+async def find_notice_of_mails(tx: Tx, message_ids: Sequence[str], *, sender: str | None = None) -> int | None:
+    """The notice that one of these mails belongs to; with `sender`, only mails that came from there."""
+    return await store_notices.get_by_message(tx, list(message_ids), sender)
+
+
+async def list_notice_urls(tx: Tx, notice_id: int) -> list[str]:
+    """The URLs of a notice as they were sent. For the door alone."""
+    return [row.url for row in await store_notices.list_urls(tx, [notice_id])]

@@ -134,8 +134,8 @@ async def _answer(
 def answer_address(notice: NoticeView) -> str:
     """Where the answer is mailed: to the provider's own address when it is one, else back to whoever wrote."""
     if notice.provider is not None:
-        return notice.provider.contact_mail or notice.reporter_mail
-    return notice.reporter_mail
+        return notice.provider.contact_mail or notice.answer_to
+    return notice.answer_to
 
 
 def describe_answer(

@@ -30,6 +30,7 @@ class StoredNotice(msgspec.Struct, frozen=True):
     basis: str
     reporter_name: str
     reporter_mail: str
+    answer_to: str
     good_faith: bool
     language: str
     filed_by: int | None
@@ -44,10 +45,10 @@ class StoredNotice(msgspec.Struct, frozen=True):
 
 INSERT_NOTICE = """
     INSERT INTO notices (id, source, channel, provider_id, verified, format, reference, subject, statement, harms,
-        clause, severity, order_kind, authority, basis, reporter_name, reporter_mail, good_faith, language, filed_by,
-        raw_sha256, raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at)
+        clause, severity, order_kind, authority, basis, reporter_name, reporter_mail, answer_to, good_faith, language,
+        filed_by, raw_sha256, raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24, $25, $26, $27)
+        $24, $25, $26, $27, $28)
 """
 
 
@@ -58,8 +59,8 @@ async def insert_notice(tx: Tx, row: StoredNotice) -> None:
 
 LIST_NOTICES = """
     SELECT id, source, channel, provider_id, verified, format, reference, subject, statement, harms, clause, severity,
-           order_kind, authority, basis, reporter_name, reporter_mail, good_faith, language, filed_by, raw_sha256,
-           raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at
+           order_kind, authority, basis, reporter_name, reporter_mail, answer_to, good_faith, language, filed_by,
+           raw_sha256, raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at
     FROM notices WHERE id = ANY($1::bigint[])
 """
 
@@ -71,8 +72,8 @@ async def list_notices(tx: Tx, ids: Sequence[int]) -> dict[int, StoredNotice]:
 
 LOCK_NOTICE = """
     SELECT id, source, channel, provider_id, verified, format, reference, subject, statement, harms, clause, severity,
-           order_kind, authority, basis, reporter_name, reporter_mail, good_faith, language, filed_by, raw_sha256,
-           raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at
+           order_kind, authority, basis, reporter_name, reporter_mail, answer_to, good_faith, language, filed_by,
+           raw_sha256, raw_bytes, message_id, received_at, due_at, acknowledged_at, answered_at
     FROM notices WHERE id = $1 FOR UPDATE
 """
 
@@ -122,15 +123,16 @@ async def count_unanswered(tx: Tx, moment: datetime) -> tuple[int, int]:
 
 
 GET_BY_MESSAGE = """
-    SELECT m.notice_id, m.direction FROM notice_messages m WHERE m.message_id = ANY($1::text[])
+    SELECT m.notice_id FROM notice_messages m
+    WHERE m.message_id = ANY($1::text[]) AND ($2::text IS NULL OR (m.direction = 'in' AND m.address = $2))
     ORDER BY m.id LIMIT 1
 """
 
 
-async def get_by_message(tx: Tx, message_ids: Sequence[str]) -> tuple[int, str] | None:
-    """The notice to which one of these mails belongs, and whether that mail came in or went out."""
-    row = await tx.fetchrow(GET_BY_MESSAGE, message_ids)
-    return (row[0], row[1]) if row else None
+async def get_by_message(tx: Tx, message_ids: Sequence[str], sender: str | None) -> int | None:
+    """The notice to which one of these mails belongs; with `sender`, only of those that came from there."""
+    found: int | None = await tx.fetchval(GET_BY_MESSAGE, message_ids, sender)
+    return found
 
 
 UPDATE_ACKNOWLEDGED = """UPDATE notices SET acknowledged_at = $2 WHERE id = $1 AND acknowledged_at IS NULL"""
@@ -164,7 +166,7 @@ async def list_forgettable(tx: Tx, before: datetime, limit: int) -> list[int]:
 
 UPDATE_FORGOTTEN = """
     WITH mails AS (UPDATE notice_messages SET address = '' WHERE notice_id = ANY($1::bigint[]))
-    UPDATE notices SET reporter_name = '', reporter_mail = '', subject = '', forgotten_at = $2
+    UPDATE notices SET reporter_name = '', reporter_mail = '', answer_to = '', subject = '', forgotten_at = $2
     WHERE id = ANY($1::bigint[])
 """
 

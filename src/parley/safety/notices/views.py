@@ -120,8 +120,10 @@ class NewNotice(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
     raw: RawMessage | None = None
     message_id: str = ""
-    reply_to: str = ""
-    """To whom the receipt and the answer are mailed; empty: to nobody."""
+    answer_to: str = ""
+    """To whom the answer is mailed; empty: to nobody, unless its provider has an address."""
+    wants_receipt: bool = False
+    """Whether a receipt is mailed there too."""
     filed_by: int | None = None
     received_at: datetime | None = None
 
@@ -197,6 +199,7 @@ class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
     reporter_name: str
     reporter_mail: str
+    answer_to: str
     good_faith: bool
     language: str
     filed_by: AccountView | None

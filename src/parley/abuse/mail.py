@@ -1,0 +1,359 @@
+"""What a mail says: ARF (RFC 5965), XARF inside or attached, or words with URLs. Pure; reads hostile bytes.
+
+A mail that cannot be taken apart is still kept and read by people: only what would cost too much to look at is refused.
+Nothing that is packed is unpacked, nothing in HTML is run or fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import policy
+from email.errors import HeaderParseError, MessageError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.parser import BytesParser
+from email.utils import getaddresses, parseaddr
+
+import msgspec
+
+from parley.abuse.authenticity import authenticated_domains
+from parley.abuse.reading import LONGEST, Understood, is_report, read_report
+from parley.kit.cleaning import plain_text
+from parley.kit.errors import BadRequest, Invalid
+from parley.kit.mail import is_mail_address
+from parley.safety.notices.urls import Hosts, find_urls
+
+MOST_BYTES = 25 * 2**20
+MOST_HEADER_BYTES = 256 * 1024
+MOST_NESTED = 30
+MOST_PARTS = 300
+MOST_TEXT = 1_000_000
+MOST_URLS = 500
+MOST_LINE = 2000
+
+_NESTED = re.compile(rb"^content-type:[ \t]*(?:\r?\n[ \t]+)?(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_HEADERS_END = re.compile(rb"\r?\n\r?\n")
+_REFERENCE = re.compile(
+    r"\[([A-Za-z][A-Za-z _-]{0,30}[:#=]\s?[^\]\s][^\]]{0,100})\]|\[(#?[A-Z0-9][A-Z0-9._:/-]{4,60})\]|"
+    r"((?:AbuseID|Abuse-ID|Case|Ticket|Ref|Reference)[:#]\s?[A-Za-z0-9][A-Za-z0-9._:/-]{2,60})",
+)
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
+_INLINE = re.compile(r'"(?:xarf_version|ReporterInfo)"')
+_BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
+_MACHINES = ("mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce")
+
+
+class Refused(Exception):
+    """A mail that is not taken; `code` and `text` are the answer to whoever delivers it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code} {text}")
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail as far as we understand it. `authenticated`: domains for which our own relay vouches."""
+
+    sender: str
+    sender_name: str
+    reply_to: str
+    """Where the sender wants answers, when that is another address."""
+    subject: str
+    message_id: str
+    mentioned_ids: tuple[str, ...]
+    """Message-IDs in In-Reply-To and References."""
+    automatic: str
+    """Empty for people; `generated` for programs that start something, `replied` for those that answer."""
+    is_bounce: bool
+    authenticated: frozenset[str]
+    understood: Understood
+
+
+def check_raw(raw: bytes) -> None:
+    """Refuse what would cost too much to take apart. Raises Refused."""
+    if len(raw) > MOST_BYTES:
+        raise Refused(552, f"5.3.4 Message too big: at most {MOST_BYTES // 2**20} MiB are taken")
+    end = _HEADERS_END.search(raw, 0, MOST_HEADER_BYTES + 4)
+    if end is None and len(raw) > MOST_HEADER_BYTES:
+        raise Refused(554, f"5.6.0 The header is longer than {MOST_HEADER_BYTES // 1024} KiB")
+    if sum(1 for _ in _first(_NESTED.finditer(raw), MOST_NESTED + 1)) > MOST_NESTED:
+        raise Refused(554, f"5.6.0 More than {MOST_NESTED} parts stand inside each other: send the report plainly")
+
+
+def _first(found: Iterator[re.Match[bytes]], most: int) -> Iterator[re.Match[bytes]]:
+    for _, match in zip(range(most), found, strict=False):
+        yield match
+
+
+def read_mail(raw: bytes, hosts: Hosts, *, relay: str = "") -> Mail:
+    """What a mail says. `relay`: the name by which our own mail server signs its Authentication-Results.
+
+    Raises Refused for what is too large or too deep; everything else is read as far as it can be.
+    """
+    check_raw(raw)
+    try:
+        message: Message = BytesParser(policy=policy.compat32).parsebytes(raw)
+    except (MessageError, RecursionError, ValueError, LookupError, TypeError, AttributeError):
+        message = Message()
+    sender_name, sender = parseaddr(_header(message, "from"))
+    subject = _header(message, "subject")
+    parts = list(_parts(message))
+    understood = _understand(parts, subject, raw, hosts)
+    return Mail(
+        sender=sender.lower() if is_mail_address(sender) else "",
+        sender_name=sender_name[:300],
+        reply_to=_wanted_answers(message),
+        subject=subject,
+        message_id=_own_id(message),
+        mentioned_ids=_mentioned(message),
+        automatic=_automatic(message, sender),
+        is_bounce=_is_bounce(message),
+        authenticated=authenticated_domains(_headers(message, "authentication-results"), relay, _from_domain(message)),
+        understood=understood,
+    )
+
+
+# ---- Headers --------------------------------------------------------------------------------------------------------
+
+
+def _header(message: Message, name: str) -> str:
+    values = _headers(message, name)
+    return values[0] if values else ""
+
+
+def _headers(message: Message, name: str) -> list[str]:
+    return [_decoded(str(value)) for value in (message.get_all(name) or [])[:20]]
+
+
+def _decoded(value: str) -> str:
+    """A header's words in plain text, on one line."""
+    value = value[: 4 * MOST_LINE]
+    try:
+        text = str(make_header(decode_header(value)))
+    except (HeaderParseError, ValueError, LookupError, UnicodeError):
+        text = value
+    text = text.encode("utf-8", "replace").decode("utf-8", "replace")
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:MOST_LINE]
+
+
+def _own_id(message: Message) -> str:
+    found = _MESSAGE_ID.search(_header(message, "message-id"))
+    return found[0] if found else ""
+
+
+def _mentioned(message: Message) -> tuple[str, ...]:
+    named = " ".join((*_headers(message, "in-reply-to"), *_headers(message, "references")))
+    return tuple(dict.fromkeys(_MESSAGE_ID.findall(named)))[:50]
+
+
+def _wanted_answers(message: Message) -> str:
+    wanted = getaddresses(_headers(message, "reply-to"))
+    return wanted[0][1].lower() if len(wanted) == 1 and is_mail_address(wanted[0][1]) else ""
+
+
+def _from_domain(message: Message) -> str:
+    """The domain of the only author; empty when there are several, which nobody vouches for."""
+    authors = getaddresses(_headers(message, "from"))
+    if len(authors) != 1 or not is_mail_address(authors[0][1]):
+        return ""
+    return authors[0][1].rpartition("@")[2].lower()
+
+
+def _automatic(message: Message, sender: str) -> str:
+    """Whether a program wrote it, as far as it says so (RFC 3834, section 2)."""
+    said = _header(message, "auto-submitted").lower().partition(";")[0].strip()
+    if said.startswith("auto-repl") or said.startswith("auto-notif"):
+        return "replied"
+    if (
+        _header(message, "precedence").lower() in _BULK
+        or _headers(message, "x-autoreply")
+        or _headers(message, "list-id")
+    ):
+        return "replied"
+    if (message.get("return-path") or "").strip() == "<>" or sender.lower().startswith(_MACHINES[:2]):
+        return "replied"
+    if (said and said != "no") or sender.lower().partition("@")[0].startswith(_MACHINES):
+        return "generated"
+    return ""
+
+
+def _is_bounce(message: Message) -> bool:
+    """Whether it tells that a mail of ours was (not) delivered or read (RFC 3464, RFC 8098)."""
+    if message.get_content_type() != "multipart/report":
+        return False
+    kind = str(message.get_param("report-type") or "").lower()
+    return kind in ("delivery-status", "disposition-notification")
+
+
+# ---- Parts ----------------------------------------------------------------------------------------------------------
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """A part that holds text: its type, and its text as far as we read it."""
+
+    kind: str
+    name: str
+    text: str
+    message: Message
+    depth: int
+
+
+def _parts(message: Message) -> Iterator[_Part]:
+    """The parts that hold text, outermost first; at most MOST_PARTS are looked at, in all MOST_TEXT characters."""
+    waiting, seen, left = [(message, 0)], 0, 4 * MOST_TEXT
+    while waiting and seen < MOST_PARTS and left > 0:
+        part, depth = waiting.pop(0)
+        seen += 1
+        kind = part.get_content_type()
+        payload = part.get_payload()
+        if isinstance(payload, list):
+            waiting += [(inner, depth + 1) for inner in payload if isinstance(inner, Message)]
+            if kind != "message/feedback-report":
+                continue
+        name = str(part.get_filename() or "").lower()
+        is_json = "json" in kind or name.endswith(".json")
+        if kind.startswith(("text/", "message/feedback-report")) or is_json:
+            text = _text_of(part, kind)[: min(MOST_TEXT, left)]
+            left -= len(text)
+            yield _Part("application/json" if is_json else kind, name, text, part, depth)
+
+
+def _text_of(part: Message, kind: str) -> str:
+    if kind == "message/feedback-report":
+        return _feedback_text(part)
+    try:
+        body = part.get_payload(decode=True)
+    except (ValueError, LookupError, TypeError, AssertionError, MessageError):
+        body = None
+    if not isinstance(body, bytes):
+        return ""
+    body = body[: 4 * MOST_TEXT]
+    charset = str(part.get_content_charset("utf-8") or "utf-8")
+    try:
+        text = body.decode(charset, "replace")
+    except (LookupError, ValueError, UnicodeError):
+        text = body.decode("utf-8", "replace")
+    if kind == "text/html":
+        text = html_text(text[:MOST_TEXT])
+    return text.replace("\x00", "")
+
+
+def html_text(html: str) -> str:
+    """The words of HTML, and the addresses of its links: nothing of it is run, and nothing fetched."""
+    links = re.findall(r"href\s*=\s*[\"']?(h[^\s\"'<>]{4,2000})", html, re.IGNORECASE)[:MOST_URLS]
+    visible = re.sub(
+        r"<(script|style|template|svg|math)\b.*?(?:</\1\s*>|\Z)", " ", html, flags=re.IGNORECASE | re.DOTALL
+    )
+    words = plain_text(re.sub(r"</(?:div|tr|h[1-6]|td)>", "\n", visible, flags=re.IGNORECASE))
+    return "\n".join([words, *dict.fromkeys(links)])
+
+
+def _feedback_text(part: Message) -> str:
+    """The fields of a feedback report as lines; the parser takes them for the header of a message inside."""
+    payload = part.get_payload()
+    inner = payload[0] if isinstance(payload, list) and payload and isinstance(payload[0], Message) else None
+    if inner is None:
+        return payload if isinstance(payload, str) else ""
+    return "\n".join(f"{name}: {_decoded(str(value))}" for name, value in inner.items()[:200])
+
+
+# ---- Meaning --------------------------------------------------------------------------------------------------------
+
+
+def _understand(parts: list[_Part], subject: str, raw: bytes, hosts: Hosts) -> Understood:
+    for part in parts:
+        report = _report_in(part, hosts)
+        if report is not None:
+            return _with_reference(report, subject, parts)
+    feedback = next((part for part in parts if part.kind == "message/feedback-report"), None)
+    if feedback is not None:
+        return _with_reference(_read_feedback(feedback, parts, hosts), subject, parts)
+    words = _words(parts)
+    found = find_urls("\n".join([subject, *(part.text for part in parts)]), hosts, limit=MOST_URLS)
+    if not parts and not found:
+        # Nothing could be taken apart: addresses are looked for in the bytes as they are.
+        found = find_urls(raw[: 4 * MOST_TEXT].decode("utf-8", "replace"), hosts, limit=MOST_URLS)
+    return _with_reference(Understood(format="mail", urls=tuple(found), statement=words[:LONGEST]), subject, parts)
+
+
+def _words(parts: list[_Part]) -> str:
+    """What the mail says: its plain text, else its HTML as text."""
+    for kind in ("text/plain", "text/html"):
+        texts = [part.text.strip() for part in parts if part.kind == kind and part.depth <= 2 and part.text.strip()]
+        if texts:
+            return "\n\n".join(texts)
+    return ""
+
+
+def _report_in(part: _Part, hosts: Hosts) -> Understood | None:
+    """A XARF report that stands in a part: the whole part, or somewhere in its words."""
+    if part.kind not in ("application/json", "text/plain", "text/html"):
+        return None
+    text = part.text.strip()
+    begin = 0 if text.startswith("{") else _begin_of_report(text)
+    if begin is None:
+        return None
+    data = _decode_object(text[begin:])
+    if not isinstance(data, dict) or not is_report(data):
+        return None
+    try:
+        return read_report(data, hosts)
+    except (Invalid, BadRequest):
+        return None
+
+
+def _begin_of_report(text: str) -> int | None:
+    named = _INLINE.search(text)
+    if named is None:
+        return None
+    begin = text.rfind("{", 0, named.start())
+    return begin if begin >= 0 else None
+
+
+def _decode_object(text: str) -> object:
+    """The JSON object at the beginning of a text, whatever stands behind it."""
+    import json
+
+    try:
+        decoded, _ = json.JSONDecoder().raw_decode(text[:MOST_TEXT])
+    except (ValueError, RecursionError):
+        return None
+    return decoded
+
+
+def _read_feedback(feedback: _Part, parts: list[_Part], hosts: Hosts) -> Understood:
+    """An ARF report (RFC 5965): what it is about stands in Reported-URI, else in the words and the mail inside."""
+    fields: dict[str, list[str]] = {}
+    for line in feedback.text.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip().lower(), []).append(value.strip())
+    urls = [value for value in fields.get("reported-uri", []) if value]
+    if not urls:
+        urls = find_urls("\n".join(part.text for part in parts), hosts, limit=MOST_URLS)
+    kinds = [value.lower() for value in fields.get("feedback-type", [])]
+    return Understood(
+        format="arf",
+        urls=tuple(dict.fromkeys(urls))[:MOST_URLS],
+        harms=tuple(f"feedback:{kind}" for kind in kinds),
+        statement=_words(parts)[:LONGEST],
+        reference=next(iter(fields.get("abuse-id", []) or fields.get("reference", [])), ""),
+    )
+
+
+def _with_reference(understood: Understood, subject: str, parts: list[_Part]) -> Understood:
+    """With the sender's own reference: that of the report, else of the subject, else of the words."""
+    named = reference_in(subject) or understood.reference or reference_in(_words(parts)[:4000])
+    statement = understood.statement or _words(parts)[:LONGEST]
+    harms = understood.harms or tuple(f"harm:{one}" for one in _HARM_WORDS.findall(f"{subject}\n{statement}")[:10])
+    return msgspec.structs.replace(understood, reference=named, statement=statement, harms=harms)
+
+
+_HARM_WORDS = re.compile(r"\bharm:\s?([a-z][a-z_-]{2,40})\b", re.IGNORECASE)
+
+
+def reference_in(text: str) -> str:
+    """`AbuseID:4D71F2:1A` of `Abuse report [AbuseID:4D71F2:1A]`; empty when there is none."""
+    found = _REFERENCE.search(text)
+    return next((one for one in found.groups() if one), "") if found else ""
