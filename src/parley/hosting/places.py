@@ -21,16 +21,18 @@ SLOWEST_OBJECT = timedelta(hours=1)
 class Place:
     """One folder or bucket."""
 
-    def __init__(self, url: str, store: Any) -> None:
+    def __init__(self, url: str, store: Any, *, has_types: bool = False) -> None:
         self.url = url
         self._store = store
+        self._has_types = has_types
 
-    async def put(self, name: str, content: bytes | Path) -> None:
-        """Write an object whole, from memory or from a file."""
+    async def put(self, name: str, content: bytes | Path, *, content_type: str | None = None) -> None:
+        """Write an object whole, from memory or from a file; a bucket serves it as `content_type`."""
         import obstore
 
+        options: Any = {"attributes": {"Content-Type": content_type}} if content_type and self._has_types else {}
         try:
-            await obstore.put_async(self._store, name, content)
+            await obstore.put_async(self._store, name, content, **options)
         except (OSError, obstore.exceptions.BaseError) as error:
             raise SnapshotError(f"{name} could not be written to {self.url}: {_first_line(error)}") from error
 
@@ -111,7 +113,7 @@ def open_place(url: str, *, make: bool = False) -> Place:
     plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
     options: Any = {"timeout": SLOWEST_OBJECT, "allow_http": plain}
     try:
-        return Place(url, from_url(url.rstrip("/"), client_options=options))
+        return Place(url, from_url(url.rstrip("/"), client_options=options), has_types=True)
     except Exception as error:
         raise SnapshotError(f"{url} cannot be opened: {_first_line(error)}") from error
 

@@ -176,6 +176,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Other names and addresses under which this instance is or was reached, such as a host for media: notices that
     name them are about this instance too."""
 
+    holding_to: str = ""
+    """Where `parley holding` publishes the page that people see when the instance is away: a folder that a web server
+    elsewhere serves, or `s3://bucket/prefix`. Best at a third provider."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
