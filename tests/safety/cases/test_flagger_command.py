@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from parley.cli import app
-from tests.conftest import own_database
+from tests.conftest import PASSWORD, own_database
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def run(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_flagger_is_trusted_listed_and_trusted_no_more(run) -> None:
     assert "Nobody is trusted" in run("flagger", "list")
     assert "no member called dora" in run("flagger", "add", "dora", fails=True)
-    run("account", "create", "dora", "--email", "dora@example.org")
+    run("account", "create", "dora", "--email", "dora@example.org", "--password", PASSWORD)
     assert "@dora is a trusted flagger now." in run("flagger", "add", "@dora", "--note", "Safety Institute")
     listed = json.loads(run("flagger", "list", "--json"))["reporters"]
     assert [(one["username"], one["note"], one["muted_at"]) for one in listed] == [("dora", "Safety Institute", None)]
