@@ -11,7 +11,6 @@ from parley.social.accounts.views import Viewer
 from tests.conftest import World
 
 
-
 async def viewer_of(world: World, name: str, role: str = "member") -> Viewer:
     """Somebody as reads and actions know them, made if there is no such account yet."""
     account_id = await world.account(name, role=role)

@@ -63,7 +63,7 @@ async def test_invariant_7_holds_in_the_database_too(world: World, removed) -> N
         with pytest.raises(Exception, match="does not review"):
             async with world.instance.db.write() as tx:
                 await tx.execute(
-                    f"UPDATE appeals SET {change} FROM decisions WHERE decisions.id = decision_id AND appeals.id = $1",  # noqa: S608
+                    f"UPDATE appeals SET {change} FROM decisions WHERE decisions.id = decision_id AND appeals.id = $1",
                     appeal_id,
                 )
     with pytest.raises(Exception, match="not decided by whoever"):
@@ -142,7 +142,9 @@ async def test_upheld_leaves_everything_and_answers(world: World, removed) -> No
     with pytest.raises(Invalid, match="Give the appellant an answer"):
         await _answer(world, max_, appeal_id, "upheld", answer="  ")
     with pytest.raises(Invalid, match="modified"):
-        new = NewDecision(account_id=alice.account_id, actions=(NewAction("warn", Subject("account", alice.account_id)),))
+        new = NewDecision(
+            account_id=alice.account_id, actions=(NewAction("warn", Subject("account", alice.account_id)),)
+        )
         await _answer(world, max_, appeal_id, "upheld", new)
     await _answer(world, max_, appeal_id, "upheld")
     assert (await world.anonymous.get(f"/api/v1/statuses/{status['id']}")).status_code == 404
@@ -205,9 +207,8 @@ async def test_each_may_appeal_once_and_only_while_it_is_open(world: World, remo
     _, decision, _ = removed
     alice, bob = await viewer_of(world, "alice"), await viewer_of(world, "bob")
     await viewer_of(world, "mod_max", "moderator")
-    with time_travel(timedelta(days=400)):
-        with pytest.raises(Forbidden, match="time for an appeal ended"):
-            await _file(world, alice, decision.id)
+    with time_travel(timedelta(days=400)), pytest.raises(Forbidden, match="time for an appeal ended"):
+        await _file(world, alice, decision.id)
     with pytest.raises(Invalid, match="Say in a few words"):
         await _file(world, alice, decision.id, text=" \x00 ")
     await _file(world, alice, decision.id)

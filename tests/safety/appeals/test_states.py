@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_args
 
 from hypothesis import given
@@ -24,7 +25,7 @@ def test_whatever_is_tried_an_appeal_only_goes_where_the_table_says(wishes: list
             assert wish not in NEXT[state]
             continue
         path.append(state)
-    for before, after in zip(path, path[1:], strict=False):
+    for before, after in pairwise(path):
         assert after in NEXT[before]
     ends = [one for one in path if one in ENDS]
     assert len(ends) <= 1
