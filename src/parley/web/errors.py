@@ -10,6 +10,7 @@ import logging
 from litestar.response import Response
 
 from parley.kit.errors import Invalid, NotFound, ParleyError, RateLimited
+from parley.social.accounts.restrictions import Restricted
 from parley.social.verdicts.actions import Rejection, keep_rejection
 from parley.web.pages import redirect, render, render_bare, render_fragment
 from parley.web.visits import AnyRequest, SignInNeeded, Visit, sign_in_path, stranger, visit_of
@@ -57,7 +58,15 @@ async def _render_error(request: AnyRequest, error: ParleyError) -> Response[str
     title = TITLES.get(error.status, "Something went wrong")
     if isinstance(error, RateLimited):
         return render_bare(visit, "error_bare.html", error.status, title=title, text=error.text)  # without a query
-    return await render(visit, "error.html", code=error.status, title=title, text=text, status_code=error.status)
+    return await render(
+        visit,
+        "error.html",
+        code=error.status,
+        title=title,
+        text=text,
+        status_code=error.status,
+        restricted=isinstance(error, Restricted),
+    )
 
 
 async def keep_refusal(visit: Visit, error: ParleyError) -> None:

@@ -81,7 +81,7 @@ async def test_what_is_done_to_a_post_can_be_taken_back_without_a_trace(world: W
 async def test_what_is_done_to_an_account_can_be_taken_back_without_a_trace(world: World, kind: Any) -> None:
     made = await scene(world)
     world.settings = msgspec.structs.replace(world.settings, four_eyes=False)
-    quiet = ("no_action", "warn", "restrict_posting")
+    quiet = ("no_action", "warn", "restrict_posting", "freeze")
     await there_and_back(
         world, made["sam"], NewAction(kind, account(made["sam"]), hours_for(kind)), changes=kind not in quiet
     )
@@ -110,19 +110,28 @@ async def test_a_profile_that_was_emptied_is_as_it_was_when_that_is_taken_back(w
     assert await answers_of(world, *PEOPLE) == answers
 
 
+async def _without_days(world: World) -> dict[str, Any]:
+    """What bob sees, but for the day of somebody's last post: that it was published that day is not taken back."""
+    found = await answers_of(world, "bob")
+    for _, body in found.values():
+        if isinstance(body, dict):
+            body.pop("last_status_at", None)
+    return found
+
+
 async def test_a_held_post_that_was_published_is_held_again_when_that_is_undone(world: World) -> None:
     await known(world, "spam_sam")
     await mia(world)
     await world.account("bob")
     held = await world.post("spam_sam", DOUBTFUL)
     await world.run_jobs()
-    rows, answers = await rows_of(world), await answers_of(world, "bob")
+    rows, answers = await rows_of(world), await _without_days(world)
     made = await decided(world, world.ids["spam_sam"], NewAction("publish", status(held["id"])), clause=None)
     await world.run_jobs()
     assert (await read(world, "bob", held["id"]))["id"] == held["id"]
     await reversed_by(world, made.id)
     await world.run_jobs()
-    assert (await answers_of(world, "bob")) == answers
+    assert await _without_days(world) == answers
     assert (await rows_of(world))["statuses"] == rows["statuses"]
 
 
@@ -189,8 +198,7 @@ async def test_restrictions_of_an_account_can_be_taken_back_in_any_order(world: 
 
 
 async def test_what_its_author_deleted_stays_deleted_when_the_removal_is_taken_back(world: World) -> None:
-    await known(world, "spam_sam")
-    sam = world.ids["spam_sam"]
+    sam = await world.account("spam_sam")
     post = await world.post("spam_sam", "soon gone")
     hidden = await decided(world, sam, NewAction("hide", status(post["id"])))
     client = await world.client("spam_sam")

@@ -249,8 +249,11 @@ async def restore_ended(tx: Tx, action: ActionRow) -> None:
 
 
 async def restore_again(tx: Tx, action: ActionRow) -> None:
-    """Let an action of a machine count again that a decision had ended, when that one is undone. Of a status and its
-    files; anything else that a machine did stays ended."""
+    """Let an action count again that a decision had ended, when that one is undone. Of a status and its files; anything
+    else that a machine did stays ended."""
+    if action.kind == "require_change":
+        await require_change(tx, action.subject_id, action.revision or 1)
+        await restore_history(tx, action.subject_id, action.before.get("history", []))
     if action.subject_type == "status" and action.kind in STATUS_STATES and "state" in action.before:
         held = await store.list_in_force(tx, "status", action.subject_id)
         kinds = [one.kind for one in held if one.kind in STATUS_STATES and "state" in one.before]

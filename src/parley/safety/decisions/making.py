@@ -105,6 +105,7 @@ async def make_decision(tx: Tx, settings: Settings, maker: Maker, new: NewDecisi
     done = await _do(tx, ground, new.actions)
     if not maker.automated:
         await _replace_automatic(tx, decision_id, subjects, moment)
+        await _answer_required(tx, decision_id, done, moment)
         await _tell_judge(tx, maker, new, done)
         kinds = {applied.kind for _, applied in done}
         if clause is not None and not kinds <= WITHOUT_STRIKE:
@@ -216,6 +217,19 @@ async def _replace_automatic(tx: Tx, decision_id: int, subjects: Sequence[Subjec
     for replaced in by_decision:
         if replaced not in left:
             await store.update_reversed(tx, replaced, decision_id)
+
+
+async def _answer_required(
+    tx: Tx, decision_id: int, done: Sequence[tuple[NewAction, Applied]], moment: datetime
+) -> None:
+    """Publishing what its author changed, as was asked, ends the asking."""
+    for action, applied in done:
+        if "published" not in applied.before or action.subject.type != "status":
+            continue
+        for asked in await store.list_in_force(tx, "status", action.subject.id):
+            if asked.kind == "require_change":
+                await reverse_action(tx, asked, kind="expiry", by=None)
+                await store.update_action_reversed(tx, asked.id, moment, decision_id)
 
 
 async def _tell_judge(tx: Tx, maker: Maker, new: NewDecision, done: Sequence[tuple[NewAction, Applied]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
@@ -25,6 +27,7 @@ async def delete_status(tx: Tx, viewer: Viewer, status_id: int, *, delete_media:
     if body.account_id != viewer.account_id:
         raise NotFound
     view = await get_status(tx, viewer, status_id)
+    view = msgspec.structs.replace(view, spoiler_text=view.own_warning)
     if body.reblog_of_id is not None:
         await delete_own_reblog(tx, viewer.account_id, body.reblog_of_id)
         return view

@@ -217,6 +217,7 @@ def _view(
         content_type=shown.content_type,
         html=shown.html,
         spoiler_text=_warning_of(body, shown.spoiler_text),
+        own_warning=shown.spoiler_text,
         sensitive=shown.sensitive or body.marked_sensitive or (account.sensitized and bool(shown.media_ids)),
         language=shown.language,
         mentions=read_mentions(revision.mentions) if revision else body.mentions,

@@ -56,7 +56,7 @@ async def get_source(tx: Tx, viewer: Viewer, status_id: int) -> SourceView:
     status = await get_status(tx, viewer, status_id)
     if status.reblog is not None:
         raise NotFound
-    return SourceView(status.id, status.text, status.spoiler_text, status.content_type)
+    return SourceView(status.id, status.text, status.own_warning, status.content_type)
 
 
 async def list_reblogged_by(tx: Tx, viewer: Viewer | None, status_id: int, page: Page) -> AccountsPage:

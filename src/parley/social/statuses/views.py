@@ -117,6 +117,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """For whom this view was made; None: signed out, and the marks mean nothing."""
     following_author: bool = False
     """Whether the viewer follows the author: it decides whether the viewer may quote."""
+    own_warning: str = ""
+    """The author's own part of `spoiler_text`, which moderators may have put a label before."""
     filtered: tuple[MatchView, ...] = ()
     """What the viewer's filters found; set by `filtered.mark_filtered`."""
 
