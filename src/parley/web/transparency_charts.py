@@ -13,9 +13,9 @@ MOST_LABELS = 7
 
 
 def draw_table(table: Table) -> tuple[Chart, list[tuple[str, str]]] | None:
-    """The plot of a table and its legend (class, words); None for a table that has none or nothing to show."""
+    """The plot of a table and its legend (class, words); None for a table that has none, or nothing to compare."""
     places = [(place, column) for place, column in enumerate(table.columns) if column.key in table.bars]
-    if not places or not table.rows:
+    if not places or len(table.rows) < 2:
         return None
     series = [(COLOURS[place % len(COLOURS)], column.title) for place, (_, column) in enumerate(places)]
     stacks = [[_figure(row[place]) for place, _ in places] for row in table.rows]

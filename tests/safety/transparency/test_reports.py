@@ -20,6 +20,7 @@ from parley.safety.transparency.report import build_report, suppress, write_csv
 from parley.safety.transparency.views import Column, Report, Table
 from parley.social.accounts.views import Viewer
 from tests.conftest import World
+from tests.safety.transparency.desk import insert_decision, posted
 
 TODAY = now().date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -162,3 +163,24 @@ async def test_csv_has_one_figure_a_line_and_no_formula_of_a_spreadsheet(world: 
         "value": "100",
     }
     assert rows[-1]["row"] == "'=HYPERLINK(1)"
+
+
+async def test_a_machine_was_wrong_where_a_person_let_go_and_not_where_a_person_went_on(world: World) -> None:
+    mia = await world.account("mod_mia", role="moderator")
+    author, status = await posted(world, "bob", "some words")
+    async with world.instance.db.write() as tx:
+        for kind in ("remove", "no_action"):
+            hidden = await insert_decision(
+                tx, author, [("hide", "status", status)], kind="interim", source="automated", detected=True, alone=True
+            )
+            final = await insert_decision(tx, author, [(kind, "status", status)], decided_by=mia, source="automated")
+            await tx.execute("UPDATE decisions SET reversed_by_id = $2 WHERE id = $1", hidden, final)
+        report = await build_report(tx, world.settings, TODAY, TODAY)
+    rows = {row["what"]: row for row in table_of(report, "automated")}
+    assert rows["Decided by machines alone"] == {
+        "what": "Decided by machines alone",
+        "count": 2,
+        "wrong": 1,
+        "share": 0.5,
+    }
+    assert table_of(report, "own_initiative")[0]["disabled"] == 2

@@ -104,8 +104,8 @@ async def list_screened(tx: Tx, from_id: int, until_id: int) -> dict[str, int]:
 
 
 class AutomatedRow(msgspec.Struct, frozen=True):
-    """Decisions by machines alone and how many of them were taken back; what machines put before people and how much
-    of it people let go."""
+    """Decisions by machines alone, and how many of them people took back without doing anything instead; what machines
+    put before people, and how much of it people let go."""
 
     alone: int
     alone_reversed: int
@@ -115,7 +115,11 @@ class AutomatedRow(msgspec.Struct, frozen=True):
 
 GET_AUTOMATED = """
     SELECT count(*) FILTER (WHERE d.automated_decision),
-           count(*) FILTER (WHERE d.automated_decision AND d.reversed_by_id IS NOT NULL),
+           count(*) FILTER (WHERE d.automated_decision AND EXISTS (
+               SELECT FROM decisions r
+               WHERE r.id = d.reversed_by_id AND (r.kind IN ('undo', 'appeal') OR NOT EXISTS (
+                   SELECT FROM decision_actions a
+                   WHERE a.decision_id = r.id AND a.kind NOT IN ('no_action', 'publish'))))),
            count(*) FILTER (WHERE NOT d.automated_decision AND d.automated_detection),
            count(*) FILTER (WHERE NOT d.automated_decision AND d.automated_detection AND NOT EXISTS (
                SELECT FROM decision_actions a WHERE a.decision_id = d.id AND a.kind NOT IN ('no_action', 'publish')))
