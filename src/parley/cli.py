@@ -23,6 +23,7 @@ from parley.commands import (
     backtest,
     bank,
     copies,
+    dns,
     drill,
     flagger,
     holding,
@@ -75,6 +76,7 @@ app.add_typer(bank.app, name="bank")
 app.add_typer(audit.app, name="audit")
 snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(dns.app, name="dns")
 app.add_typer(holding.app, name="holding")
 app.add_typer(incident.app, name="incident")
 app.add_typer(flagger.app, name="flagger")

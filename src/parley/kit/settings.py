@@ -180,6 +180,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Where `parley holding` publishes the page that people see when the instance is away: a folder that a web server
     elsewhere serves, or `s3://bucket/prefix`. Best at a third provider."""
 
+    dns: str = ""
+    """How `parley dns` changes where the domain points: `rfc2136://key-name:base64-key@server:53/zone` (add
+    `?algorithm=hmac-sha512` for another than hmac-sha256), or `lexicon://provider/zone` for the API of a DNS company
+    that dns-lexicon knows, with what it needs in the environment, such as `LEXICON_GANDI_AUTH_TOKEN`."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
@@ -351,7 +356,7 @@ class Described(msgspec.Struct, frozen=True):
     meaning: str
 
 
-SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key", "abuse_imap")
+SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key", "abuse_imap", "dns")
 
 
 def describe_settings(settings: Settings) -> list[Described]:
