@@ -24,10 +24,10 @@ from training.linear import score_all
 from training.metrics import Floats, average_precision, calibration_error, sigmoid, threshold_at
 from training.prepare import WORK
 from training.scoring import MAX_TOKENS, network_logits, shipped_scores
-from training.sources import ORDINARY_SOURCES
+from training.sources import ORDINARY_SOURCES, PLAIN_SOURCES
 
 SHARES = {"flag_1_percent": 0.01, "hold": 0.005, "urgent": 0.001}
-LINEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.3)
+LINEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 WRITTEN_WEIGHT = 0.5
 """How much a written row counts beside a public one when probabilities are fitted: it is easier and less usual."""
 
@@ -111,7 +111,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> dict[str, Any]:
     """Write text.json (and linear.npz) into the exported folder and return its content."""
-    rows = [r for r in read_rows(work / "rows.jsonl.gz") if r.split == "val"]
+    rows = [r for r in read_rows(work / "rows.jsonl.gz") if r.split == "val" and r.source not in PLAIN_SOURCES]
     ordinary = [r for r in read_rows(work / "rows.jsonl.gz") if r.source in ORDINARY_SOURCES]
     texts, usual = ([for_model(row.text) for row in part] for part in (rows, ordinary))
     logits = network_logits(texts, folder / "text.onnx", folder / "tokenizer.json")

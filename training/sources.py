@@ -22,11 +22,16 @@ TRAIN_SOURCES = ("edos", "implicit_hate", "hatemoji_build", "gab", "davidson")
 TEST_SOURCES = ("parler", "olid", "hateval")
 ORDINARY_SOURCES = ("tweeteval_sentiment", "tweeteval_emotion")
 GERMAN_SOURCES = ("germeval26_vio",)
-PLAIN_SOURCE = "vader_tweets"
-"""Ordinary tweets that train: what the server mostly sees. Nobody labelled them for our heads."""
+PLAIN_SOURCES = {
+    "vader_tweets": "tweets_GroundTruth.txt",
+    "vader_reviews": "amazonReviewSnippets_GroundTruth.txt",
+    "vader_films": "movieReviewSnippets_GroundTruth.txt",
+    "vader_press": "nytEditorialSnippets_GroundTruth.txt",
+}
+"""Ordinary texts that train, and their files. Nobody labelled them for our heads."""
 
 PLAIN_ARCHIVE = "vaderSentiment-3.3.2.tar.gz"
-_PLAIN_INNER, _PLAIN_FILE = "hutto_ICWSM_2014.tar.gz", "tweets_GroundTruth.txt"
+_PLAIN_INNER = "hutto_ICWSM_2014.tar.gz"
 _MENTION, _LINK = re.compile(r"@\w+"), re.compile(r"(?:https?://|www\.)\S+")
 
 Raw = dict[str, Any]
@@ -124,29 +129,28 @@ def read_source(folder: Path, source: str) -> Iterator[Row]:
 
 
 def read_plain(archive: Path) -> Iterator[Row]:
-    """Yield ordinary tweets from the source archive of vaderSentiment (MIT); one in ten is for validation.
+    """Yield ordinary texts from the source archive of vaderSentiment (MIT); one in ten is for validation.
 
-    A threat or an insult among so many ordinary tweets is rare: every head gets a zero, most of them a weak one.
+    A threat or an insult among so many ordinary texts is rare: every head gets a zero, most of them a weak one.
     """
-    with tarfile.open(archive) as outer:
-        name = next(found for found in outer.getnames() if found.endswith(_PLAIN_INNER))
-        packed = outer.extractfile(name)
-        if packed is None:
-            raise FileNotFoundError(f"{archive} does not hold {_PLAIN_INNER}.")
-        with tarfile.open(fileobj=io.BytesIO(packed.read())) as inner:
-            name = next(found for found in inner.getnames() if found.endswith(_PLAIN_FILE))
-            file = inner.extractfile(name)
-            if file is None:
-                raise FileNotFoundError(f"{archive} does not hold {_PLAIN_FILE}.")
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    for line in lines:
-        text = html.unescape(line.split("\t", 2)[-1]).strip()
-        text = _LINK.sub("http", _MENTION.sub("@user", text))
-        place = hashlib.sha256(text.encode()).digest()[0]
-        yield Row(
-            text=text,
-            source=PLAIN_SOURCE,
-            split="val" if place < 26 else "train",
-            labels=dict.fromkeys(HEADS, 0),
-            weights={head: 1.0 if head == "violence" else 0.6 for head in HEADS},
-        )
+    with tarfile.open(archive) as outer, tarfile.open(fileobj=io.BytesIO(_member(outer, _PLAIN_INNER))) as inner:
+        for source, name in PLAIN_SOURCES.items():
+            for line in _member(inner, name).decode("utf-8", "replace").splitlines():
+                text = html.unescape(line.split("\t", 2)[-1]).strip()
+                text = _LINK.sub("http", _MENTION.sub("@user", text))
+                place = hashlib.sha256(text.encode()).digest()[0]
+                yield Row(
+                    text=text,
+                    source=source,
+                    split="val" if place < 26 else "train",
+                    labels=dict.fromkeys(HEADS, 0),
+                    weights={head: 1.0 if head == "violence" else 0.6 for head in HEADS},
+                )
+
+
+def _member(archive: tarfile.TarFile, ending: str) -> bytes:
+    for name in archive.getnames():
+        file = archive.extractfile(name) if name.endswith(ending) else None
+        if file is not None:
+            return file.read()
+    raise FileNotFoundError(f"The archive of ordinary texts does not hold {ending}.")

@@ -27,9 +27,10 @@ from training.heads import ALL_HEADS, HEADS, Row, read_rows
 from training.metrics import auroc, average_precision
 from training.noise import disguise
 from training.prepare import WORK
-from training.sources import PLAIN_SOURCE
+from training.sources import PLAIN_SOURCES
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Token numbers, their mask, labels, weights, and which rows are posts as most people write them."""
 
 _HEAD_WEIGHTS = {"violence": 2.0, "hate": 1.0, "abuse": 0.3, "incitement": 0.3, "stereotype": 0.3, "derogation": 0.3}
 console = Console()
@@ -59,7 +60,7 @@ def targets_of(row: Row, violent: float = 1.0) -> tuple[list[float], list[float]
 
 def is_ordinary(row: Row) -> bool:
     """Whether a row is an ordinary post, to which any other text can be joined without changing its labels."""
-    return row.source == PLAIN_SOURCE or row.category.startswith(("ordinary", "voices"))
+    return row.source in PLAIN_SOURCES or row.category.startswith(("ordinary", "voices"))
 
 
 def join_some(rows: list[Row], chance: random.Random, share: float) -> list[str]:
@@ -95,7 +96,8 @@ def batches_of(
             ids[place, : len(encoded[i])] = torch.tensor(encoded[i])
             mask[place, : len(encoded[i])] = 1
         targets = [targets_of(rows[i], options.violent) for i in chunk]
-        yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets])
+        usual = torch.tensor([is_ordinary(rows[i]) or rows[i].source == "davidson" for i in chunk])
+        yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets]), usual
 
 
 def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) -> list[dict[str, Any]]:
@@ -116,12 +118,12 @@ def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) 
     return groups
 
 
-def rank_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Return how far positives stand below the batch's highest negatives: cross entropy of each against all of them.
+def rank_loss(logits: Tensor, labels: Tensor, weights: Tensor, usual: Tensor) -> Tensor:
+    """Return how far positives stand below the highest ordinary posts of a batch: cross entropy of each against all.
 
-    What counts is recall when few posts are flagged, which the mean over all rows hardly feels.
+    What counts is recall when few ordinary posts are flagged, which the mean over all rows hardly feels.
     """
-    positive, negative = (labels > 0.5) & (weights > 0), (labels < 0.5) & (weights > 0)
+    positive, negative = (labels > 0.5) & (weights > 0), (labels < 0.5) & (weights > 0) & usual
     if not positive.any() or not negative.any():
         return logits.sum() * 0.0
     above = torch.logsumexp(logits[negative], 0)
@@ -188,7 +190,7 @@ def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tu
     train: list[Row] = []
     validation: list[Row] = []
     for row in read_rows(work / "rows.jsonl.gz"):
-        if row.split == "val":
+        if row.split == "val" and row.source not in PLAIN_SOURCES:
             validation.append(row)
         if row.split != "train":
             continue
@@ -251,7 +253,7 @@ def run(options: argparse.Namespace) -> None:
             chance = random.Random(options.seed * 1000 + epoch)  # noqa: S311 - reproducible on purpose
             running = 0.0
             batches = batches_of(train, tokenizer, chance, options)
-            for step, (ids, mask, labels, weights) in enumerate(batches):
+            for step, (ids, mask, labels, weights, usual) in enumerate(batches):
                 if epoch == place["epoch"] and step < place["step"]:
                     continue
                 done = epoch * steps + step
@@ -265,7 +267,7 @@ def run(options: argparse.Namespace) -> None:
                 )
                 loss = losses.sum() / len(ids)
                 if options.rank:
-                    loss = loss + options.rank * rank_loss(logits[:, 0].float(), labels[:, 0], weights[:, 0])
+                    loss = loss + options.rank * rank_loss(logits[:, 0].float(), labels[:, 0], weights[:, 0], usual)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
                 optimiser.step()

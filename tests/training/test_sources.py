@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from training.prepare import DATA
-from training.sources import ORDINARY_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_plain, read_source
+from training.sources import ORDINARY_SOURCES, PLAIN_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_plain, read_source
 
 
 def _write(folder, source, rows):
@@ -57,22 +57,24 @@ def test_sources_for_measuring_never_train(tmp_path, source):
     assert row.split == "test"
 
 
-def _packed(name, content):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
-    return file.getvalue()
+def _packed(files):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
 
-def test_ordinary_tweets_train_as_innocent_and_never_test(tmp_path):
+def test_ordinary_texts_train_as_innocent_and_never_test(tmp_path):
     tweets = "".join(f"{i}\t1.5\t@anonymous see www.example.com &lt;3 number {i}\n" for i in range(200)).encode()
-    inner = _packed("hutto/tweets_GroundTruth.txt", tweets)
+    inner = _packed({f"hutto/{name}": tweets for name in PLAIN_SOURCES.values()})
     archive = tmp_path / "plain.tar.gz"
-    archive.write_bytes(_packed("vader/hutto_ICWSM_2014.tar.gz", inner))
+    archive.write_bytes(_packed({"vader/hutto_ICWSM_2014.tar.gz": inner}))
     rows = list(read_plain(archive))
     assert rows[7].text == "@user see http <3 number 7"
+    assert {row.source for row in rows} == set(PLAIN_SOURCES)
     assert {row.split for row in rows} == {"train", "val"}
     assert not any(label for row in rows for label in row.labels.values())
     assert rows[0].weights["violence"] == 1

@@ -24,13 +24,15 @@ def test_only_written_texts_are_joined_and_only_with_ordinary_ones():
 
 
 def test_ranking_costs_more_when_a_negative_stands_above_a_positive():
-    labels, weights = torch.tensor([1.0, 0.0, 0.0]), torch.ones(3)
-    good = rank_loss(torch.tensor([4.0, -3.0, -4.0]), labels, weights)
-    bad = rank_loss(torch.tensor([-1.0, -4.0, 2.0]), labels, weights)
+    labels, weights, usual = torch.tensor([1.0, 0.0, 0.0]), torch.ones(3), torch.tensor([False, True, True])
+    good = rank_loss(torch.tensor([4.0, -3.0, -4.0]), labels, weights, usual)
+    bad = rank_loss(torch.tensor([-1.0, -4.0, 2.0]), labels, weights, usual)
     assert 0 <= good < 0.01 < 0.5 < bad
+    hostile = rank_loss(torch.tensor([-1.0, -4.0, 2.0]), labels, weights, torch.tensor([False, True, False]))
+    assert hostile < 0.1
 
 
 def test_ranking_ignores_what_nobody_judged():
-    labels = torch.tensor([1.0, 0.0])
-    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([1.0, 0.0])) == 0
-    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([0.0, 1.0])) == 0
+    labels, usual = torch.tensor([1.0, 0.0]), torch.ones(2, dtype=torch.bool)
+    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([1.0, 0.0]), usual) == 0
+    assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([0.0, 1.0]), usual) == 0
