@@ -13,6 +13,9 @@ CREATE UNIQUE INDEX compliance_tokens_live ON compliance_tokens (provider_id) WH
 CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON compliance_tokens
     FOR EACH ROW EXECUTE FUNCTION log_moderation_row('{}', '{}');
 
+-- Whose authority it is, for the table of orders by member state: two letters (ISO 3166-1), empty where it is not known.
+ALTER TABLE providers ADD COLUMN country text NOT NULL DEFAULT '' CHECK (country ~ '^([A-Z]{2})?$');
+
 -- Frozen: a report that turns out to be wrong is corrected by another, and both stay.
 CREATE TABLE transparency_reports (
     id bigint PRIMARY KEY DEFAULT parley_id(),

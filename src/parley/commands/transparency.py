@@ -140,6 +140,24 @@ def transparency_statements(
     show({"statements": count, "files": made}, as_json, f"Wrote {count} statements in {len(made)} files to {to}.")
 
 
+@app.command("country")
+def transparency_country(
+    name: Provider,
+    country: Annotated[str, typer.Argument(help="Two letters (ISO 3166-1), such as DE.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say to which state an authority belongs: reports count its orders there."""
+    from parley.safety.transparency.actions import set_country
+
+    settings = settings_or_exit()
+
+    async def change(tx: Any) -> str:
+        return await set_country(tx, None, await _provider_id(tx, name), country)
+
+    letters = with_transaction(settings, change)
+    show({"provider": name, "country": letters}, as_json, f"{name} belongs to {letters or 'no state'}.")
+
+
 @address_app.command("create")
 def address_create(name: Provider, as_json: AsJson = False) -> None:
     """Make the secret address of a provider's compliance page; an earlier one stops working."""

@@ -14,7 +14,11 @@ import pytest
 from parley.kit.clock import now
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.signing import is_signed_by, public_key_of
-from parley.safety.transparency.actions import publish_report
+from parley.safety.log.views import Actor
+from parley.safety.notices.actions import file_notice
+from parley.safety.notices.providers import create_provider
+from parley.safety.notices.views import NewNotice, NewProvider
+from parley.safety.transparency.actions import publish_report, set_country
 from parley.safety.transparency.reads import draft_report, get_published_report, list_published_reports
 from parley.safety.transparency.report import build_report, suppress, write_csv
 from parley.safety.transparency.views import Column, Report, Table
@@ -184,3 +188,27 @@ async def test_a_machine_was_wrong_where_a_person_let_go_and_not_where_a_person_
         "share": 0.5,
     }
     assert table_of(report, "own_initiative")[0]["disabled"] == 2
+
+
+async def test_orders_are_counted_by_member_state_with_their_times(world: World) -> None:
+    new = NewProvider(name="Police of Example", kind="authority", contact_mail="p@police.example")
+    async with world.instance.db.write() as tx:
+        authority, _ = await create_provider(tx, None, new)
+        with pytest.raises(Invalid, match="two letters"):
+            await set_country(tx, None, authority.id, "Germany")
+        assert await set_country(tx, None, authority.id, "de") == "DE"
+    status = await world.post("bob", "some words")
+    order = NewNotice(
+        source="authority_order",
+        channel="api",
+        urls=(status["url"],),
+        provider_id=authority.id,
+        verified=True,
+        order_kind="removal",
+        authority="Police of Example",
+    )
+    async with world.instance.db.write() as tx:
+        await file_notice(tx, world.settings, Actor("provider", authority.id, "Police"), order)
+        report = await build_report(tx, world.settings, TODAY, TODAY)
+    (row,) = table_of(report, "orders")
+    assert (row["state"], row["kind"], row["orders"], row["late"]) == ("DE", "removal order", 1, 0)

@@ -71,5 +71,21 @@ async def revoke_compliance_address(tx: Tx, viewer: Viewer | None, provider_id: 
         raise NotFound("This provider has no address of a compliance page.")
 
 
+async def set_country(tx: Tx, viewer: Viewer | None, provider_id: int, country: str) -> str:
+    """Note to which state an authority belongs, for the table of orders; returns the two letters (ISO 3166-1).
+
+    Raises NotFound for whoever does not run the instance, Invalid for what are not two letters.
+    """
+    if viewer is not None:
+        viewer.need_operator()
+    letters = country.strip().upper()
+    if letters and not (len(letters) == 2 and letters.isascii() and letters.isalpha()):
+        raise Invalid("Give the state as two letters, such as DE or FR.")
+    await append_event(tx, _actor(viewer), "provider_country_set", provider_id=str(provider_id), country=letters)
+    if not await store.update_country(tx, provider_id, letters):
+        raise NotFound("There is no such provider.")
+    return letters
+
+
 def _actor(viewer: Viewer | None) -> Actor:
     return human(viewer) if viewer is not None else system("operator")

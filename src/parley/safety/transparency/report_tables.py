@@ -56,7 +56,7 @@ SEVERITIES = ("0: threat to life", "1: grave", "2: serious", "3: nuisance")
 
 async def orders(tx: Tx, period: Period) -> Table:
     """Article 15(1)(a): orders of authorities, by member state."""
-    rows = await store.list_orders(tx, period.from_id, period.until_id)
+    rows = await store.list_orders(tx, period.from_id, period.until_id, now())
     return Table(
         key="orders",
         title="Orders of authorities",

@@ -59,6 +59,16 @@ async def update_revoked(tx: Tx, provider_id: int, moment: datetime) -> bool:
     return await tx.fetchval(UPDATE_REVOKED, provider_id, moment) is not None
 
 
+UPDATE_COUNTRY = """
+    UPDATE providers SET country = $2 WHERE id = $1 RETURNING id
+"""
+
+
+async def update_country(tx: Tx, provider_id: int, country: str) -> bool:
+    """Note whose authority a provider is; whether there is such a provider."""
+    return await tx.fetchval(UPDATE_COUNTRY, provider_id, country) is not None
+
+
 class ReportRow(msgspec.Struct, frozen=True):
     """A published report."""
 

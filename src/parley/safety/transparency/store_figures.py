@@ -398,17 +398,22 @@ class OrderRow(msgspec.Struct, frozen=True):
 
 
 LIST_ORDERS = """
-    SELECT '' AS state, kind, count(*), NULL::float8,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - received_at)::float8 / 3600),
-           count(*) FILTER (WHERE coalesce(ended_at, now()) > due_at)
-    FROM legal_requests WHERE id >= $1 AND id < $2 AND state <> 'withdrawn'
-    GROUP BY kind ORDER BY kind
+    SELECT coalesce(p.country, ''), l.kind, count(*),
+           percentile_cont(0.5) WITHIN GROUP (
+               ORDER BY extract(epoch FROM n.acknowledged_at - l.received_at)::float8 / 3600),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM l.ended_at - l.received_at)::float8 / 3600),
+           count(*) FILTER (WHERE coalesce(l.ended_at, $3) > l.due_at)
+    FROM legal_requests l
+    LEFT JOIN notices n ON n.id = l.notice_id
+    LEFT JOIN providers p ON p.id = n.provider_id
+    WHERE l.id >= $1 AND l.id < $2 AND l.state <> 'withdrawn'
+    GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-async def list_orders(tx: Tx, from_id: int, until_id: int) -> list[OrderRow]:
-    """Orders of authorities, by state."""
-    return [OrderRow(*row) for row in await tx.fetch(LIST_ORDERS, from_id, until_id)]
+async def list_orders(tx: Tx, from_id: int, until_id: int, moment: datetime) -> list[OrderRow]:
+    """Orders of authorities, by state; at `moment` they are late or not."""
+    return [OrderRow(*row) for row in await tx.fetch(LIST_ORDERS, from_id, until_id, moment)]
 
 
 class StatementRow(msgspec.Struct, frozen=True):
