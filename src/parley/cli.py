@@ -25,9 +25,11 @@ from parley.commands import (
     copies,
     dns,
     drill,
+    evidence,
     flagger,
     holding,
     incident,
+    legal,
     model,
     policy,
     policy_versions,
@@ -74,6 +76,8 @@ backtest.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(bank.app, name="bank")
 app.add_typer(audit.app, name="audit")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(legal.app, name="legal")
 snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dns.app, name="dns")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.log.checkpoints import make_checkpoint
 from parley.safety.log.exporting import export_log
-from parley.safety.log.tree import Tree, is_proved, leaf_hash, node_hash, prove_many
+from parley.safety.log.tree import Prover, Tree, is_proved, leaf_hash, node_hash
 from tests.conftest import World
 from tests.safety.log.scenes import go_on, make_log
 from tests.shape.source import ROOT
@@ -205,7 +205,10 @@ def test_proofs_are_those_of_the_standard_and_prove_nothing_else(count: int, dat
         outside.add(one)
     leaves = [leaf_hash(one) for one in hashes]
     assert tree.root == outside.root() == _root(leaves)
-    for index, path in prove_many(hashes, count, wanted).items():
+    prover = Prover(wanted)
+    for one in hashes:
+        prover.add(one)
+    for index, path in prover.finish().items():
         assert path == _path(leaves, index)
         for prove in (is_proved, parley_verify.is_in_tree):
             assert prove(hashes[index], index, count, path, tree.root)

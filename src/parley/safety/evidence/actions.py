@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.kit.errors import Unavailable
+from parley.kit.errors import NotFound, Unavailable
 from parley.kit.jobs import enqueue
 from parley.safety.evidence import store
 from parley.safety.evidence.content import VERSION, describe_file, encode_evidence, find_files, hash_text
 from parley.safety.evidence.gathering import Found, gather_subjects
-from parley.safety.evidence.store import NewSnapshot
+from parley.safety.evidence.store import FileRow, NewSnapshot, SnapshotRow
+from parley.safety.evidence.views import EvidenceFile, SnapshotView
 from parley.safety.log.actions import append_event, keep_cause
-from parley.safety.log.views import Subject, system
+from parley.safety.log.views import Subject, human, system
+from parley.social.accounts.views import Viewer
 from parley.social.media.for_evidence import FileFacts, list_file_facts
 
 ME = system("evidence")
@@ -82,3 +86,52 @@ async def _insert(tx: Tx, new: Sequence[NewSnapshot]) -> dict[bytes, int]:
         if len(ids) == len(hashes):
             return ids
     raise Unavailable(detail="evidence was purged again and again while it was captured")
+
+
+async def note_evidence_viewed(tx: Tx, viewer: Viewer, case_id: int) -> None:
+    """Write down that somebody of the staff looks at the evidence of a case: once for each look, not for each file.
+
+    Raises NotFound for whoever is not staff, and for a case that is not there.
+    """
+    if not viewer.is_staff or not await store.has_case(tx, case_id):
+        raise NotFound
+    await append_event(tx, human(viewer), "evidence_viewed", case_id=case_id)
+
+
+async def view_evidence(
+    tx: Tx, viewer: Viewer, case_id: int, *, after_id: int = 0, limit: int = 200
+) -> list[SnapshotView]:
+    """What was captured for a case, in order; that the viewer looked at it goes into the log. Raises NotFound."""
+    await note_evidence_viewed(tx, viewer, case_id)
+    rows = await store.list_case_snapshots(tx, case_id, after_id, limit)
+    files = await store.list_snapshot_files(tx, [row.id for row in rows]) if rows else []
+    return [_view_of(row, [file for file in files if file.snapshot_id == row.id]) for row in rows]
+
+
+def _view_of(row: SnapshotRow, files: Sequence[FileRow]) -> SnapshotView:
+    return SnapshotView(
+        id=row.id,
+        sha256=row.sha256.hex(),
+        subject_type=row.subject_type,
+        subject_id=row.subject_id,
+        revision=row.revision,
+        account_id=row.account_id,
+        created_at=row.created_at,
+        purged_at=row.purged_at,
+        content=msgspec.json.decode(row.content) if row.content is not None else None,
+        why=row.why,
+        captured_at=row.captured_at,
+        facts=row.facts,
+        files=tuple(
+            EvidenceFile(
+                id=file.id,
+                file=file.file,
+                kept=file.kept_as is not None and file.purged_at is None,
+                sha256=file.sha256.hex() if file.sha256 else None,
+                size_bytes=file.size_bytes,
+                error=file.error,
+                purged_at=file.purged_at,
+            )
+            for file in files
+        ),
+    )

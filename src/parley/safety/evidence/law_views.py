@@ -118,3 +118,40 @@ class DisclosureView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     decided_at: datetime | None
     sent_at: datetime | None
+
+
+Audience = Literal["host", "court", "ncmec"]
+
+
+class NewPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be packed, and for whom: a case, an account, or an approved disclosure.
+
+    host: what was captured and what was done, with the log's entries about that. court: also what the staff did in the
+    case, step by step. ncmec: as for a court, with a draft of a CyberTipline report.
+    """
+
+    case_id: int | None = None
+    account_id: int | None = None
+    disclosure_id: int | None = None
+    audience: Audience = "host"
+
+
+class Packable(msgspec.Struct, frozen=True):
+    """A file of a package, as its manifest names it."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that was made."""
+
+    sha256: str
+    size_bytes: int
+    snapshots: int
+    files: int
+    missing: int
+    """Files that are spoken of, and of which there is no copy."""
+    entries: int
+    key_fingerprint: str

@@ -32,7 +32,7 @@ async def register_order(
 async def preserve_ordered(
     tx: Tx, actor: Actor, request_id: int, subjects: Sequence[Held], *, reason: str, reference: str, active: bool
 ) -> datetime | None:
-    """Keep everything of these accounts from now on; returns until when. `active` False: who runs the instance looks."""
+    """Keep all of these accounts from now on; returns until when. `active` False: who runs the instance looks."""
     moment = now()
     ends_at = usual_end("preservation", moment)
     new = NewHold(

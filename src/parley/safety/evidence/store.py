@@ -261,3 +261,11 @@ COUNT_COPIES = """
 async def count_copies(tx: Tx) -> int:
     """How many files are kept."""
     return int(await tx.fetchval(COUNT_COPIES))
+
+
+HAS_CASE = """SELECT EXISTS (SELECT FROM cases WHERE id = $1)"""
+
+
+async def has_case(tx: Tx, case_id: int) -> bool:
+    """Whether there is such a case."""
+    return bool(await tx.fetchval(HAS_CASE, case_id))

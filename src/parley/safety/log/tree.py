@@ -51,39 +51,43 @@ class Tree:
         return node
 
 
-def prove_many(hashes: Iterable[bytes], count: int, indexes: Iterable[int]) -> dict[int, list[bytes]]:
-    """Audit paths (RFC 9162, 2.1.3.1) of the entries at `indexes` (from 0) among `count`, in one pass over all hashes.
+class Prover:
+    """Audit paths (RFC 9162, 2.1.3.1) of the entries at some places (from 0), in one pass over all hashes.
 
     Memory grows with the number of proofs and with the height of the tree, not with the number of entries.
     """
-    wanted = sorted(set(indexes))
-    paths: dict[int, list[bytes]] = {index: [] for index in wanted}
-    # A stack of complete subtrees: height, root, and which wanted leaves are in it.
-    stack: list[tuple[int, bytes, list[int]]] = []
 
-    def join(left: tuple[int, bytes, list[int]], right: tuple[int, bytes, list[int]]) -> tuple[int, bytes, list[int]]:
-        for index in left[2]:
-            paths[index].append(right[1])
-        for index in right[2]:
-            paths[index].append(left[1])
-        return left[0] + 1, node_hash(left[1], right[1]), [*left[2], *right[2]]
+    def __init__(self, indexes: Iterable[int]) -> None:
+        self._wanted = set(indexes)
+        self._paths: dict[int, list[bytes]] = {index: [] for index in self._wanted}
+        self._stack: list[tuple[int, bytes, list[int]]] = []
+        """Complete subtrees: height, root, and which wanted leaves are in it."""
+        self._count = 0
 
-    place = 0
-    for number, entry in enumerate(hashes):
-        if number == count:
-            break
-        inside: list[int] = []
-        if place < len(wanted) and wanted[place] == number:
-            inside, place = [number], place + 1
+    def add(self, entry: bytes) -> None:
+        """Take the next entry's hash."""
+        inside = [self._count] if self._count in self._wanted else []
+        self._count += 1
         node = (0, leaf_hash(entry), inside)
-        while stack and stack[-1][0] == node[0]:
-            node = join(stack.pop(), node)
-        stack.append(node)
-    if stack:
-        node = stack.pop()
-        while stack:
-            node = join(stack.pop(), node)
-    return paths
+        while self._stack and self._stack[-1][0] == node[0]:
+            node = self._join(self._stack.pop(), node)
+        self._stack.append(node)
+
+    def finish(self) -> dict[int, list[bytes]]:
+        """The paths, by place, once every entry was taken."""
+        while len(self._stack) > 1:
+            right = self._stack.pop()
+            self._stack.append(self._join(self._stack.pop(), right))
+        return self._paths
+
+    def _join(
+        self, left: tuple[int, bytes, list[int]], right: tuple[int, bytes, list[int]]
+    ) -> tuple[int, bytes, list[int]]:
+        for index in left[2]:
+            self._paths[index].append(right[1])
+        for index in right[2]:
+            self._paths[index].append(left[1])
+        return left[0] + 1, node_hash(left[1], right[1]), [*left[2], *right[2]]
 
 
 def is_proved(entry: bytes, index: int, count: int, path: Sequence[bytes], root: bytes) -> bool:

@@ -25,10 +25,15 @@ class MediaEvidence(msgspec.Struct, frozen=True):
     screening: tuple[ResultRow, ...]
 
 
-async def list_kept_media(tx: Tx, ids: list[int]) -> dict[int, MediaView]:
-    """Attachments that were deleted while nothing of their owner's account might be lost."""
-    rows = await store_evidence.list_remains(tx, ids)
-    return {media_id: view_of(row, for_owner=False) for media_id, row in rows.items()}
+async def list_whole_media(tx: Tx, ids: list[int]) -> dict[int, MediaView]:
+    """Attachments with the newest descriptions, also those that wait for a decision; in one query, or two.
+
+    Those that were deleted while nothing of their owner's account might be lost are among them.
+    """
+    rows = await store.list_media(tx, ids)
+    if missing := [media_id for media_id in ids if media_id not in rows]:
+        rows |= await store_evidence.list_remains(tx, missing)
+    return {media_id: view_of(row, for_owner=True) for media_id, row in rows.items()}
 
 
 async def list_media_evidence(tx: Tx, ids: list[int]) -> dict[int, MediaEvidence]:

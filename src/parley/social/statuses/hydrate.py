@@ -15,7 +15,7 @@ from parley.kit.errors import NotFound
 from parley.social.accounts.reads import complete_heads
 from parley.social.accounts.views import AccountHead, AccountView, EmojiView, Viewer
 from parley.social.graph.ties import STRANGER, Tie
-from parley.social.media.for_evidence import list_kept_media
+from parley.social.media.for_evidence import list_whole_media
 from parley.social.media.views import MediaView
 from parley.social.statuses import store
 from parley.social.statuses.gathering import (
@@ -75,17 +75,15 @@ async def list_for_evidence(tx: Tx, ids: Sequence[int]) -> list[StatusView]:
 async def list_revisions_for_evidence(
     tx: Tx, ids: Sequence[int], named: Sequence[tuple[int, int]]
 ) -> tuple[dict[int, StatusView], dict[tuple[int, int], StatusView]]:
-    """The same with attachments that their owner has deleted since, by id; and `named` revisions of some of them."""
+    """The same by id, with descriptions that wait and attachments that their owner has deleted since; and `named`
+    revisions of some of them."""
     found = await gather(tx, None, ids)
     rows = await store.list_revisions_at(tx, named) if named else {}
     wanted = {media_id for row in rows.values() for media_id in row.media_ids}
     wanted |= {media_id for body in found.bodies.values() for media_id in body.media_ids}
-    missing = wanted - found.media.keys() - {view.id for views in found.attached.values() for view in views}
-    if missing:
-        found.media |= await list_kept_media(tx, list(missing))
-        for body in found.bodies.values():
-            if body.id in found.attached and len(found.attached[body.id]) < len(body.media_ids):
-                del found.attached[body.id]
+    if wanted:
+        found.media = await list_whole_media(tx, list(wanted))
+        found.attached.clear()
 
     def view(body: Body, revision: RevisionRow | None) -> StatusView:
         quote = _present_quote(found, body, nested=False) if body.quote_of_id is not None else None
