@@ -167,6 +167,21 @@ async def test_a_held_profile_and_a_held_description_come_in(world: World, monke
     assert (await view(world, case_id)).case.state == "closed"
 
 
+async def test_a_newcomer_whose_profile_is_held_can_still_be_turned_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parley.social.accounts.actions import NewAccount, create_account, remove_pending_account
+
+    async with world.instance.db.write() as tx:
+        account_id = await create_account(tx, world.settings, NewAccount(username="nemo", note=DOUBTFUL))
+        assert await tx.fetchval("SELECT state FROM accounts WHERE id = $1", account_id) == "pending"
+    await world.run_jobs()
+    await _look(world, monkeypatch)
+    assert await _open_cases(world) == 0
+    async with world.instance.db.write() as tx:
+        assert await remove_pending_account(tx, account_id)
+
+
 async def test_sweeps_put_what_they_found_into_cases(world: World, tmp_path: Any) -> None:
     posts = await cheese_history(world)
     await sweep(world, use_stricter(tmp_path))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parley.kit.clock import time_travel
-from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from parley.safety.cases import store
 from parley.safety.cases.actions import (
     add_case_note,
@@ -23,9 +23,13 @@ from parley.safety.cases.actions import (
     reopen_case,
 )
 from parley.safety.cases.jobs import expire_leases, weigh_reporters
-from parley.safety.cases.reads import get_reporter, list_cases
+from parley.safety.cases.reads import get_reporter, list_cases, list_closed
+from parley.safety.cases.reporters import mute_reporter, trust_flagger
+from parley.safety.cases.war import open_war_queue
+from parley.safety.clocks.jobs import watch_clocks
 from parley.safety.decisions.actions import decide
 from parley.safety.decisions.views import ActionKind, DecisionView, NewAction, NewDecision
+from parley.safety.log.verifying import verify_log
 from parley.safety.log.views import Subject, human, system
 from parley.social.accounts.views import Viewer
 from tests.conftest import World
@@ -336,6 +340,64 @@ async def test_reporters_who_were_right_weigh_more_and_those_who_were_wrong_less
     wolf = await view(world, await case_of(world, "dora"))
     assert wolf.case.severity == 1, "who was always wrong does not ring the alarm"
     assert "interim" not in {clock.kind for clock in wolf.clocks}
+
+
+async def test_all_of_this_can_be_rebuilt_from_the_log(world: World) -> None:
+    """Invariant 5, for cases, reports, clocks, notes and reporters."""
+    mia = await staff(world)
+    ada = await staff(world, "ada", "admin")
+    status = await world.post("spam_sam", "see you on Sunday")
+    await report(world, "alice", "spam_sam", status_ids=[status["id"]], rule_ids=["1.1"], comment="please hurry")
+    await report(world, "alice", "spam_sam", status_ids=[status["id"]], comment="again")
+    case_id = await case_of(world, "spam_sam")
+    await _claim(world, mia, case_id)
+    async with world.instance.db.write() as tx:
+        await add_case_note(tx, mia, world.ids["spam_sam"], case_id, "a note")
+        await escalate_case(tx, human(mia), case_id, to="admin", why="help", viewer=mia)
+        await mute_reporter(tx, mia, await world.account("bob"))
+        await trust_flagger(tx, system("cli"), await world.account("dora"))
+        await open_war_queue(tx, human(ada), 5, severity_at_most=0)
+    with time_travel(timedelta(minutes=58)):
+        await watch_clocks(world.instance, {})
+        await world.run_jobs()
+    await _claim(world, ada, case_id)
+    await _decide(world, ada, case_id, "remove", Subject("status", int(status["id"])), clause="1.1")
+    await world.run_jobs()
+    audit = await verify_log(world.instance.db)
+    assert audit.problems == ()
+    for table in ("cases", "case_subjects", "reports", "case_notes", "sla_clocks", "reporters", "war_queue"):
+        assert audit.tables[table] > 0, table
+    said = str(await rows(world, "SELECT body FROM moderation_events"))
+    assert not [words for words in ("please hurry", "a note", "see you on Sunday") if words in said]
+
+
+async def test_nothing_of_the_desk_changes_behind_the_logs_back(world: World) -> None:
+    (case_id,) = await _reported(world, "spam_sam")
+    for change in (
+        "UPDATE cases SET severity = 3",
+        "UPDATE case_subjects SET severity = 3",
+        "UPDATE sla_clocks SET state = 'met'",
+        "DELETE FROM reports",
+    ):
+        with pytest.raises(Exception, match="needs an event in the moderation log first"):
+            async with world.instance.db.write() as tx:
+                await tx.execute(change)
+    assert (await view(world, case_id)).clocks[0].state == "running"
+
+
+async def test_closed_cases_are_listed_with_the_latest_first(world: World) -> None:
+    mia = await staff(world)
+    cases = await _reported(world, "bob", "carol", "dora")
+    for case_id, name in zip(cases, ("bob", "carol", "dora"), strict=True):
+        await _decide(world, mia, case_id, "no_action", Subject("account", world.ids[name]), clause=None)
+    async with world.instance.db.read() as tx:
+        first = await list_closed(tx, mia, limit=2)
+        second = await list_closed(tx, mia, after=first.after, limit=2)
+        with pytest.raises(NotFound):
+            await list_closed(tx, Viewer(account_id=world.ids["alice"], username="alice"))
+        with pytest.raises(BadRequest):
+            await list_closed(tx, mia, after="yesterday_1")
+    assert [one.id for one in (*first.cases, *second.cases)] == cases[::-1]
 
 
 async def case_of_last(world: World, name: str) -> int:

@@ -44,8 +44,9 @@ async def open_case_of_finding(tx: Tx, settings: Settings, finding: FindingRow) 
         return None
     if held and not await _waits(tx, kind_of(finding), finding.subject_id, finding.revision):
         return None
-    if finding.account_id not in await get_account_views(tx, [finding.account_id]):
-        return None
+    account = (await get_account_views(tx, [finding.account_id])).get(finding.account_id)
+    if account is None or account.state == "pending":
+        return None  # a newcomer whose profile is held waits to be let in, or is deleted: see sessions/members.py
     subject = NewSubject(
         type=kind_of(finding),
         id=finding.subject_id,

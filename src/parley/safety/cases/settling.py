@@ -112,6 +112,7 @@ async def reopen_case(tx: Tx, actor: Actor, case_id: int, *, decision_id: int | 
         await store.update_case_reopened(tx, case_id)
     ids = await store_subjects.update_unsettled(tx, case_id, decision_id)
     if ids:
+        check_transition("closed", "open")
         await store_reports.update_reports_reopened(tx, case_id, ids)
         policy = live_ruleset()
         clocks = [
