@@ -13,7 +13,7 @@ from email.errors import HeaderParseError, MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
-from email.utils import getaddresses, parseaddr
+from email.utils import getaddresses
 
 import msgspec
 
@@ -40,6 +40,7 @@ _REFERENCE = re.compile(
 )
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
 _INLINE = re.compile(r'"(?:xarf_version|ReporterInfo)"')
+_ADDRESS = re.compile(r"<([^<>\s()\",;]{3,320})>")
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 _MACHINES = ("mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce")
 
@@ -94,15 +95,23 @@ def read_mail(raw: bytes, hosts: Hosts, *, relay: str = "") -> Mail:
     """
     check_raw(raw)
     try:
-        message: Message = BytesParser(policy=policy.compat32).parsebytes(raw)
-    except (MessageError, RecursionError, ValueError, LookupError, TypeError, AttributeError):
-        message = Message()
-    sender_name, sender = parseaddr(_header(message, "from"))
+        return _read(BytesParser(policy=policy.compat32).parsebytes(raw), raw, hosts, relay)
+    except _UNREADABLE:
+        return _read(Message(), raw, hosts, relay)
+
+
+_UNREADABLE = (
+    *(MessageError, RecursionError, ValueError, LookupError, TypeError, AttributeError, AssertionError, MemoryError),
+)
+"""What the library raises over mails that are none: such a mail is read as mere bytes."""
+
+
+def _read(message: Message, raw: bytes, hosts: Hosts, relay: str) -> Mail:
+    sender_name, sender = _one_address(_header(message, "from"))
     subject = _header(message, "subject")
-    parts = list(_parts(message))
-    understood = _understand(parts, subject, raw, hosts)
+    understood = _understand(list(_parts(message)), subject, raw, hosts)
     return Mail(
-        sender=sender.lower() if is_mail_address(sender) else "",
+        sender=sender.lower(),
         sender_name=sender_name[:300],
         reply_to=_wanted_answers(message),
         subject=subject,
@@ -148,14 +157,30 @@ def _mentioned(message: Message) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_MESSAGE_ID.findall(named)))[:50]
 
 
+def _addresses(text: str) -> list[tuple[str, str]]:
+    """Names and addresses of a header; only the addresses where the rest is too twisted to be read."""
+    if text.count("(") < 20 and text.count('"') < 50:
+        try:
+            return getaddresses([text])[:50]
+        except (RecursionError, ValueError, IndexError, TypeError):
+            pass
+    return [("", one) for one in _ADDRESS.findall(text)[:50]]
+
+
+def _one_address(text: str) -> tuple[str, str]:
+    found = [one for one in _addresses(text) if is_mail_address(one[1])]
+    return found[0] if found else ("", "")
+
+
 def _wanted_answers(message: Message) -> str:
-    wanted = getaddresses(_headers(message, "reply-to"))
+    wanted = _addresses(_header(message, "reply-to"))
     return wanted[0][1].lower() if len(wanted) == 1 and is_mail_address(wanted[0][1]) else ""
 
 
 def _from_domain(message: Message) -> str:
     """The domain of the only author; empty when there are several, which nobody vouches for."""
-    authors = getaddresses(_headers(message, "from"))
+    headers = _headers(message, "from")
+    authors = _addresses(headers[0]) if len(headers) == 1 else []
     if len(authors) != 1 or not is_mail_address(authors[0][1]):
         return ""
     return authors[0][1].rpartition("@")[2].lower()
@@ -242,12 +267,18 @@ def _text_of(part: Message, kind: str) -> str:
 
 def html_text(html: str) -> str:
     """The words of HTML, and the addresses of its links: nothing of it is run, and nothing fetched."""
-    links = re.findall(r"href\s*=\s*[\"']?(h[^\s\"'<>]{4,2000})", html, re.IGNORECASE)[:MOST_URLS]
-    visible = re.sub(
-        r"<(script|style|template|svg|math)\b.*?(?:</\1\s*>|\Z)", " ", html, flags=re.IGNORECASE | re.DOTALL
-    )
-    words = plain_text(re.sub(r"</(?:div|tr|h[1-6]|td)>", "\n", visible, flags=re.IGNORECASE))
-    return "\n".join([words, *dict.fromkeys(links)])
+    links = _HREF.findall(html)[:MOST_URLS]
+    visible = _UNSEEN.sub(" ", html)
+    # Elements go first: a cleaner takes very long over a hundred thousand of them inside each other.
+    words = plain_text(_ELEMENT.sub(" ", _LINE_ENDS.sub("\n", visible)))
+    lines = (" ".join(line.split()) for line in words.splitlines())
+    return "\n".join([*(line for line in lines if line), *dict.fromkeys(links)])
+
+
+_HREF = re.compile(r"href\s{0,5}=\s{0,5}[\"']?(h[^\s\"'<>]{4,2000})", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(script|style|template)\b[^<]*(?:<(?!/\1)[^<]*)*(?:</\1[^<>]*>|\Z)", re.IGNORECASE)
+_LINE_ENDS = re.compile(r"</?(?:div|tr|h[1-6]|td|p|li|blockquote|pre|table)\b[^<>]*>|<br[^<>]*>", re.IGNORECASE)
+_ELEMENT = re.compile(r"<[/!?a-z][^<>]*>", re.IGNORECASE)
 
 
 def _feedback_text(part: Message) -> str:
