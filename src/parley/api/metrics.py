@@ -14,7 +14,7 @@ from litestar import Request, Response, get
 
 from parley import __version__, screening
 from parley.api.access import bearer_of
-from parley.hosting.store import RecordRow, list_last_records
+from parley.hosting.records import RecordRow, get_last_records
 from parley.kit.clock import now
 from parley.kit.errors import NotFound
 from parley.kit.http import instance_of
@@ -44,7 +44,7 @@ async def show_metrics(request: Asked) -> Response[bytes]:
         totals = await get_totals(tx)
         waiting = {"status": await count_waiting_statuses(tx), "profile": await count_waiting_profiles(tx)}
         queue = await list_queue(tx)
-        host = await list_last_records(tx)
+        host = await get_last_records(tx)
     body = write_metrics([*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _build()])
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 

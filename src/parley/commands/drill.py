@@ -152,7 +152,7 @@ def drill(
 
 def _record(settings: Settings, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
     """Where an instance lives here, its operator's page shows the result."""
-    from parley.hosting.store import insert_record
+    from parley.hosting.records import note_record
 
     if not settings.database_url and not settings.path("postgres").exists():
         return
@@ -160,7 +160,7 @@ def _record(settings: Settings, ok: bool, seconds: float, detail: dict[str, Any]
     async def insert(dsn: str) -> None:
         connection = await connect(dsn)
         try:
-            await insert_record(connection, "drill", ok, seconds, detail)
+            await note_record(connection, "drill", detail, ok=ok, seconds=seconds)
         finally:
             await connection.close()
 

@@ -213,7 +213,7 @@ def _serving(scratch: Settings, dsn: str) -> Iterator[str]:
 async def _forbid_writes(dsn: str) -> None:
     connection = await connect(dsn)
     try:
-        await store.forbid_writes(connection)
+        await store.update_to_read_only(connection)
     finally:
         await connection.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from parley.hosting.errors import SnapshotError
 from parley.hosting.making import create_snapshot
-from parley.hosting.store import insert_record
+from parley.hosting.records import note_record
 from parley.kit.instance import Instance
 
 
@@ -22,7 +22,7 @@ async def make_nightly_snapshot(instance: Instance, payload: dict[str, Any]) -> 
         made = await create_snapshot(settings, instance.db.dsn, settings.snapshot_to, keep=settings.snapshot_keep)
     except SnapshotError as error:
         async with instance.db.write() as tx:
-            await insert_record(tx, "snapshot", False, 0.0, {"to": settings.snapshot_to, "error": str(error)})
+            await note_record(tx, "snapshot", {"to": settings.snapshot_to, "error": str(error)}, ok=False)
         raise
     detail = {
         "to": settings.snapshot_to,
@@ -33,4 +33,4 @@ async def make_nightly_snapshot(instance: Instance, payload: dict[str, Any]) -> 
         "copied": made.copied,
     }
     async with instance.db.write() as tx:
-        await insert_record(tx, "snapshot", True, made.seconds, detail)
+        await note_record(tx, "snapshot", detail, ok=True, seconds=made.seconds)

@@ -119,12 +119,12 @@ async def _load_tables(connection: Any, reading: Reading, index: Index) -> None:
                 f"The table {entry.name} of the snapshot does not fit this program's schema "
                 f"{reading.manifest.schema_version}: use Parley {reading.manifest.program}, which made it."
             )
-    await store.unbind_tables(connection)
+    await store.delete_bindings(connection)
     for entry in index.tables:
         await _load_table(connection, reading, entry)
     for name, value in index.sequences.items():
-        await store.set_sequence(connection, name, value)
-    await store.bind_tables(connection)
+        await store.update_sequence(connection, name, value)
+    await store.insert_bindings(connection)
 
 
 async def _load_table(connection: Any, reading: Reading, entry: TableEntry) -> None:

@@ -75,16 +75,15 @@ async def create_snapshot(
         writing = Writing(place, recipient, Path(folder), tally)
         connection = await connect(dsn)
         try:
-            await store.begin_reading(connection)
-            about = await store.get_about(connection)
-            areas = areas_of(open_file_store(settings))
-            listed = [
-                (area, *one) for area, files in areas.items() async for batch in files.list_all() for one in batch
-            ]
-            tally.expect(sum(info.size for _, _, info in listed) + await store.get_database_size(connection))
-            tables = await dump_tables(connection, writing)
-            sequences = await store.list_sequences(connection)
-            await store.end_reading(connection)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                about = await store.get_about(connection)
+                areas = areas_of(open_file_store(settings))
+                listed = [
+                    (area, *one) for area, files in areas.items() async for batch in files.list_all() for one in batch
+                ]
+                tally.expect(sum(info.size for _, _, info in listed) + await store.get_database_size(connection))
+                tables = await dump_tables(connection, writing)
+                sequences = await store.list_sequences(connection)
         finally:
             await connection.close()
         files, vanished, again = await _save_files(writing, areas, listed, known)
@@ -117,13 +116,18 @@ async def create_snapshot(
         files=len(files),
         media_root=merkle_root(one.sha256 for one in files),
     )
-    encoded = encode_manifest(manifest)
-    await place.put(f"{FOLDER}/{manifest.snapshot}/manifest.sig", sign(settings, encoded))
-    await place.put(f"{FOLDER}/{manifest.snapshot}/manifest.json", encoded)
+    await _finish(settings, place, manifest)
     _remember(settings, place, files, objects)
     removed = await remove_old_snapshots(place, keep) if keep else 0
     seconds = (datetime.now(UTC) - began).total_seconds()
     return Made(manifest=manifest, copied=copied, seconds=seconds, removed=removed, key_file=key_file)
+
+
+async def _finish(settings: Settings, place: Place, manifest: Manifest) -> None:
+    """Only now it is a snapshot: the manifest comes after everything that it names, and after its signature."""
+    encoded = encode_manifest(manifest)
+    await place.put(f"{FOLDER}/{manifest.snapshot}/manifest.sig", sign(settings, encoded))
+    await place.put(f"{FOLDER}/{manifest.snapshot}/manifest.json", encoded)
 
 
 def areas_of(files: FileStore) -> dict[str, FileStore]:

@@ -77,7 +77,7 @@ SET_SEQUENCE = """
 """
 
 
-async def set_sequence(tx: Any, name: str, value: int) -> None:
+async def update_sequence(tx: Any, name: str, value: int) -> None:
     """Let a sequence go on from `value`."""
     await tx.execute(SET_SEQUENCE, name, value)
 
@@ -167,7 +167,7 @@ $do$
 """
 
 
-async def unbind_tables(tx: Any) -> None:
+async def delete_bindings(tx: Any) -> None:
     """Empty every table and set aside what would slow or stop its filling: foreign keys, indexes, our triggers."""
     await tx.execute(UNBIND_TABLES)
     await tx.execute(EMPTY_TABLES)
@@ -192,8 +192,8 @@ $do$
 """
 
 
-async def bind_tables(tx: Any) -> None:
-    """Put back what `unbind_tables` set aside. Every foreign key is checked by that."""
+async def insert_bindings(tx: Any) -> None:
+    """Put back what `delete_bindings` set aside. Every foreign key is checked by that."""
     await tx.execute(BIND_TABLES)
 
 
@@ -213,20 +213,6 @@ async def count_rows(tx: Any, names: list[str]) -> dict[str, int]:
     """How many rows each table really has."""
     await tx.execute(COUNT_ROWS)
     return {row[0]: int(row[1]) for row in await tx.fetch(LIST_COUNTS, names)}
-
-
-BEGIN_READING = """BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"""
-END_READING = """ROLLBACK"""
-
-
-async def begin_reading(connection: Any) -> None:
-    """From now on the connection sees the database as it is at this moment."""
-    await connection.execute(BEGIN_READING)
-
-
-async def end_reading(connection: Any) -> None:
-    """See what is new again."""
-    await connection.execute(END_READING)
 
 
 INSERT_RECORD = """
@@ -273,7 +259,7 @@ END_OTHERS = """
 """
 
 
-async def forbid_writes(connection: Any) -> None:
+async def update_to_read_only(connection: Any) -> None:
     """Let every connection to this database from now on be for reading, and end those that there are."""
     await connection.execute(LET_READ_ONLY)
     await connection.execute(END_OTHERS)

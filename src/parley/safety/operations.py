@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from parley.hosting.store import RecordRow, list_last_records
+from parley.hosting.records import RecordRow, get_last_records
 from parley.kit.db import Tx
 from parley.kit.jobs import QueueRow, list_queue
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
@@ -47,5 +47,5 @@ async def get_operations(tx: Tx, viewer: Viewer) -> OperationsView:
         activation=activations[0] if activations else None,
         alarms=await list_alarms(tx, limit=MOST_ALARMS),
         queue=await list_queue(tx),
-        host=await list_last_records(tx),
+        host=await get_last_records(tx),
     )
