@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 MOST_CONNECTIONS = 40
 MOST_COMMANDS = {"*": 50, "NOOP": 20, "RSET": 100, "MAIL": 200, "RCPT": 400, "DATA": 200, "EHLO": 10, "LHLO": 10}
 IDLE_SECONDS = 120
+MOST_LINE = 64 * 1024
+"""Bytes of a line. RFC 5321 has 1,000; programs that write reports often do not know that."""
 DRAINED = 2 * MOST_BYTES
 """Bytes that a client may go on sending of a mail that is too large, before the connection is cut."""
 
@@ -122,11 +124,11 @@ class _Bounded:
 
 
 class _SMTP(_Bounded, SMTP):
-    pass
+    line_length_limit = MOST_LINE
 
 
 class _LMTP(_Bounded, LMTP):
-    pass
+    line_length_limit = MOST_LINE
 
 
 @asynccontextmanager
