@@ -23,7 +23,7 @@ from parley.safety.cases.store import StateRow, WarRow
 from parley.safety.cases.store_subjects import SubjectRow
 from parley.safety.cases.views import NewSubject, Source, State
 from parley.safety.evidence.actions import capture_all
-from parley.safety.log.actions import append_event
+from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Actor, Subject, SubjectType
 from parley.screening import Ruleset, live_ruleset
 from parley.social.events.actions import record
@@ -63,37 +63,38 @@ async def open_case(
     Each new subject is kept as evidence first, and gets clocks from `started_at` (None: now) on. `held`: screening
     keeps the subjects from everybody. `report_id` becomes part of the case; `notice_id` is for the log.
     """
-    await store.lock_account_cases(tx, account_id)
-    policy = live_ruleset()
-    war = await store.get_war(tx)
-    incoming = _weigh(policy, account_id, subjects, source, held=held)
-    moment, started = now(), started_at or now()
-    about = Subject("account", account_id)
-    named = [f"{one.type}:{one.id}" for one in incoming][:100]
-    told = {"source": source, "subjects": named, "notice_id": str(notice_id) if notice_id else None}
-    case = await store.get_open_case(tx, account_id)
-    if case is None:
-        case_id = await get_new_id(tx)
-        gravity = _gravest([one.gravity for one in incoming])
-        incident = incident_id or _incident_of(war, gravity)
-        queue = queue_of(policy, *_routed(gravity), incident=incident is not None)
-        await append_event(tx, actor, "case_opened", case_id=case_id, subject=about, queue=queue, **told)
-        state: State = "queued" if queue == "jury" else "open"
-        await store.insert_case(tx, case_id, account_id, state, queue, gravity, incident, moment)
-        asked_by = actor.id if actor.type == "member" and actor.id is not None else 0
-        await record(tx, CaseOpened(account_id=asked_by, case_id=case_id, target_id=account_id))
-        opened_at = moment
-    else:
-        case_id, opened_at = case.id, case.opened_at
-        await append_event(tx, actor, "case_joined", case_id=case_id, subject=about, **told)
-        gravity = await _raise_gravity(tx, policy, case, incoming, war, incident_id)
-    rows = await _add_subjects(tx, policy, case_id, incoming, started)
-    due_at = await store.update_case_due(tx, case_id)
-    await store.update_priority(tx, case_id, priority_of(gravity[2], due_at, opened_at))
-    if report_id is not None:
-        await store_reports.update_report_case(tx, report_id, case_id, rows)
-    await enqueue(tx, "weigh_case", {"case_id": case_id}, dedupe_key=f"weigh_case:{case_id}")
-    return case_id
+    async with keep_cause(tx):
+        await store.lock_account_cases(tx, account_id)
+        policy = live_ruleset()
+        war = await store.get_war(tx)
+        incoming = _weigh(policy, account_id, subjects, source, held=held)
+        moment, started = now(), started_at or now()
+        about = Subject("account", account_id)
+        named = [f"{one.type}:{one.id}" for one in incoming][:100]
+        told = {"source": source, "subjects": named, "notice_id": str(notice_id) if notice_id else None}
+        case = await store.get_open_case(tx, account_id)
+        if case is None:
+            case_id = await get_new_id(tx)
+            gravity = _gravest([one.gravity for one in incoming])
+            incident = incident_id or _incident_of(war, gravity)
+            queue = queue_of(policy, *_routed(gravity), incident=incident is not None)
+            await append_event(tx, actor, "case_opened", case_id=case_id, subject=about, queue=queue, **told)
+            state: State = "queued" if queue == "jury" else "open"
+            await store.insert_case(tx, case_id, account_id, state, queue, gravity, incident, moment)
+            asked_by = actor.id if actor.type == "member" and actor.id is not None else 0
+            await record(tx, CaseOpened(account_id=asked_by, case_id=case_id, target_id=account_id))
+            opened_at = moment
+        else:
+            case_id, opened_at = case.id, case.opened_at
+            await append_event(tx, actor, "case_joined", case_id=case_id, subject=about, **told)
+            gravity = await _raise_gravity(tx, policy, case, incoming, war, incident_id)
+        rows = await _add_subjects(tx, policy, case_id, incoming, started)
+        due_at = await store.update_case_due(tx, case_id)
+        await store.update_priority(tx, case_id, priority_of(gravity[2], due_at, opened_at), new=case is None)
+        if report_id is not None:
+            await store_reports.update_report_case(tx, report_id, case_id, rows)
+        await enqueue(tx, "weigh_case", {"case_id": case_id}, dedupe_key=f"weigh_case:{case_id}")
+        return case_id
 
 
 def _weigh(

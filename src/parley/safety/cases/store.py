@@ -190,12 +190,12 @@ async def update_case_due(tx: Tx, case_id: int) -> datetime | None:
     return due
 
 
-UPDATE_PRIORITY = """UPDATE cases SET priority = $2 WHERE id = $1 AND priority <> $2"""
+UPDATE_PRIORITY = """UPDATE cases SET priority = $2 WHERE id = $1 AND (priority < $2 OR $3)"""
 
 
-async def update_priority(tx: Tx, case_id: int, priority: float) -> None:
-    """Where it stands in the queue, until it is weighed with everything else that counts."""
-    await tx.execute(UPDATE_PRIORITY, case_id, priority)
+async def update_priority(tx: Tx, case_id: int, priority: float, *, new: bool) -> None:
+    """At least where it stands in the queue, until it is weighed with everything else that counts."""
+    await tx.execute(UPDATE_PRIORITY, case_id, priority, new)
 
 
 LIST_EXPIRED_LEASES = """
