@@ -59,7 +59,7 @@ async def _page(visit: Visit, *, said: str = "", code: int = 200, check: CheckVi
         loads=loads,
         figures=figures,
         juries=juries,
-        check=check,
+        blind=check,
         clauses=[(one.id, f"{one.id} {one.title}") for one in rules_page(live_ruleset())],
         said=said,
     )

@@ -99,6 +99,7 @@ def _newcomers(change: Change, clause: str, but: str) -> dict[str, Any]:
         "expires": f"{change.ends_at + timedelta(days=1):%Y-%m-%d}",
         "cap_per_hour": 1_000_000,
         "title": "In an incident, what new accounts write waits for a moderator",
+        "kinds": ["status", "poll", "message"],
         "when": f'account.trust == "new"{but}',
         "outcome": "hold",
         "clause": clause,
