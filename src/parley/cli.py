@@ -31,8 +31,10 @@ from parley.commands import (
     incident,
     legal,
     model,
+    notice,
     policy,
     policy_versions,
+    provider,
     snapshot,
     sweep,
     transparency,
@@ -84,6 +86,8 @@ app.add_typer(dns.app, name="dns")
 app.add_typer(holding.app, name="holding")
 app.add_typer(incident.app, name="incident")
 app.add_typer(flagger.app, name="flagger")
+app.add_typer(provider.app, name="provider")
+app.add_typer(notice.app, name="notice")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(transparency.app, name="transparency")
 app.add_typer(model.app, name="model")

@@ -173,7 +173,7 @@ async def test_no_loop_comes_about(world: World) -> None:
         await world.run_jobs()
     assert len(mails_of(world)) == 1
     notices = await the_notices(world)
-    assert [one.message_id for one in notices][0] == "<one@host.example>"
+    assert notices[0].message_id == "<one@host.example>"
     async with world.instance.db.read() as tx:
         kinds = [
             row[0] for row in await tx.fetch("SELECT kind FROM notice_messages WHERE direction = 'in' ORDER BY id")
