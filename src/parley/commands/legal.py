@@ -184,7 +184,7 @@ def legal_disclose(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Propose to hand evidence out. Somebody else approves it; then `parley evidence pack --disclosure` makes a file."""
+    """Propose to hand evidence out. Somebody else approves it; `parley evidence pack --disclosure` makes the file."""
     from parley.commands.staffing import find_account
     from parley.safety.evidence.law_views import NewDisclosure
     from parley.safety.evidence.requests import propose_disclosure

@@ -21,6 +21,7 @@ from parley.safety.cases.views import CaseView
 from parley.safety.decisions.reads import get_history, list_suggestions
 from parley.safety.decisions.templates import languages
 from parley.safety.decisions.views import Suggestion, Suggestions
+from parley.safety.evidence.actions import note_evidence_viewed
 from parley.safety.log.views import human
 from parley.safety.wellness.reads import wellness_of
 from parley.screening import live_ruleset
@@ -74,7 +75,10 @@ class ClauseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/desk/cases/{case_id:str}")
 async def show_case(request: AnyRequest, case_id: FromPath[str]) -> Response[str]:
-    """One case, whole."""
+    """One case, whole. That its evidence was looked at goes into the log, once for each look."""
+    visit = await visit_of(request)
+    async with visit.instance.db.write() as tx:
+        await note_evidence_viewed(tx, need_staff(visit), parse_id(case_id))
     return await render_case(request, parse_id(case_id))
 
 
