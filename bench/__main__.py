@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench import fanout, home, instance, judge, media, near_duplicates, posting, sweep
+from bench import fanout, home, instance, judge, media, near_duplicates, posting, snapshots, sweep
 from bench.load import need_wrk
 from bench.world import seed_world
 from parley.kit.db import connect
@@ -28,7 +28,7 @@ from parley.kit.settings import load_settings
 from tests.live import LiveServer
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
-ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge", "sweep")
+ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge", "sweep", "snapshots")
 PEOPLE = 200
 
 Row = tuple[str, str, str, str]
@@ -156,6 +156,9 @@ def main() -> None:
     if "sweep" in only:
         say("sweep ...")
         rows += sweep.rows(20_000)
+    if "snapshots" in only:
+        say("snapshots ...")
+        rows += snapshots.rows()
     show(rows, arguments.json)
     if not arguments.only and not arguments.times:
         PAGE.write_text(page_of(rows))
