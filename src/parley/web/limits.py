@@ -10,10 +10,13 @@ import time
 from datetime import timedelta
 from typing import cast
 
+from litestar.response import Response
+
 from parley.kit.errors import RateLimited
 from parley.kit.http import client_address
 from parley.kit.limits import RequestLimiter
-from parley.social.accounts.restrictions import check_may_enter, check_may_write
+from parley.social.accounts.restrictions import Restricted, check_may_enter, check_may_write
+from parley.web.pages import redirect
 from parley.web.visits import SAFE_METHODS, AnyRequest, check_forgery, visit_of
 
 OPEN_TO_SUSPENDED = (
@@ -44,10 +47,11 @@ PER = timedelta(minutes=5)
 """A page asks for some pieces of itself, and a household or an office may share one address."""
 
 
-async def check_page_request(request: AnyRequest) -> None:
+async def check_page_request(request: AnyRequest) -> Response[str] | None:
     """What every request to a page must pass before its handler runs.
 
-    Raises RateLimited, Forbidden, Restricted, BadRequest.
+    Whoever is shut out and comes home (after signing in, say) is sent to what was decided. Raises RateLimited,
+    Forbidden, Restricted, BadRequest.
     """
     visit = await visit_of(request)
     if visit.instance.settings.rate_limits == "on":
@@ -61,9 +65,15 @@ async def check_page_request(request: AnyRequest) -> None:
     if visit.viewer is not None and visit.viewer.restriction is not None:
         path = request.url.path
         if not _is_below(path, OPEN_TO_SUSPENDED):
-            check_may_enter(visit.viewer)
+            try:
+                check_may_enter(visit.viewer)
+            except Restricted:
+                if path == "/" and request.method in SAFE_METHODS and not visit.is_fragment:
+                    return redirect(visit, "/moderation")
+                raise
         if request.method not in SAFE_METHODS and not (_is_below(path, OPEN_TO_FROZEN) or path.endswith(PROTECTIVE)):
             check_may_write(visit.viewer)
+    return None
 
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:
