@@ -243,10 +243,10 @@ async def _tell_judge(tx: Tx, maker: Maker, new: NewDecision, done: Sequence[tup
             await mark_removed(tx, action.subject.id, applied.revision, clause=new.clause)
         if not applied.labelled:
             kinds.setdefault(key, []).append(applied.kind)
-    for key, names in kinds.items():
+    for revision, names in kinds.items():
         outcome = outcome_of(names)
         clause = None if outcome is Outcome.ALLOW else new.clause
-        await record_label(tx, key, outcome, clause=clause, source="decision", by=maker.by)
+        await record_label(tx, revision, outcome, clause=clause, source="decision", by=maker.by)
 
 
 async def _settle(tx: Tx, maker: Maker, new: NewDecision, subjects: Sequence[Subject], decision_id: int) -> None:
