@@ -14,6 +14,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.safety.cases import store
 from parley.safety.cases.actions import claim_case
+from parley.safety.cases.findings import open_case_of_finding
 from parley.safety.cases.reports import file_outside_report
 from parley.safety.cases.views import NewSubject, Source
 from parley.safety.clocks import actions as clocks
@@ -23,6 +24,7 @@ from parley.safety.decisions.actions import decide
 from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Actor, Subject, system
+from parley.social.verdicts.findings import list_newest_of
 from tests.conftest import World
 from tests.safety.cases.desk import case_of, events, report, rows, staff, value, view
 
@@ -311,3 +313,39 @@ async def test_a_crash_between_breach_and_consequence_loses_neither(
         monkeypatch.undo()
         await watch_clocks(world.instance, {})
     assert (await view(world, case_id)).case.state == "escalated"
+
+
+async def test_one_made_up_account_hides_nothing_but_people_are_called(world: World) -> None:
+    await staff(world, "ada", "admin")
+    status = await world.post("bob", "vote for me on Sunday")
+    await world.account("troll", age_days=0)
+    await report(world, "troll", "bob", status_ids=[status["id"]], rule_ids=["1.1"])
+    await _watch_in(world, minutes=58)
+    assert await _state(world, status) == "published"
+    await _watch_in(world, minutes=62)
+    assert await _state(world, status) == "published"
+    case = await view(world, await case_of(world, "bob"))
+    assert case.case.state == "escalated"
+    assert _letters(world), "somebody is called"
+    await report(world, "alice", "bob", status_ids=[status["id"]], rule_ids=["1.1"])
+    await _watch_in(world, minutes=63)
+    async with world.instance.db.write() as tx:
+        await clocks.measure_case(tx, world.settings, case.case.id)
+    assert await _state(world, status) == "hidden_interim", "one who has been here a while is believed"
+
+
+async def test_what_a_machine_only_flagged_is_hidden_when_it_was_sure(world: World) -> None:
+    posts = [await world.post(name, f"{name} says good morning") for name in ("bob", "carol")]
+    for status, score in zip(posts, (0.2, 0.9), strict=True):
+        async with world.instance.db.write() as tx:
+            result = await tx.fetchval(
+                "UPDATE screening_results SET outcome = 'allow_flag', clause = '1.1', detail = detail || $2 "
+                "WHERE subject_id = $1 RETURNING id",
+                int(status["id"]),
+                {"signals": {"text.violence.score": score}},
+            )
+            finding = (await list_newest_of(tx, "status", [(int(status["id"]), 1)]))[int(status["id"]), 1]
+            assert finding.id == result
+            await open_case_of_finding(tx, world.settings, finding)
+    await _watch_in(world, minutes=58)
+    assert [await _state(world, status) for status in posts] == ["published", "hidden_interim"]

@@ -11,10 +11,12 @@ from parley.kit.db import Tx
 from parley.kit.settings import Settings
 from parley.safety.cases import store, store_subjects
 from parley.safety.cases.opening import open_case
+from parley.safety.cases.priority import confidence_of, may_hide
 from parley.safety.cases.settling import settle_rows
 from parley.safety.cases.sla import severity_of
 from parley.safety.cases.store_subjects import SubjectRow
 from parley.safety.cases.views import NewSubject, Settled
+from parley.safety.cases.weighing import finding_of
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Subject, SubjectType, system
 from parley.screening import live_ruleset
@@ -22,6 +24,7 @@ from parley.social.accounts.reads import get_account_views
 from parley.social.media.judged import is_description_held
 from parley.social.statuses.standings import StandingRow, list_standings
 from parley.social.verdicts.findings import STATUS_TYPES, FindingRow, list_newest_of
+from parley.social.verdicts.reads import get_results
 
 ME = system("screening")
 HELD = ("hold", "quarantine")
@@ -47,6 +50,7 @@ async def open_case_of_finding(tx: Tx, settings: Settings, finding: FindingRow) 
     account = (await get_account_views(tx, [finding.account_id])).get(finding.account_id)
     if account is None or account.state == "pending":
         return None  # a newcomer whose profile is held waits to be let in, or is deleted: see sessions/members.py
+    calm = held or not await _is_sure(tx, finding.id)
     subject = NewSubject(
         type=kind_of(finding),
         id=finding.subject_id,
@@ -55,7 +59,13 @@ async def open_case_of_finding(tx: Tx, settings: Settings, finding: FindingRow) 
         severity=severity,
         screening_id=finding.id,
     )
-    return await open_case(tx, settings, ME, finding.account_id, [subject], source="automated", held=held)
+    return await open_case(tx, settings, ME, finding.account_id, [subject], source="automated", calm=calm)
+
+
+async def _is_sure(tx: Tx, screening_id: int) -> bool:
+    """Whether the judge was sure enough of what it only flagged for hiding it when nobody acts."""
+    result = (await get_results(tx, [screening_id])).get(screening_id)
+    return result is not None and may_hide("automated", confidence_of([], [], [finding_of(result)]))
 
 
 async def _waits(tx: Tx, kind: str, subject_id: int, revision: int) -> bool:

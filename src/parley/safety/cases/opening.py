@@ -41,7 +41,7 @@ class Incoming(msgspec.Struct, frozen=True):
     revision: int | None
     gravity: Gravity
     screening_id: int | None
-    held: bool
+    calm: bool
 
 
 async def open_case(
@@ -56,18 +56,18 @@ async def open_case(
     notice_id: int | None = None,
     incident_id: int | None = None,
     started_at: datetime | None = None,
-    held: bool = False,
+    calm: bool = False,
 ) -> int:
     """Open the account's case, or join the one that is open, with these subjects (none: the account). Returns its id.
 
-    Each new subject is kept as evidence first, and gets clocks from `started_at` (None: now) on. `held`: screening
-    keeps the subjects from everybody. `report_id` becomes part of the case; `notice_id` is for the log.
+    Each new subject is kept as evidence first, and gets clocks from `started_at` (None: now) on. `calm`: they need not
+    be hidden while they wait (see `list_promises`). `report_id` becomes part of the case; `notice_id` is for the log.
     """
     async with keep_cause(tx):
         await store.lock_account_cases(tx, account_id)
         policy = live_ruleset()
         war = await store.get_war(tx)
-        incoming = _weigh(policy, account_id, subjects, source, held=held)
+        incoming = _weigh(policy, account_id, subjects, source, calm=calm)
         moment, started = now(), started_at or now()
         about = Subject("account", account_id)
         named = [f"{one.type}:{one.id}" for one in incoming][:100]
@@ -98,12 +98,12 @@ async def open_case(
 
 
 def _weigh(
-    policy: Ruleset, account_id: int, subjects: Sequence[NewSubject], source: Source, *, held: bool
+    policy: Ruleset, account_id: int, subjects: Sequence[NewSubject], source: Source, *, calm: bool
 ) -> list[Incoming]:
     weighed: dict[tuple[str, int], Incoming] = {}
     for one in subjects or [NewSubject(type="account", id=account_id)]:
         severity = one.severity if one.severity is not None else severity_of(policy, one.clause)
-        made = Incoming(one.type, one.id, one.revision, (source, one.clause, severity), one.screening_id, held)
+        made = Incoming(one.type, one.id, one.revision, (source, one.clause, severity), one.screening_id, calm)
         before = weighed.get((one.type, one.id))
         if before is None or severity < before.gravity[2]:
             weighed[one.type, one.id] = made
@@ -182,7 +182,7 @@ async def _add_subjects(
         ids.append(row_id)
         if row is None or row.settled_at is not None or gravity != (row.source, row.clause, row.severity):
             source, clause, severity = gravity
-            promises = list_promises(policy, source, severity, clause, held=one.held)
+            promises = list_promises(policy, source, severity, clause, calm=one.calm)
             clocks.append((row_id, source, severity, promises))
     await start_subject_clocks(tx, case_id, clocks, started)
     return ids

@@ -27,7 +27,7 @@ LONGEST_HEAD_START = SEVERITY_HOURS[0] + (REACH_HOURS + GROWTH_HOURS) * 8 + CONF
 
 REPORT_WEIGHT = 0.4
 """How sure one report of a reporter who was always right makes us."""
-SOURCE_WEIGHTS = {"trusted_flagger": 0.6, "provider_notice": 0.8, "authority_order": 0.9, "public_notice": 0.3}
+SOURCE_WEIGHTS = {"trusted_flagger": 0.6, "provider_notice": 0.8, "authority_order": 0.9, "public_notice": 0.1}
 OUTCOME_WEIGHTS = {"hold": 0.5, "quarantine": 0.7, "reject": 0.7, "allow_flag": 0.25, "limit": 0.3}
 
 PRIOR_RIGHT, PRIOR_WRONG = 2.0, 2.0
@@ -35,6 +35,10 @@ PRIOR_RIGHT, PRIOR_WRONG = 2.0, 2.0
 FLAGGER_RIGHT = 8.0
 HALF_LIFE_DAYS = 180.0
 """After so many days an outcome counts half."""
+SURE_ENOUGH = {"automated": 0.5, "user": 0.15, "public_notice": 0.15}
+"""How sure we must be of what each source says before it is hidden without people; of others their word is enough."""
+NEWCOMER = 0.5
+"""What the word of an account counts that the policy calls new, of that of others."""
 UNRELIABLE = 0.25
 """Below this, a reporter's word alone neither rings the alarm nor hides anything."""
 
@@ -62,6 +66,15 @@ def reliability_of(right: float, wrong: float, *, trusted: bool = False) -> floa
     """How likely a reporter is right, 0 to 1: the mean of a Beta distribution over decayed outcomes."""
     prior = FLAGGER_RIGHT if trusted else PRIOR_RIGHT
     return (prior + right) / (prior + PRIOR_WRONG + right + wrong)
+
+
+def may_hide(source: str, confidence: float) -> bool:
+    """Whether a threat to life that `source` named may be hidden by itself when nobody acts.
+
+    The word of one member who has been here a while, or who was right before, is enough; one made-up account, an
+    anonymous notice, or a machine that is not sure, is not: then people are called instead.
+    """
+    return confidence >= SURE_ENOUGH.get(source, 0.0)
 
 
 def decayed(age: timedelta) -> float:

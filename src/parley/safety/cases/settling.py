@@ -116,7 +116,7 @@ async def reopen_case(tx: Tx, actor: Actor, case_id: int, *, decision_id: int | 
         await store_reports.update_reports_reopened(tx, case_id, ids)
         policy = live_ruleset()
         clocks = [
-            (row.id, row.source, row.severity, list_promises(policy, row.source, row.severity, row.clause, held=True))
+            (row.id, row.source, row.severity, list_promises(policy, row.source, row.severity, row.clause, calm=True))
             for row in await store_subjects.list_case_subjects(tx, case_id, 1000)
             if row.id in set(ids)
         ]

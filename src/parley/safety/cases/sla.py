@@ -27,9 +27,10 @@ class Promise(msgspec.Struct, frozen=True):
 
 
 def list_promises(
-    policy: Ruleset, source: Source, severity: int, clause: str | None, *, held: bool = False
+    policy: Ruleset, source: Source, severity: int, clause: str | None, *, calm: bool = False
 ) -> list[Promise]:
-    """The promises for a subject of a case. `held`: screening keeps it from everybody, so that it can do no harm."""
+    """The promises for a subject of a case. `calm`: it need not be hidden while it waits, for nobody can see it anyway,
+    or nobody but an unsure machine found fault with it."""
     clocks = policy.head.clocks
     resolve = hours_of(policy, "resolve", source, severity, clause)
     promises = [Promise("resolve", resolve)]
@@ -37,7 +38,7 @@ def list_promises(
         promises.append(Promise("first_action", min(clocks.provider_first_action, resolve)))
     if source == "authority_order":
         promises.append(Promise("interim", clocks.authority_order * BEFORE_THE_END))
-    elif severity == 0 and not held:
+    elif severity == 0 and not calm:
         promises.append(Promise("interim", min(clocks.severity_0_interim, resolve)))
     return promises
 
@@ -60,10 +61,11 @@ def hours_of(policy: Ruleset, kind: ClockKind, source: Source, severity: int = 2
     if source == "provider_notice":
         # A clause's own clock is for reports of members. What is grave in a notice is hidden long before it ends.
         return clocks.provider_notice
+    if source == "automated":
+        return float(policy.head.review_hours)  # what members are told; a clause's own clock is for what people report
     known = policy.clauses.get(clause) if clause is not None else None
     own = known.clock_hours if known is not None else None
-    base = float(policy.head.review_hours) if source == "automated" else clocks.user_report
-    return min(base, float(own)) if own is not None else base
+    return min(clocks.user_report, float(own)) if own is not None else clocks.user_report
 
 
 def severity_of(policy: Ruleset, clause: str | None, *, unknown: int = 2) -> int:

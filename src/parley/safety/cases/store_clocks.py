@@ -192,10 +192,11 @@ class MeasureRow(msgspec.Struct, frozen=True):
     clause: str | None
     severity: int
     source: Source
+    screening_id: int | None
 
 
 LIST_TO_MEASURE = """
-    SELECT s.id, s.subject_type, s.subject_id, s.revision, s.clause, s.severity, s.source
+    SELECT s.id, s.subject_type, s.subject_id, s.revision, s.clause, s.severity, s.source, s.screening_id
     FROM case_subjects s
     WHERE s.case_id = $1 AND s.settled_at IS NULL AND s.interim_decision_id IS NULL
       AND s.subject_type IN ('status', 'profile', 'media')

@@ -73,20 +73,42 @@ class VoiceRow(msgspec.Struct, frozen=True):
     reports: int
 
 
-# Accounts that signed up alike speak with one voice: account_standing knows them, and is joined here for that alone.
+# Accounts that signed up alike speak with one voice, and newcomers more quietly: account_standing and accounts know
+# them, and are joined here for that alone.
 LIST_VOICES = """
-    SELECT r.case_id, max(coalesce(w.reliability, 0.5)), count(DISTINCT r.account_id), count(*)
+    SELECT r.case_id, max(coalesce(w.reliability, 0.5) * CASE WHEN who.created_at > $2 THEN $3 ELSE 1 END),
+        count(DISTINCT r.account_id), count(*)
     FROM reports r
     LEFT JOIN reporters w ON w.account_id = r.account_id
     LEFT JOIN account_standing a ON a.account_id = r.account_id
+    LEFT JOIN accounts who ON who.id = r.account_id
     WHERE r.case_id = ANY($1::bigint[])
     GROUP BY r.case_id, coalesce(a.cluster_id, -r.account_id, -r.id)
 """
+LIST_SUBJECT_VOICES = """
+    SELECT named.id, max(coalesce(w.reliability, 0.5) * CASE WHEN who.created_at > $2 THEN $3 ELSE 1 END),
+        count(DISTINCT r.account_id), count(*)
+    FROM reports r
+    CROSS JOIN LATERAL unnest(r.subject_ids) AS named (id)
+    LEFT JOIN reporters w ON w.account_id = r.account_id
+    LEFT JOIN account_standing a ON a.account_id = r.account_id
+    LEFT JOIN accounts who ON who.id = r.account_id
+    WHERE r.case_id = $1 AND NOT r.muted AND named.id = ANY($4::bigint[])
+    GROUP BY named.id, coalesce(a.cluster_id, -r.account_id, -r.id)
+"""
 
 
-async def list_voices(tx: Tx, case_ids: Sequence[int]) -> list[VoiceRow]:
-    """Who speaks in these cases."""
-    return [VoiceRow(*row) for row in await tx.fetch(LIST_VOICES, list(case_ids))]
+async def list_voices(tx: Tx, case_ids: Sequence[int], new_since: datetime, newcomer: float) -> list[VoiceRow]:
+    """Who speaks in these cases. The word of accounts that were made after `new_since` counts `newcomer`."""
+    return [VoiceRow(*row) for row in await tx.fetch(LIST_VOICES, list(case_ids), new_since, newcomer)]
+
+
+async def list_subject_voices(
+    tx: Tx, case_id: int, case_subject_ids: Sequence[int], new_since: datetime, newcomer: float
+) -> list[VoiceRow]:
+    """Who speaks of these subjects of a case; the subject stands in place of the case."""
+    rows = await tx.fetch(LIST_SUBJECT_VOICES, case_id, new_since, newcomer, list(case_subject_ids))
+    return [VoiceRow(*row) for row in rows]
 
 
 class Weight(msgspec.Struct, frozen=True):

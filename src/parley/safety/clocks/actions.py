@@ -21,7 +21,9 @@ from parley.safety.cases.clocks import note_breaches
 from parley.safety.cases.clocks import pause_clock as pause_clock
 from parley.safety.cases.clocks import resume_clock as resume_clock
 from parley.safety.cases.clocks import start_clock as start_clock
+from parley.safety.cases.priority import may_hide
 from parley.safety.cases.store_clocks import ClockRow, MeasureRow
+from parley.safety.cases.weighing import weigh_subjects
 from parley.safety.decisions.actions import decide_automatically
 from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
@@ -68,7 +70,7 @@ async def measure_case(tx: Tx, settings: Settings, case_id: int) -> int:
         return 0
     moment = now()
     rows = await store_clocks.list_to_measure(tx, case_id, moment + LEAD, MOST_MEASURED)
-    rows = await _visible(tx, rows)
+    rows = await _sure(tx, case_id, await _visible(tx, rows))
     hidden = 0
     for (source, clause), group in groupby(sorted(rows, key=_kind), key=_kind):
         some = list(group)
@@ -113,6 +115,12 @@ async def _visible(tx: Tx, rows: list[MeasureRow]) -> list[MeasureRow]:
         for row in rows
         if row.subject_type != "status" or (row.subject_id in standings and standings[row.subject_id].state in SEEN)
     ]
+
+
+async def _sure(tx: Tx, case_id: int, rows: list[MeasureRow]) -> list[MeasureRow]:
+    """Without what is only said by whom nobody would believe alone; people are called by the breach instead."""
+    sure = await weigh_subjects(tx, case_id, [(row.id, row.source, row.screening_id) for row in rows])
+    return [row for row in rows if may_hide(row.source, sure[row.id])]
 
 
 async def list_due(tx: Tx, moment: datetime, limit: int) -> list[ClockRow]:
