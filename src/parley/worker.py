@@ -59,6 +59,7 @@ from parley.safety.decisions.jobs import (
     forget_traces,
     look_for_evasion,
     mail_decision,
+    mail_proposal,
     mail_reversal,
     tell_reporters,
 )
@@ -270,6 +271,7 @@ SCHEDULES: dict[Job, str] = {
 """Jobs that run by the clock (cron expressions, UTC)."""
 
 JOBS: tuple[Job, ...] = (
+    mail_proposal,
     resolve_links,
     clean_homes_of_status,
     remember_text,

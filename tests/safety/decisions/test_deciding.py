@@ -39,6 +39,7 @@ from tests.safety.decisions.deciding import (
     status,
     viewer_of,
 )
+from tests.sessions.pages import mails
 from tests.statuses.cast import DOUBTFUL, known, sees
 
 DESK = (
@@ -216,6 +217,9 @@ async def test_ending_an_account_takes_two_people(world: World) -> None:
     again = await propose_or_decide(world, alice, NewAction("terminate", account(alice)), key="k")
     assert isinstance(again, Proposal) and again.id == proposal.id
     assert (await client.get("/api/v1/accounts/verify_credentials")).status_code == 200, "nothing has happened"
+    await world.run_jobs()
+    told = [str(mail["To"]) for mail in mails(world.settings) if "second person" in str(mail["Subject"])]
+    assert told == ["mod_lena@example.org"]
     with pytest.raises(Forbidden):
         async with world.instance.db.write() as tx:
             await approve_proposal(tx, world.settings, mod, proposal.id)

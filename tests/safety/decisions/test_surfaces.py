@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.safety.decisions.kinds import KINDS, STATUS_STATES, SUBJECTS, outcome_of, state_under
@@ -99,6 +99,7 @@ FOUND = st.sampled_from(["published", "limited", "held", "hidden_interim", "remo
 ACTIONS = st.lists(st.sampled_from(sorted(STATUS_STATES)), max_size=4)
 
 
+@settings(deadline=None)
 @given(FOUND, ACTIONS)
 def test_the_order_of_actions_does_not_matter_and_none_leaves_what_was_found(found: str, kinds: list[str]) -> None:
     assert state_under(found, []) == found
@@ -109,12 +110,14 @@ def test_the_order_of_actions_does_not_matter_and_none_leaves_what_was_found(fou
         assert state_under(found, kinds) in ("held", "removed"), "what waits is never let out by something milder"
 
 
+@settings(deadline=None)
 @given(FOUND, ACTIONS, st.sampled_from(sorted(STATUS_STATES)))
 def test_one_more_action_never_shows_a_post_to_more_people(found: str, kinds: list[str], more: str) -> None:
     order = ["published", "limited", "hidden_interim", "held", "removed", "author_deleted"]
     assert order.index(state_under(found, [*kinds, more])) >= order.index(state_under(found, kinds))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["pending", "active", "limited", "suspended", "deleted"]),
     st.sets(st.sampled_from(["limit_account", "suspend", "terminate", "freeze", "restrict_posting"])),
@@ -128,6 +131,7 @@ def test_an_account_without_restrictions_is_what_it_was_found_as(found: str, kin
         assert _state_of(found, kinds) == "suspended"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=6))
 def test_every_decision_has_a_word_for_apps_and_for_the_judge(kinds: list[str]) -> None:
     assert warning_of(set(kinds)) in (
@@ -143,6 +147,7 @@ def test_every_decision_has_a_word_for_apps_and_for_the_judge(kinds: list[str]) 
     assert set(SUBJECTS) == set(KINDS)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=200))
 def test_more_strikes_never_lead_to_a_lower_step_of_the_ladder(weight: int) -> None:
     policy = live_ruleset()

@@ -151,6 +151,8 @@ async def _apply_to_status(tx: Tx, ground: Ground, action: NewAction) -> Applied
     if kind == "remove" and status.held_revision is not None and revision == status.held_revision:
         await drop_held_revision(tx, status.id, revision, by=ground.by)
         return Applied(kind, {"dropped": revision}, revision, labelled=True)
+    if kind == "hide" and status.held_revision is not None and revision == status.held_revision:
+        return Applied(kind, {}, revision)  # nobody sees it as it is; what is shown is another revision
     before: Before = {}
     if kind in STATUS_MEDIA_KINDS:
         before["media_ids"] = await _take_files(tx, held, status_id=status.id)
@@ -235,8 +237,8 @@ async def _restore_state(
             await store.update_action_before(tx, action.id, {**action.before, "history": hidden})
         if made and found == "held":
             found = "published"  # what was judged anew need not wait for a decision about what it was
-    if kind == "appeal" and found == "held" and not stated:
-        found = "published"
+    if kind == "appeal" and found in ("held", "hidden_interim") and not stated:
+        found = "published"  # what a machine thought of it was wrong as well
     if action.kind in REMOVALS and not REMOVALS.intersection(stated):
         await unmark_removed(tx, status.id)
     if status.state == state_under(action.before["state"], [*stated, action.kind]):
@@ -335,6 +337,8 @@ async def _apply_to_profile(tx: Tx, ground: Ground, action: NewAction) -> Applie
         return Applied(kind, {}, revision)
     if kind not in ("hide", "remove"):
         return Applied(kind, {}, revision)
+    if about_waiting and kind == "hide":
+        return Applied(kind, {}, revision)  # nobody sees it as it is
     if about_waiting:
         await decide_held_profile(tx, account_id, revision, publish=False, by=ground.by, by_people=ground.people)
         return Applied(kind, {"dropped": revision}, revision, labelled=True)

@@ -11,12 +11,12 @@ from parley.kit.db import Tx
 from parley.kit.errors import Conflict, NotFound
 from parley.kit.instance import Instance
 from parley.kit.mail import send_mail
-from parley.safety.decisions import store, store_told
+from parley.safety.decisions import store, store_proposals, store_told
 from parley.safety.decisions.linking import find_evasion
 from parley.safety.decisions.reversing import reverse_decision
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.strikes import count_again
-from parley.safety.decisions.telling import author_letter, is_silent, reporter_letter
+from parley.safety.decisions.telling import author_letter, is_silent, proposal_letter, reporter_letter
 from parley.safety.decisions.templates import normal_language
 from parley.safety.log.views import system
 from parley.social.accounts.reads import get_account_views
@@ -128,6 +128,22 @@ async def _tell_reporter(instance: Instance, row: store_told.OutcomeRow) -> None
         await send_mail(instance.settings, addressee.email, letter.subject, letter.text)
     async with instance.db.write() as tx:
         await store_told.insert_told(tx, row.report_id, row.decision_id)
+
+
+async def mail_proposal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: write to the rest of the staff that a decision waits for one of them. Payload: `proposal_id`."""
+    async with instance.db.read() as tx:
+        rows = await store_proposals.list_proposals(tx, [int(payload["proposal_id"])])
+        if not rows or rows[0].state != "waiting":
+            return
+        row = rows[0]
+        target = (await get_account_views(tx, [row.account_id])).get(row.account_id)
+        others = [id_ for id_ in await store_proposals.list_staff(tx) if id_ not in (row.proposed_by, row.account_id)]
+        addressees = [found for id_ in others if (found := await get_addressee(tx, id_)) is not None]
+    for one in addressees:
+        name = target.acct if target else str(row.account_id)
+        letter = proposal_letter(instance.settings, one.username, row.why, name, row.case_id)
+        await send_mail(instance.settings, one.email, letter.subject, letter.text)
 
 
 async def look_for_evasion(instance: Instance, payload: dict[str, Any]) -> None:

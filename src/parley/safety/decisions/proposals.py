@@ -12,6 +12,7 @@ import msgspec
 from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.decisions import store_proposals
@@ -75,6 +76,7 @@ async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why:
         first.key,
         now(),
     )
+    await enqueue(tx, "mail_proposal", {"proposal_id": proposal_id})
     return await get_proposal(tx, viewer, proposal_id)
 
 

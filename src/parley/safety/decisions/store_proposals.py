@@ -97,3 +97,13 @@ async def update_ended(
 ) -> None:
     """How it came to its end."""
     await tx.execute(UPDATE_ENDED, proposal_id, state, answered_by, answer, list(decision_ids), moment)
+
+
+LIST_STAFF = """
+    SELECT id FROM accounts WHERE role <> 'member' AND domain IS NULL AND state = 'active' ORDER BY id
+"""
+
+
+async def list_staff(tx: Tx) -> list[int]:
+    """Who may agree to a proposal."""
+    return [row[0] for row in await tx.fetch(LIST_STAFF)]

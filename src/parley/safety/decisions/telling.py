@@ -159,3 +159,15 @@ def reporter_letter(
     foot = f"-- \n{settings.name}\n{settings.base_url}"
     subject = str(words["subject_report"]).format(site=settings.name)
     return Letter(subject, f"{hello}\n\n{said}\n\n{contest}\n\n{foot}\n")
+
+
+def proposal_letter(settings: Settings, username: str, why: str, target: str, case_id: int | None) -> Letter:
+    """Asks a member of the staff for the second pair of eyes."""
+    what = "End the account" if why == "termination" else "Decide about many things at once, first of"
+    there = f"/desk/cases/{case_id}" if case_id is not None else "/desk"
+    return Letter(
+        f"A decision waits for a second person on {settings.name}",
+        f"Hello @{username},\n\n{what} @{target}: somebody of the staff proposes it, and it takes two. Nothing happens "
+        f"until somebody else agrees or refuses:\n\n{settings.base_url}{there}\n\n"
+        f"-- \n{settings.name}\n{settings.base_url}\n",
+    )
