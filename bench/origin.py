@@ -25,8 +25,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,9 @@ from bench.origin_host import Host
 from bench.origin_people import Appellants, Crowd, Known, Moderator, make_members, make_post, make_staff
 from bench.origin_stream import TEXTS, Post, Script, load_texts, write_script
 from bench.origin_world import World, open_world
+from parley import worker
 from parley.kit.clock import now
+from parley.safety.clocks.jobs import watch_clocks
 from parley.screening import shipped_policy
 from parley.social.accounts.views import Viewer
 from parley.worker import SCHEDULES, run_due_jobs
@@ -47,7 +49,8 @@ ACCOUNTS, POSTS, REPORTS, NOTICES, DAYS = 10_000, 40_000, 26_000, 98, 7
 WORK_FROM, WORK_HOURS = 9, 8
 REVIEW_AT = 18
 CONTROLS = ("screening", "clocks")
-CLOCKS = "watch_clocks"
+HIDING = ("hide_named", "hide_in_time")
+"""Jobs that hide what was named until somebody decides."""
 NOT_HERE = frozenset({"fetch_hash_exchanges", "make_event_partitions", "delete_job_log", "delete_orphans"})
 """Jobs that would ask other machines, or tidy up what no replay has."""
 
@@ -62,7 +65,7 @@ class Options:
     without: frozenset[str] = frozenset()
     texts: Path = TEXTS
     tick: int = 1
-    """Minutes of simulated time between two runs of the jobs."""
+    """Minutes of simulated time between two runs of the jobs. Clocks are watched each minute whatever it is."""
     errors: float = 0.04
     """How often the moderator misreads a post."""
     quiet: bool = False
@@ -92,7 +95,7 @@ class Replay:
 
     async def run(self, script: Script, people: People, progress: Callable[[datetime], None]) -> None:
         """From the first minute to the last; what happens within a minute happens in its order."""
-        step = timedelta(minutes=self.options.tick)
+        step = timedelta(minutes=1)
         posts, notices = deque(script.posts), deque(script.notices)
         repeated: deque[Post] = deque()
         at = script.start
@@ -108,27 +111,32 @@ class Replay:
             due += [(moment, "report", status_id) for moment, status_id in people.crowd.pop_due(until)]
             for moment, _, what in sorted(due, key=lambda one: (one[0], one[1])):
                 await self.world.clock.move_on_to(moment)
-                await self._happen(people, what)
+                if not await self._happen(people, what):
+                    notices.appendleft(until + timedelta(minutes=30))
             await self._work(people, at, until)
             await self.world.clock.move_on_to(until)
-            await self._run_jobs(at, until)
-            await people.appellants.file_due()
-            if until.minute < self.options.tick:
+            if "clocks" not in self.options.without:
+                await watch_clocks(self.world.instance, {})
+            if until.minute % self.options.tick == 0:
+                await self._run_jobs(until)
+                await people.appellants.file_due()
+            if until.minute == 0:
                 repeated.extend(await people.crowd.repeat(1.0, len(script.posts)))
                 await self._review(people.appellants, until)
                 self.samples.append(await figures.sample(self.world, until))
             progress(until)
             at = until
 
-    async def _happen(self, people: People, what: Post | int | None) -> None:
-        """Somebody posts; somebody reports a status; or the host writes."""
+    async def _happen(self, people: People, what: Post | int | None) -> bool:
+        """Somebody posts; somebody reports a status; or the host writes. False: it found nothing to write about."""
         if isinstance(what, Post):
             await make_post(self.world, people.known, people.crowd, people.members[what.author], what)
             self.posted += 1
         elif isinstance(what, int):
             await people.crowd.report(what)
         else:
-            await people.host.send_notice(people.crowd)
+            return await people.host.send_notice(people.crowd)
+        return True
 
     async def _work(self, people: People, at: datetime, until: datetime) -> None:
         """The moderator's cases within this stretch: 10 to 20 seconds for each, and 4 for each further post in it."""
@@ -154,19 +162,36 @@ class Replay:
                 if not await appellants.review():
                     return
 
-    async def _run_jobs(self, at: datetime, until: datetime) -> None:
-        """What the worker would have done in this stretch: its schedules, then everything that is queued."""
+    async def _run_jobs(self, until: datetime) -> None:
+        """What the worker would have done since: its schedules (those of each minute every ten), and all that waits."""
         from croniter import croniter  # type: ignore[import-untyped]
 
-        for job, cron in SCHEDULES.items():
-            name = job.__name__
-            if name in NOT_HERE or (name == CLOCKS and "clocks" in self.options.without):
-                continue
-            if name != CLOCKS and until.minute % 10:
-                continue
-            if croniter(cron, at - timedelta(seconds=1)).get_next(datetime) < until or name == CLOCKS or cron[0] == "*":
-                await job(self.world.instance, {})
+        if until.minute % 10 == 0:
+            since = until - timedelta(minutes=10)
+            for job, cron in SCHEDULES.items():
+                if (
+                    job is not watch_clocks
+                    and job.__name__ not in NOT_HERE
+                    and croniter(cron, since).get_next(datetime) <= until
+                ):
+                    await job(self.world.instance, {})
         await run_due_jobs(self.world.instance)
+
+
+@contextmanager
+def _without_consequences(without: frozenset[str]) -> Iterator[None]:
+    """Without clocks nothing hides by itself, for nobody: what waits for a person waits."""
+
+    async def nothing(_instance: Any, _payload: dict[str, Any]) -> None:
+        """What would have hidden something."""
+
+    table = worker.job_table
+    if "clocks" in without:
+        worker.job_table = lambda: {**table(), **dict.fromkeys(HIDING, nothing)}
+    try:
+        yield
+    finally:
+        worker.job_table = table
 
 
 async def replay(options: Options) -> figures.Figures:
@@ -200,7 +225,7 @@ async def replay(options: Options) -> figures.Figures:
                 host=host,
             )
             run = Replay(world, options, dice[5])
-            with _Progress(script, options.quiet) as progress:
+            with _Progress(script, options.quiet) as progress, _without_consequences(options.without):
                 await run.run(script, people, progress)
             return await figures.count(world, script, people, run, given=texts.given, seconds=time.monotonic() - began)
 

@@ -201,7 +201,7 @@ def as_text(found: Figures) -> str:
         )
     lines += [
         "",
-        f"the host's URLs acted upon in time: {found.urls_in_time} of {found.urls} "
+        f"the host's URLs acted upon in 4 h: {found.urls_in_time} of {found.urls} "
         f"(median {_hours(found.urls_median_hours)}, p95 {_hours(found.urls_p95_hours)})",
         f"notices answered in time:           {found.notices_answered_in_time} of {found.notices}",
         f"copies that others made of what stayed up: {found.copies:,}",
@@ -216,7 +216,9 @@ def as_text(found: Figures) -> str:
         "backlog by the day (open cases, overdue ones among them, at midnight UTC):",
         *(f"  {at[:10]} {cases:>7,} {late:>7,}" for at, cases, late in found.backlog[23::24]),
         "",
-        "PASSED" if found.passed else "FAILED: a URL of the host was late, or the backlog outgrew the moderator",
+        "PASSED"
+        if found.passed
+        else "FAILED: a URL of the host was late, a notice had no answer, or the backlog outgrew the moderator",
     ]
     return "\n".join(lines)
 

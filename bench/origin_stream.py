@@ -153,7 +153,9 @@ def write_script(
             text = texts.draw(dice, truth)
             copies.append(text)
         made.append(Post(at, author, text, truth))
-    noticed = [start + timedelta(days=days) * (0.05 + 0.83 * dice.random()) for _ in range(notices)]
+    # By day and by night, and early enough for all of them to be due before the end.
+    last = max((days - 1.05) / days, 0.35)
+    noticed = [start + timedelta(days=days) * (0.04 + (last - 0.04) * dice.random()) for _ in range(notices)]
     return Script(
         start,
         days,

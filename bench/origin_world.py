@@ -99,6 +99,7 @@ async def open_world(start: datetime, settings: dict[str, Any]) -> AsyncIterator
                 email_confirmation=False,
                 rate_limits="off",
                 read_pictures=False,
+                abuse_listen=f"smtp://127.0.0.1:{free_port()}",
                 **settings,
             )
             screening.use_policy(full.policy_dir or None)

@@ -1,0 +1,75 @@
+"""The replay of the origin, small: it passes as it should, and it can fail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bench.origin import Options, replay
+from bench.origin_figures import Figures, as_rows, as_text, write_plot
+from bench.origin_stream import TRUTHS, load_texts, write_script
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+SMALL = Options(scale=0.02, days=2, tick=10, quiet=True, texts=Path("/nowhere"))
+
+
+def test_the_same_seed_writes_the_same_script_and_another_seed_another() -> None:
+    texts = load_texts(Path("/nowhere"))
+
+    def script(seed: int) -> list[tuple[datetime, int, str]]:
+        made = write_script(
+            seed=seed, start=START, days=7, accounts=100, posts=2000, reports=1300, notices=98, texts=texts
+        )
+        return [(one.at, one.author, one.text) for one in made.posts]
+
+    assert script(1) == script(1)
+    assert script(1) != script(2)
+
+
+def test_the_script_is_a_hostile_week_whose_notices_come_at_night_too() -> None:
+    texts = load_texts(Path("/nowhere"))
+    made = write_script(seed=98, start=START, days=7, accounts=1000, posts=9000, reports=5000, notices=98, texts=texts)
+    truths = Counter(one.truth for one in made.posts)
+    assert all(truths[truth] > 50 for truth in TRUTHS)
+    assert truths["innocent"] > 0.85 * len(made.posts)
+    assert len(made.notices) == 98
+    assert any(one.hour < 6 for one in made.notices)
+    assert max(made.notices) + timedelta(hours=24) <= made.end
+    by_author = Counter(one.author for one in made.posts if one.truth != "innocent")
+    assert sum(count for _, count in by_author.most_common(40)) > 0.5 * sum(by_author.values())
+
+
+def stopped(found: Figures, *truths: str) -> float:
+    """The share of the posts of these truths that nobody saw."""
+    rows = [found.stopped[truth] for truth in truths]
+    return sum(row["posts"] * row["share_stopped"] for row in rows) / sum(row["posts"] for row in rows)
+
+
+@pytest.mark.timeout(600)
+async def test_a_small_replay_answers_the_host_in_time_and_keeps_its_backlog_small(tmp_path: Path) -> None:
+    found = await replay(SMALL)
+    assert found.passed, as_text(found)
+    assert found.urls_in_time == found.urls > 0
+    assert found.notices_answered_in_time == found.notices >= 6
+    assert found.reports > 0
+    assert found.decisions > 0
+    assert found.interim > 0
+    assert stopped(found, "violence", "hate", "abuse") > 3 * stopped(found, "innocent")
+    assert found.hours_a_day < 8
+    assert len(found.backlog) == 48
+    assert {row[0] for row in as_rows(found)} >= {"backlog", "the host's URLs acted upon in time"}
+    write_plot(tmp_path / "backlog.svg", found)
+    assert (tmp_path / "backlog.csv").read_text().count("\n") == 49
+    assert "<polyline" in (tmp_path / "backlog.svg").read_text()
+
+
+@pytest.mark.timeout(600)
+async def test_without_the_judge_and_the_clocks_the_same_days_go_wrong() -> None:
+    found = await replay(Options(**{**vars(SMALL), "without": frozenset({"screening", "clocks"})}))
+    assert all(row["share_stopped"] == 0 for row in found.stopped.values())
+    assert found.interim == 0
+    assert found.urls_in_time < found.urls, as_text(found)
+    assert not found.passed
