@@ -6,6 +6,8 @@ who may see what and who may appeal.
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import get, post
 from litestar.params import FromPath
 from litestar.response import Response
@@ -124,6 +126,7 @@ async def _page(
     async with visit.instance.db.read() as tx:
         role = await _role_of(tx, viewer, decision_id)
         chance = await get_chance(tx, viewer, decision_id, role=role)
+        values: dict[str, Any]
         if role == "reporter":
             values = {"reported": await get_reported(tx, viewer, decision_id), "decision": None, "words": []}
         else:

@@ -59,12 +59,13 @@ async def tell_of_appeal(instance: Instance, payload: dict[str, Any]) -> None:
             row.appellant_id,
             None,
             {
-                "sentence": letters.short_answer(row),
-                "clause": row.clause,
                 "decision_id": row.decision_id,
-                "appeal_id": row.id,
-                "appeal": {"text": row.text, "state": "rejected" if row.state == "upheld" else "approved"},
-                "revision": f"appeal-{row.id}",
+                "about_id": row.decision_id,
+                "appeal_id": str(row.id),
+                "action": "none",
+                "sentence": f"{letters.short_answer(row)}\n\n{row.answer}",
+                "clause": row.clause,
+                "status_ids": [],
             },
         )
     if address is not None:

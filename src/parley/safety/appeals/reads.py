@@ -13,9 +13,9 @@ from parley.kit.errors import NotFound
 from parley.safety.appeals import store
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Chance, OwnAppealView, Role
-from parley.safety.decisions.views import DecisionView
+from parley.safety.decisions.views import DecisionView, RestrictionView
 from parley.social.accounts.reads import get_account_views
-from parley.social.accounts.restrictions import RestrictionRow, list_restrictions
+from parley.social.accounts.restrictions import list_restrictions
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.statuses.judged import list_judged_texts
 
@@ -197,12 +197,15 @@ class StandingView(msgspec.Struct, frozen=True, kw_only=True):
     """What counts against a member now, for the member alone."""
 
     strikes: tuple[store.OwnStrike, ...]
-    restrictions: tuple[RestrictionRow, ...]
+    restrictions: tuple[RestrictionView, ...]
 
 
 async def get_my_standing(tx: Tx, viewer: Viewer) -> StandingView:
     """The viewer's own strikes, with those that no longer count, and what restricts the account."""
     return StandingView(
         strikes=tuple(await store.list_own_strikes(tx, viewer.account_id, MOST_OWN)),
-        restrictions=tuple(await list_restrictions(tx, viewer.account_id)),
+        restrictions=tuple(
+            RestrictionView(kind=row.kind, clause=row.clause, decision_id=row.decision_id, until=row.until)
+            for row in await list_restrictions(tx, viewer.account_id)
+        ),
     )

@@ -266,7 +266,8 @@ COUNT_OPEN = """
 
 async def count_open(tx: Tx) -> tuple[int, int, datetime | None]:
     """How many wait, how many of them for a person that is not there, and since when the oldest does."""
-    return tuple(await tx.fetchrow(COUNT_OPEN))  # type: ignore[return-value]
+    row = await tx.fetchrow(COUNT_OPEN)
+    return int(row[0]), int(row[1]), row[2]
 
 
 LIST_OPERATORS = """

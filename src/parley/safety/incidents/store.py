@@ -200,7 +200,8 @@ COUNT_CASES = """
 
 async def count_cases(tx: Tx, incident_id: int) -> tuple[int, int, int, int, int]:
     """Of the incident's cases: all, closed; decisions, appeals, overturned."""
-    return tuple(await tx.fetchrow(COUNT_CASES, incident_id))  # type: ignore[return-value]
+    row = await tx.fetchrow(COUNT_CASES, incident_id)
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3]), int(row[4])
 
 
 LIST_STAFF = """

@@ -148,7 +148,8 @@ async def get_case(tx: Tx, case_id: int) -> CaseRow | None:
     if row is None:
         return None
     statuses = [(int(a), int(b)) for a, b in (text.split() for text in row[8])]
-    return CaseRow(*row[:8], statuses, row[9], list(row[10]))
+    plain = (*row[:8], statuses, row[9], list(row[10]))
+    return CaseRow(*plain)
 
 
 LIST_WAITING_CASES = """
@@ -216,7 +217,8 @@ async def get_appeal_ground(tx: Tx, appeal_id: int) -> AppealGround | None:
     if row is None:
         return None
     statuses = sorted((int(a), int(b)) for a, b in (text.split() for text in row[8]))
-    return AppealGround(*row[:8], statuses, row[9], list(row[10]), list(row[11]))
+    plain = (*row[:8], statuses, row[9], list(row[10]), list(row[11]))
+    return AppealGround(*plain)
 
 
 GET_CHAINED = """SELECT hash FROM moderation_events WHERE id = $1"""

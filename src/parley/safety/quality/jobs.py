@@ -41,7 +41,7 @@ async def draw_checks(tx: Tx) -> int:
     for one in await store.list_decisions(tx, since, MOST_CANDIDATES):
         strata[stratum_of(one.severity, one.by)].append(one)
     for one in await store.list_stopped(tx, id_at(since), MOST_CANDIDATES):
-        severity = clauses[one.clause].severity if one.clause in clauses else 2
+        severity = clauses[one.clause].severity if one.clause and one.clause in clauses else 2
         strata[stratum_of(severity, one.by)].append(msgspec.structs.replace(one, severity=severity))
     seed = secrets.token_bytes(16)
     drawn: list[tuple[Candidate, str]] = []
@@ -76,7 +76,7 @@ async def _known(tx: Tx) -> list[tuple[Candidate, int]]:
                 subject_id=case.subject_id,
                 revision=case.revision,
                 account_id=await store.get_author(tx, case.decision_id),
-                severity=clauses[case.clause].severity if case.clause in clauses else 3,
+                severity=clauses[case.clause].severity if case.clause and case.clause in clauses else 3,
                 by="golden",
                 expected=case.expected,
                 clause=case.clause,

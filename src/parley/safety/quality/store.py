@@ -269,7 +269,8 @@ LIST_READERS = """
            count(q.id) FILTER (WHERE d.decided_by = a.id AND q.answer <> q.expected)
     FROM accounts a
     LEFT JOIN quality_checks q ON q.answer IN ('breaks', 'fine') AND q.answered_at >= $1
-        AND (q.reviewer_id = a.id OR EXISTS (SELECT FROM decisions o WHERE o.id = q.decision_id AND o.decided_by = a.id))
+        AND (q.reviewer_id = a.id
+             OR EXISTS (SELECT FROM decisions o WHERE o.id = q.decision_id AND o.decided_by = a.id))
     LEFT JOIN decisions d ON d.id = q.decision_id
     WHERE a.role <> 'member' AND a.domain IS NULL
     GROUP BY a.id, a.username ORDER BY a.username
