@@ -91,7 +91,7 @@ def read_url(text: str, hosts: Hosts, *, depth: int = 0) -> Place:
 
 def refang(text: str) -> str:
     """A URL as a browser would take it: `hxxps[:]//ex[.]ample/x` as `https://ex.ample/x`, without what stood around."""
-    plain = _INVISIBLE.sub("", text[: 2 * LONGEST_URL]).strip().strip(_AROUND).strip()
+    plain = _INVISIBLE.sub("", text[: 2 * LONGEST_URL]).strip().strip(_AROUND).lstrip("([{ ").strip()
     plain = _AT.sub("@", _DOT.sub(".", plain))
     scheme = _DEFANGED_SCHEME.match(plain)
     if scheme:
