@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from parley.kit.settings import Settings
+from parley.safety.appeals.actions import file_appeal
 from parley.safety.decisions.views import NewAction
 from parley.safety.log.views import Subject
 from parley.social.policies.live import load_live
@@ -202,3 +203,36 @@ async def test_forms_without_their_token_do_nothing(world: World) -> None:
     alice = await browser_of(world, "alice")
     for path in (f"/moderation/decisions/{decision.id}/appeal", "/jury/wish", "/jury/1"):
         assert (await alice.post(path, data={"text": "x", "wish": "1", "vote": "fine"})).status_code == 403
+
+
+async def test_pages_ask_a_fixed_number_of_questions(world: World) -> None:
+    mia = await viewer_of(world, "mod_mia", "moderator")
+    await viewer_of(world, "mod_max", "moderator")
+    alice = await viewer_of(world, "alice")
+
+    async def decide_and_appeal(number: int) -> int:
+        status = await world.post("alice", f"Bread, number {number}")
+        decision = await decide_about(world, mia, status, "remove")
+        async with world.instance.db.write() as tx:
+            await file_appeal(tx, world.settings, alice, decision.id, "No.", role="author")
+        return decision.id
+
+    first = await decide_and_appeal(1)
+    member, staff = await browser_of(world, "alice"), await browser_of(world, "mod_max")
+    pages = [(member, "/moderation"), (member, f"/moderation/decisions/{first}"), (staff, "/desk/appeals")]
+    pages += [(staff, "/desk/quality"), (staff, "/desk/incidents"), (member, "/jury")]
+
+    async def counted() -> list[int]:
+        counts = []
+        for browser, path in pages:
+            await browser.get(path)  # what is kept for some seconds is read now
+            with world.queries() as seen:
+                assert (await browser.get(path)).status_code == 200
+            counts.append(len(seen))
+        return counts
+
+    before = await counted()
+    for number in range(2, 6):
+        await decide_and_appeal(number)
+    assert await counted() == before
+    assert max(before) <= 24

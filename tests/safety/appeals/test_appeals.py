@@ -16,6 +16,7 @@ from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.views import Subject
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, report, viewer_of
+from tests.safety.auditing import assert_audit_holds
 
 
 async def _file(world, viewer, decision_id, role="author", text="It was a joke.", **more):
@@ -132,6 +133,7 @@ async def test_overturned_restores_the_post_refunds_the_strike_and_tells_the_jud
     assert "You were right" in told[0]["moderation_warning"]["text"]
     mails = [path.read_text() for path in world.settings.path("mail").iterdir()]
     assert any("Your appeal on Test" in mail and "We looked again." in mail for mail in mails)
+    await assert_audit_holds(world)
 
 
 async def test_upheld_leaves_everything_and_answers(world: World, removed) -> None:

@@ -17,6 +17,7 @@ from parley.safety.incidents.views import NewIncident
 from parley.social.policies.live import load_live, load_ruleset
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, viewer_of
+from tests.safety.auditing import assert_audit_holds
 from tests.safety.juries.sitting import report_spam
 
 RIOT = NewIncident(
@@ -188,6 +189,7 @@ async def test_the_debriefing_counts_what_was_held_and_what_people_let_go(world:
     assert figures.false_positive_share == pytest.approx(2 / 3)
     assert figures.minutes_median is not None
     assert done.state == "debriefed"
+    await assert_audit_holds(world)
 
 
 async def test_incidents_look_missing_to_members(world: World, mia) -> None:

@@ -20,6 +20,7 @@ from parley.safety.juries.reads import get_duties, get_figures, list_juries
 from parley.safety.log.views import human
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, viewer_of
+from tests.safety.auditing import assert_audit_holds
 from tests.safety.juries.sitting import before_a_jury, jurors, report_spam, seated, vote
 
 
@@ -52,6 +53,7 @@ async def test_five_members_are_drawn_and_their_verdict_is_a_decision(world: Wor
     await world.run_jobs()
     told = (await (await world.client("spam_sam")).get("/api/v1/notifications?types[]=moderation_warning")).json()
     assert told
+    await assert_audit_holds(world)
 
 
 async def test_jurors_see_words_without_names_and_never_how_others_voted(world: World) -> None:

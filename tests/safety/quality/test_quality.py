@@ -21,6 +21,7 @@ from parley.safety.wellness.reads import list_loads, wellness_of
 from parley.safety.wellness.views import Wishes
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, viewer_of
+from tests.safety.auditing import assert_audit_holds
 from tests.safety.juries.sitting import report_spam
 
 
@@ -99,6 +100,7 @@ async def test_disagreement_is_counted_and_shown_for_another_look(world: World) 
     assert len(view.disagreements) == 1
     (own,) = [one for one in view.readers if one.username == "mod_mia"]
     assert (own.second_guessed, own.disagreed) == (2, 1)
+    await assert_audit_holds(world)
 
 
 async def test_what_screening_refused_by_itself_is_judged_again_and_measures_the_judge(world: World) -> None:

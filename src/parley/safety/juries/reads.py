@@ -9,8 +9,8 @@ from parley.kit.settings import Settings
 from parley.safety.golden.reads import list_golden_cases, list_questions
 from parley.safety.intervals import krippendorff_alpha
 from parley.safety.juries import store, store_seats
-from parley.safety.juries.convening import order_of, rules, terms_of
-from parley.safety.juries.drawing import hash_pool, reliability_of
+from parley.safety.juries.convening import rules, terms_of
+from parley.safety.juries.drawing import hash_pool, order_pool, reliability_of
 from parley.safety.juries.store import JuryRow
 from parley.safety.juries.store_seats import SeatRow
 from parley.safety.juries.views import Duty, DutyPage, JuryFigures, JuryView, SeatView
@@ -96,11 +96,12 @@ async def list_juries(tx: Tx, viewer: Viewer) -> list[JuryView]:
     seats = await store_seats.list_of_juries(tx, [row.id for row in rows])
     records = await store_seats.list_records(tx, sorted({seat.account_id for seat in seats}))
     shares = {one.account_id: reliability_of(one.right, one.known) for one in records.values()}
-    return [await _present(tx, row, [seat for seat in seats if seat.jury_id == row.id], shares) for row in rows]
+    chained = await store.list_chained(tx, [row.convened_event for row in rows])
+    return [_present(row, [seat for seat in seats if seat.jury_id == row.id], shares, chained) for row in rows]
 
 
-async def _present(tx: Tx, row: JuryRow, seats: list[SeatRow], shares: dict[int, float]) -> JuryView:
-    order = await order_of(tx, row) or []
+def _present(row: JuryRow, seats: list[SeatRow], shares: dict[int, float], chained: dict[int, bytes]) -> JuryView:
+    order = order_pool(row.pool, row.seed, chained[row.convened_event]) if row.convened_event in chained else []
     as_logged = row.pool_sha256 == hash_pool(row.pool) and [one.account_id for one in seats] == order[: len(seats)]
     return JuryView(
         id=row.id,

@@ -230,6 +230,14 @@ async def get_chained(tx: Tx, event_id: int) -> bytes | None:
     return bytes(found) if found else None
 
 
+LIST_CHAINED = """SELECT id, hash FROM moderation_events WHERE id = ANY ($1::bigint[]) AND hash IS NOT NULL"""
+
+
+async def list_chained(tx: Tx, event_ids: Sequence[int]) -> dict[int, bytes]:
+    """The hashes of entries of the log, by id; those that are not in the chain yet are left out."""
+    return {row[0]: bytes(row[1]) for row in await tx.fetch(LIST_CHAINED, list(event_ids))}
+
+
 class JuryRow(msgspec.Struct, frozen=True):
     """One jury."""
 
