@@ -37,6 +37,7 @@ from parley.safety.cases.jobs import (
     note_deleted_status,
     open_case_of_hold,
     open_case_of_profile,
+    open_case_of_result,
     open_case_of_withdrawal,
     open_cases_of_findings,
     open_cases_of_reports,
@@ -51,7 +52,7 @@ from parley.safety.cases.jobs import (
     weigh_reporters,
     weigh_young_cases,
 )
-from parley.safety.clocks.jobs import hide_in_time, mail_breaches, watch_clocks
+from parley.safety.clocks.jobs import hide_in_time, hide_overdue, mail_breaches, watch_clocks
 from parley.safety.decisions.jobs import (
     answer_required_change,
     end_due_actions,
@@ -254,7 +255,10 @@ SCHEDULES: dict[Job, str] = {
     open_cases_of_findings: "* * * * *",
     watch_clocks: "* * * * *",
     expire_leases: "* * * * *",
-    settle_found: "*/10 * * * *",
+    settle_found: "8,38 * * * *",
+    open_cases_of_reports: "* * * * *",
+    mail_breaches: "* * * * *",
+    hide_overdue: "*/10 * * * *",
     weigh_young_cases: "*/5 * * * *",
     weigh_all_cases: "19 */6 * * *",
     weigh_old_reporters: "31 4 * * *",
@@ -276,7 +280,7 @@ JOBS: tuple[Job, ...] = (
     clean_homes_of_status,
     remember_text,
     *(count_planned_sweep, run_approved_sweep),
-    *(hide_in_time, mail_breaches, mail_case_notice, open_cases_of_reports, reroute_cases, weigh_case, weigh_reporters),
+    *(hide_in_time, mail_case_notice, open_case_of_result, reroute_cases, weigh_case, weigh_reporters),
     *(capture_held, delete_evidence_copies, mail_overdue_requests),
     *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),

@@ -9,6 +9,7 @@ import pytest
 
 from parley.safety.cases import findings, jobs
 from parley.safety.cases.jobs import open_cases_of_findings, settle_found
+from parley.social.accounts.actions import NewAccount, create_account, remove_pending_account
 from parley.social.statuses.publishing import drop_held_revision, publish_held_status
 from tests.conftest import World
 from tests.safety.cases.desk import case_of, events, report, rows, value, view
@@ -167,11 +168,30 @@ async def test_a_held_profile_and_a_held_description_come_in(world: World, monke
     assert (await view(world, case_id)).case.state == "closed"
 
 
+async def test_one_that_cannot_be_opened_does_not_keep_the_others_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await known(world, "bob", "carol")
+    for name in ("bob", "carol"):
+        await world.post(name, FLAG)
+    real = jobs.open_case_of_finding
+
+    async def fail(tx: Any, settings: Any, finding: Any) -> Any:
+        if finding.account_id == world.ids["bob"]:
+            raise RuntimeError("a poisoned one")
+        return await real(tx, settings, finding)
+
+    monkeypatch.setattr(jobs, "open_case_of_finding", fail)
+    await _look(world, monkeypatch)
+    assert await case_of(world, "carol")
+    monkeypatch.setattr(jobs, "open_case_of_finding", real)
+    await world.run_jobs()
+    assert await case_of(world, "bob")
+
+
 async def test_a_newcomer_whose_profile_is_held_can_still_be_turned_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from parley.social.accounts.actions import NewAccount, create_account, remove_pending_account
-
     async with world.instance.db.write() as tx:
         account_id = await create_account(tx, world.settings, NewAccount(username="nemo", note=DOUBTFUL))
         assert await tx.fetchval("SELECT state FROM accounts WHERE id = $1", account_id) == "pending"
@@ -186,6 +206,7 @@ async def test_sweeps_put_what_they_found_into_cases(world: World, tmp_path: Any
     posts = await cheese_history(world)
     await sweep(world, use_stricter(tmp_path))
     await world.run_jobs()
+    await jobs.open_cases_of_reports(world.instance, {})
     assert await value(world, "SELECT count(*) FROM reports WHERE source = 'automated' AND case_id IS NULL") == 0
     alice = await view(world, await case_of(world, "alice"))
     assert {one.id for one in alice.subjects} >= {int(posts["hidden"]["id"]), int(posts["poll"]["id"])}

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.kit.jobs import enqueue
 from parley.safety.cases import store, store_clocks
 from parley.safety.cases.clock_states import check_clock, due_after_pause, end_of
 from parley.safety.cases.sla import ClockKind, Promise, hours_of
@@ -121,7 +120,7 @@ async def _end(tx: Tx, clocks: Sequence[ClockRow]) -> int:
 
 
 async def note_breaches(tx: Tx, clocks: Sequence[ClockRow], moment: datetime) -> None:
-    """These running clocks were not met in time: entries in the log, facts, and a mail to the staff."""
+    """These running clocks were not met in time: entries in the log, and facts; `mail_breaches` tells the staff."""
     for clock in clocks:
         check_clock(clock.state, "breached")
         await append_event(
@@ -140,7 +139,6 @@ async def note_breaches(tx: Tx, clocks: Sequence[ClockRow], moment: datetime) ->
         await store_clocks.update_clocks_ended(tx, [clock.id], "breached", moment)
         about = {"case_id": clock.case_id, "notice_id": clock.notice_id, "appeal_id": clock.appeal_id}
         await record(tx, ClockBreached(account_id=0, clock_id=clock.id, kind=clock.kind, **_one_of(about)))
-    await enqueue(tx, "mail_breaches", {}, dedupe_key="mail_breaches")
 
 
 def _one_of(about: dict[str, int | None]) -> dict[str, int | None]:

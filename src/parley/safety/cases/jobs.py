@@ -12,6 +12,7 @@ from typing import Any
 from parley.kit.clock import now
 from parley.kit.ids import id_at
 from parley.kit.instance import Instance
+from parley.kit.jobs import enqueue
 from parley.safety.cases import (
     store,
     store_lists,
@@ -23,6 +24,7 @@ from parley.safety.cases import (
 from parley.safety.cases.actions import let_go
 from parley.safety.cases.findings import (
     adopt_report,
+    kind_of,
     note_deletion,
     open_case_of_finding,
     settle_by_themselves,
@@ -39,7 +41,7 @@ from parley.screening import live_ruleset
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.standing import list_reported, set_reporters
 from parley.social.sessions.staff import mail_staff
-from parley.social.verdicts.findings import list_findings, list_newest_of
+from parley.social.verdicts.findings import FindingRow, list_findings, list_newest_of
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +88,33 @@ async def open_cases_of_findings(instance: Instance, payload: dict[str, Any]) ->
             known = await store_subjects.list_known_screenings(tx, [one.id for one in found])
         for finding in found:
             if finding.id not in known:
-                async with instance.db.write() as tx:
-                    await open_case_of_finding(tx, instance.settings, finding)
+                await _open_or_later(instance, finding)
         position = found[-1].id if len(found) == _AT_ONCE else until
         async with instance.db.write() as tx:
             await store_weighing.update_looked_to(tx, position)
         if position == until:
             return
+
+
+async def _open_or_later(instance: Instance, finding: FindingRow) -> None:
+    """Open its case; one that cannot be opened becomes a job of its own, so that it cannot keep others waiting."""
+    try:
+        async with instance.db.write() as tx:
+            await open_case_of_finding(tx, instance.settings, finding)
+    except Exception:
+        log.exception("the case of result %s could not be opened; it is tried again", finding.id)
+        about = {"kind": kind_of(finding), "subject_id": finding.subject_id, "revision": finding.revision}
+        async with instance.db.write() as tx:
+            await enqueue(tx, "open_case_of_result", about)
+
+
+async def open_case_of_result(instance: Instance, payload: dict[str, Any]) -> None:
+    """Try again to open the case of what screening found: `kind`, `subject_id`, `revision`."""
+    key = (int(payload["subject_id"]), int(payload["revision"]))
+    async with instance.db.write() as tx:
+        finding = (await list_newest_of(tx, payload["kind"], [key])).get(key)
+        if finding is not None and not await store_subjects.list_known_screenings(tx, [finding.id]):
+            await open_case_of_finding(tx, instance.settings, finding)
 
 
 async def _open_newest(instance: Instance, kind: str, subject_id: int, revision: int) -> None:
@@ -105,7 +127,7 @@ async def _open_newest(instance: Instance, kind: str, subject_id: int, revision:
 
 
 async def open_cases_of_reports(instance: Instance, payload: dict[str, Any]) -> None:
-    """Bring the reports that sweeps made into cases, one transaction each."""
+    """Each minute: bring the reports that sweeps made into cases, one transaction each."""
     while True:
         async with instance.db.write() as tx:
             orphans = await store_reports.list_orphans(tx, 1)
@@ -149,7 +171,7 @@ async def note_deleted_status(instance: Instance, payload: dict[str, Any]) -> No
 
 
 async def settle_found(instance: Instance, payload: dict[str, Any]) -> None:
-    """Every ten minutes: look through everything that waits because the program found it, and settle what is over."""
+    """Twice an hour: look through everything that waits because the program found it, and settle what is over."""
     above = 0
     while True:
         async with instance.db.write() as tx:

@@ -213,7 +213,6 @@ async def insert_found_report(
         now(),
     )
     await _keep_files(tx, row.id, evidence)
-    await enqueue(tx, "open_cases_of_reports", {}, dedupe_key="open_cases_of_reports")
     return row.id
 
 

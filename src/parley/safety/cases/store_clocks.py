@@ -182,6 +182,20 @@ async def list_nearly_due(tx: Tx, before: datetime, limit: int) -> list[int]:
     return [row[0] for row in await tx.fetch(LIST_NEARLY_DUE, before, limit)]
 
 
+LIST_UNMEASURED = """
+    SELECT DISTINCT k.case_id
+    FROM sla_clocks k JOIN case_subjects s ON s.id = k.case_subject_id
+    WHERE k.state = 'breached' AND k.ended_at > $1 AND k.kind IN ('interim', 'first_action')
+      AND s.settled_at IS NULL AND s.interim_decision_id IS NULL AND s.subject_type IN ('status', 'profile', 'media')
+    LIMIT $2
+"""
+
+
+async def list_unmeasured(tx: Tx, since: datetime, limit: int) -> list[int]:
+    """Cases in which something should have been hidden since a moment, and was not."""
+    return [row[0] for row in await tx.fetch(LIST_UNMEASURED, since, limit)]
+
+
 class MeasureRow(msgspec.Struct, frozen=True):
     """A subject that the program hides until somebody decides."""
 

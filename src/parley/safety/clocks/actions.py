@@ -98,7 +98,6 @@ async def measure_case(tx: Tx, settings: Settings, case_id: int) -> int:
             await append_event(tx, ME, "interim_failed", case_id=case_id, subjects=len(some), why=error.code)
     if hidden:
         await _escalate(tx, case_id, "hidden_in_time")
-        await enqueue(tx, "mail_breaches", {}, dedupe_key="mail_breaches")
     return hidden
 
 

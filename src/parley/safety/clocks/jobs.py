@@ -6,6 +6,7 @@ A breach is marked in the transaction of its consequences, so that a crash loses
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from parley.kit.clock import now
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 100
 _SHOWN = 30
 _MOST_TOLD = 5000
+_TRY_AGAIN = timedelta(days=2)
+_MOST_TRIED = 500
 
 
 async def watch_clocks(instance: Instance, payload: dict[str, Any]) -> None:
@@ -45,8 +48,18 @@ async def hide_in_time(instance: Instance, payload: dict[str, Any]) -> None:
         await measure_case(tx, instance.settings, int(payload["case_id"]))
 
 
+async def hide_overdue(instance: Instance, payload: dict[str, Any]) -> None:
+    """Every ten minutes: try again to hide what should have been hidden in the last two days and was not: it failed, or
+    nobody credible had named it then."""
+    moment = now()
+    async with instance.db.read() as tx:
+        cases = await store_clocks.list_unmeasured(tx, moment - _TRY_AGAIN, _MOST_TRIED)
+    for case_id in cases:
+        await hide_in_time(instance, {"case_id": case_id})
+
+
 async def mail_breaches(instance: Instance, payload: dict[str, Any]) -> None:
-    """Write to those who run the instance, and to whom the cases are assigned, which promises were not kept.
+    """Each minute: write to those who run the instance, and to whom the cases are assigned, what was not kept.
 
     One letter for all that nobody has been told of; it counts as told once it is sent.
     """
