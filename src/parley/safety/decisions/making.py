@@ -15,6 +15,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
+from parley.safety.cases import store as cases
 from parley.safety.cases.actions import note_interim, settle_subjects
 from parley.safety.decisions import store
 from parley.safety.decisions.effects import Applied, Ground, apply_action, reverse_action
@@ -84,6 +85,8 @@ async def make_decision(tx: Tx, settings: Settings, maker: Maker, new: NewDecisi
     target = (await get_account_views(tx, [new.account_id])).get(new.account_id)
     if target is None:
         raise NotFound
+    if new.case_id is not None:  # before anything that it is about, as everywhere: no two can wait for each other
+        await cases.get_locked_case(tx, new.case_id)
     policy, moment = live_ruleset(), now()
     clause = policy.clauses.get(new.clause or "")
     subjects = sorted({action.subject for action in new.actions}, key=lambda one: (one.type, one.id))

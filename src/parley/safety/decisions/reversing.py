@@ -15,6 +15,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Conflict, Forbidden, NotFound
 from parley.kit.settings import Settings
+from parley.safety.cases import store as cases
 from parley.safety.cases.actions import open_case, reopen_case
 from parley.safety.cases.views import NewSubject, Source
 from parley.safety.decisions import store
@@ -55,6 +56,9 @@ async def reverse_decision(
     agreed, and for those who run the instance. `only` are actions that came to their end, for `expiry`. Asking again
     gives the same answer. Raises NotFound, Forbidden, Conflict.
     """
+    for known in await store.list_decisions(tx, [decision_id]):
+        if known.case_id is not None:  # before anything that it is about, as everywhere
+            await cases.get_locked_case(tx, known.case_id)
     if not await store.lock_decision(tx, decision_id):
         raise NotFound
     row = (await store.list_decisions(tx, [decision_id]))[0]
