@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench import fanout, home, instance, judge, media, near_duplicates, posting, snapshots, sweep
+from bench import fanout, home, instance, judge, media, near_duplicates, origin, posting, snapshots, sweep
 from bench.load import need_wrk
 from bench.world import seed_world
 from parley.kit.db import connect
@@ -28,7 +28,9 @@ from parley.kit.settings import load_settings
 from tests.live import LiveServer
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
-ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge", "sweep", "snapshots")
+ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge", "sweep", "snapshots", "origin")
+WORLDS = frozenset({"home", "posting", "instance"})
+"""Measurements that need a seeded world."""
 PEOPLE = 200
 
 Row = tuple[str, str, str, str]
@@ -134,12 +136,13 @@ def main() -> None:
     parser.add_argument("--only", choices=ONLY, action="append", help="measure this alone (may be repeated)")
     parser.add_argument("--times", type=int, action="append", help="sizes of the world; default 1 and 10")
     parser.add_argument("--seconds", type=int, default=10, help="seconds of load for each measurement")
+    parser.add_argument("--scale", type=float, default=0.1, help="of the replay of the origin; 1 takes hours")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     need_wrk()
     only = arguments.only or list(ONLY)
     rows: list[Row] = []
-    for times in arguments.times or [1, 10]:
+    for times in (arguments.times or [1, 10]) if WORLDS & set(only) else []:
         rows += measure_world(times, only, arguments.seconds)
     if "fanout" in only:
         say("fan-out ...")
@@ -159,6 +162,9 @@ def main() -> None:
     if "snapshots" in only:
         say("snapshots ...")
         rows += snapshots.rows()
+    if "origin" in only:
+        say("replay of the origin ...")
+        rows += origin.rows(arguments.scale)
     show(rows, arguments.json)
     if not arguments.only and not arguments.times:
         PAGE.write_text(page_of(rows))

@@ -245,6 +245,11 @@ async def _settings(options: Options) -> AsyncIterator[dict[str, Any]]:
         yield {**base, "policy_dir": str(folder)}
 
 
+def rows(scale: float) -> list[tuple[str, str, str, str]]:
+    """What, on what, measured, target: for `make bench`."""
+    return figures.as_rows(asyncio.run(replay(Options(scale=scale, quiet=not sys.stderr.isatty()))))
+
+
 class _Progress:
     """A bar on standard error, or nothing."""
 
