@@ -10,6 +10,7 @@ from parley.kit.errors import Invalid
 from parley.kit.ids import parse_id
 from parley.safety.cases.actions import add_case_note, open_case
 from parley.safety.cases.reads import get_reporter, list_account_cases, list_account_notes
+from parley.safety.cases.reporters import mute_reporter
 from parley.safety.decisions.reads import get_history
 from parley.safety.log.views import human
 from parley.web.desk_frame import count_write, need_staff, render_desk
@@ -41,7 +42,7 @@ async def _account_page(request: AnyRequest, number: int, *, said: str = "", cod
         cases=cases,
         open_case=next((case.id for case in cases if case.state != "closed"), None),
         notes_found=notes,
-        reporter=reporter if reporter.reports else None,
+        reporter=reporter if history.account.is_local else None,
         said=said,
     )
 
@@ -62,6 +63,22 @@ async def write_account_note(request: AnyRequest, account_id: FromPath[str]) -> 
     return redirect(visit, f"/desk/accounts/{number}", "saved")
 
 
+@post("/desk/accounts/{account_id:str}/mute")
+async def mute_account_reports(request: AnyRequest, account_id: FromPath[str]) -> Response[str]:
+    """Listen no more to what the account reports, or again. Nobody but the staff learns of it."""
+    visit = await visit_of(request)
+    viewer = need_staff(visit)
+    number = parse_id(account_id)
+    muted = (await read_form(request)).get("muted") == "yes"
+    try:
+        async with visit.instance.db.write() as tx:
+            await count_write(tx, visit)
+            await mute_reporter(tx, viewer, number, muted=muted)
+    except Invalid as error:
+        return await _account_page(request, number, said=error.text, code=error.status)
+    return redirect(visit, f"/desk/accounts/{number}", "saved")
+
+
 @post("/desk/accounts/{account_id:str}/case")
 async def open_account_case(request: AnyRequest, account_id: FromPath[str]) -> Response[str]:
     """Open a case that nobody reported, about the account as a whole."""
@@ -75,4 +92,4 @@ async def open_account_case(request: AnyRequest, account_id: FromPath[str]) -> R
     return redirect(visit, f"/desk/cases/{case_id}")
 
 
-routes = [show_account, write_account_note, open_account_case]
+routes = [show_account, write_account_note, mute_account_reports, open_account_case]
