@@ -92,7 +92,9 @@ async def test_the_clocks_of_a_notice_are_those_of_the_policy(world: World) -> N
     notice_id = await take(world, status["url"])
     order_id = await take(world, status["url"], source="authority_order", order_kind="removal", authority="Police")
     async with world.instance.db.read() as tx:
-        rows = await tx.fetch("SELECT notice_id, kind, state, due_at - started_at AS span FROM sla_clocks WHERE notice_id > 0")
+        rows = await tx.fetch(
+            "SELECT notice_id, kind, state, due_at - started_at AS span FROM sla_clocks WHERE notice_id > 0"
+        )
         spans = {(row["notice_id"], row["kind"]): (row["span"], row["state"]) for row in rows}
         subjects = await tx.fetch("SELECT kind, due_at - started_at AS span FROM sla_clocks WHERE case_subject_id > 0")
     assert spans[notice_id, "acknowledge"] == (timedelta(minutes=15), "met")
@@ -126,7 +128,9 @@ async def test_invariant_6_every_url_of_a_provider_has_an_outcome_in_time_or_a_b
             breached = await tx.fetchval(
                 "SELECT count(*) FROM moderation_events WHERE type = 'clock_breached' AND body::jsonb -> 'payload' IS NOT NULL"
             )
-            states = await tx.fetch("SELECT state FROM sla_clocks WHERE notice_id = $1 AND kind = 'resolve'", int(sent["id"]))
+            states = await tx.fetch(
+                "SELECT state FROM sla_clocks WHERE notice_id = $1 AND kind = 'resolve'", int(sent["id"])
+            )
         assert breached
         assert [row["state"] for row in states] == ["breached"]
         report = await host.ask(sent["id"])
@@ -144,7 +148,9 @@ async def test_an_order_to_preserve_holds_the_account_at_once_and_is_answered(wo
     status = await world.post("spam_sam", "words")
     sam = await world.account("spam_sam")
     host = await a_host(world, "Landeskriminalamt", kind="authority", contact_mail="order@police.example")
-    sent = await host.send({"urls": [status["url"]], "order": "preservation", "reference": "AZ 1/26", "basis": "18 USC 2703(f)"})
+    sent = await host.send(
+        {"urls": [status["url"]], "order": "preservation", "reference": "AZ 1/26", "basis": "18 USC 2703(f)"}
+    )
     assert sent.status_code == 202, sent.text
     assert (sent.json()["status"], sent.json()["reason"]) == ("COMPLETED", "preserved")
     assert sent.json()["urls"][0]["outcome"] == "preserved"
@@ -206,7 +212,9 @@ async def test_a_moderator_files_a_list_and_answers_in_words(world: World) -> No
     mia = await a_moderator(world)
     status = await world.post("spam_sam", "words")
     async with world.instance.db.write() as tx:
-        new = NewNotice(source="provider_notice", channel="desk", reference="by telephone", answer_to="noc@host.example")
+        new = NewNotice(
+            source="provider_notice", channel="desk", reference="by telephone", answer_to="noc@host.example"
+        )
         notice_id = await file_bulk_notice(tx, world.settings, mia, [status["url"], "https://x.example/y"], new=new)
     from parley.kit.errors import Conflict
 
@@ -222,7 +230,9 @@ async def test_a_moderator_files_a_list_and_answers_in_words(world: World) -> No
     assert "by telephone" in first["Subject"]
     assert "The account is watched from now on." in second.get_body(("plain",)).get_content()
     async with world.instance.db.read() as tx:
-        contents = [json.loads(row[0]) for row in await tx.fetch("SELECT contents FROM provider_responses ORDER BY number")]
+        contents = [
+            json.loads(row[0]) for row in await tx.fetch("SELECT contents FROM provider_responses ORDER BY number")
+        ]
     assert [one["words"] for one in contents] == ["", "The account is watched from now on."]
 
 

@@ -43,7 +43,12 @@ PATHS = {
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_every_kind_of_address_of_ours_is_known(path: str) -> None:
-    for host in ("https://social.example", "http://social.example", "https://www.social.example", "https://media.example"):
+    for host in (
+        "https://social.example",
+        "http://social.example",
+        "https://www.social.example",
+        "https://media.example",
+    ):
         assert read_url(host + path, HOSTS) == PATHS[path]
 
 
@@ -83,7 +88,9 @@ def written(draw: st.DrawFn) -> tuple[str, Place]:
     path = draw(st.sampled_from([one for one in PATHS if "?" not in one]))
     place = PATHS[path]
     host = draw(st.sampled_from(["social.example", "SOCIAL.Example", "www.social.example", "social.example."]))
-    scheme = draw(st.sampled_from(["https://", "http://", "HTTPS://", "hxxps://", "hXXp://", "hxxps[:]//", "https[://]"]))
+    scheme = draw(
+        st.sampled_from(["https://", "http://", "HTTPS://", "hxxps://", "hXXp://", "hxxps[:]//", "https[://]"])
+    )
     if draw(st.booleans()):
         host = host.replace(".", draw(st.sampled_from(["[.]", "(.)", "{.}", "[dot]", "(DOT)", " [.] "])))
     if draw(st.booleans()):
