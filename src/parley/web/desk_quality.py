@@ -6,7 +6,7 @@ Figures and rules come from the rooms; here they are only drawn. What is to be j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from litestar import get, post
 from litestar.params import FromPath
@@ -29,6 +29,7 @@ from parley.web.pages import redirect
 from parley.web.visits import AnyRequest, Visit, read_form, visit_of
 
 SERIES = (("allow", "Agreed"), ("hold", "Seen otherwise"))
+SHOWN_WEEKS = 13
 SHOWN_AGAIN = (403, 409, 422)
 
 
@@ -67,6 +68,10 @@ async def _page(visit: Visit, *, said: str = "", code: int = 200, check: CheckVi
 
 def _chart(weeks: Sequence[tuple[datetime, int, int]]) -> Chart:
     """Agreed and disagreed, week by week."""
+    known = {week: (agreed, other) for week, agreed, other in weeks}
+    first = weeks[-1][0] - timedelta(weeks=SHOWN_WEEKS - 1)
+    shown = [first + timedelta(weeks=n) for n in range(SHOWN_WEEKS)]
+    weeks = [(week, *known.get(week, (0, 0))) for week in shown]
     top = round_up(max((agreed + other for _, agreed, other in weeks), default=0))
     bars = []
     for place, (week, agreed, other) in enumerate(weeks):
