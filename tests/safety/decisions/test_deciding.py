@@ -449,3 +449,22 @@ async def test_the_ladder_suggests_more_the_more_strikes_count(world: World) -> 
         assert offered.reasons and offered.because
         await decided(world, world.ids["alice"], NewAction("remove", status(post["id"])), case_id=case_id)
     assert kinds == ["limit_account", "restrict_posting", "terminate", "terminate"]
+
+
+async def test_a_machine_and_a_moderator_at_the_same_time_do_not_wait_for_each_other(world: World) -> None:
+    alice = await world.account("alice")
+    await mia(world)
+    for number in range(4):
+        posts = [await world.post("alice", f"hello number {number} {letter}") for letter in "abc"]
+        case_id = await in_a_case(world, "alice", *posts)
+        subjects = [status(post["id"]) for post in posts]
+
+        async def interim(case: int = case_id, about: list[Subject] = subjects) -> int:
+            async with world.instance.db.write() as tx:
+                actions = tuple(NewAction("hide", subject) for subject in reversed(about))
+                new = NewDecision(account_id=alice, actions=actions, case_id=case)
+                return await decide_automatically(tx, world.settings, system("clocks"), new, kind="interim")
+
+        removals = [NewAction("remove", subject) for subject in subjects]
+        await asyncio.gather(interim(), decided(world, alice, *removals, case_id=case_id))
+        assert not any([await sees(world, None, post["id"]) for post in posts])

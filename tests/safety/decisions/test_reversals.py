@@ -210,3 +210,61 @@ async def test_what_its_author_deleted_stays_deleted_when_the_removal_is_taken_b
     removed = await decided(world, sam, NewAction("remove", status(post["id"])))
     assert removed.actions[0].kind == "remove", "what is deleted can still be decided about"
     assert (await world.anonymous.get(f"/api/v1/accounts/{sam}")).json()["statuses_count"] == 0
+
+
+async def test_a_held_edit_that_was_refused_waits_again_by_undo_and_is_shown_by_an_appeal(world: World) -> None:
+    await known(world, "spam_sam")
+    lena = await viewer_of(world, "mod_lena")
+    post = await world.post("spam_sam", "hello")
+    sam, mine = world.ids["spam_sam"], await world.client("spam_sam")
+    edited = await mine.put(f"/api/v1/statuses/{post['id']}", json={"status": DOUBTFUL})
+    assert edited.json()["moderation"]["state"] == "held"
+    hidden = await decided(world, sam, NewAction("hide", status(post["id"], 2)))
+    assert "hello" in (await read(world, "bob", post["id"]))["content"], "what is shown is not what waits"
+    await reversed_by(world, hidden.id)
+    dropped = await decided(world, sam, NewAction("remove", status(post["id"], 2)))
+    assert "hello" in (await read(world, "spam_sam", post["id"]))["content"]
+    assert "hello" in (await read(world, "bob", post["id"]))["content"]
+    await reversed_by(world, dropped.id)
+    assert (await read(world, "spam_sam", post["id"]))["moderation"]["state"] == "held"
+    again = await decided(world, sam, NewAction("remove", status(post["id"], 2)))
+    await reversed_by(world, again.id, "appeal", who=lena)
+    assert DOUBTFUL in (await read(world, "bob", post["id"]))["content"]
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM removed_texts") == 0
+
+
+async def test_a_published_edit_gives_way_again_to_what_was_shown_before_when_that_is_undone(world: World) -> None:
+    await known(world, "spam_sam")
+    post = await world.post("spam_sam", "hello")
+    sam, mine = world.ids["spam_sam"], await world.client("spam_sam")
+    await mia(world)
+    await mine.put(f"/api/v1/statuses/{post['id']}", json={"status": DOUBTFUL})
+    await world.run_jobs()
+    before = await read(world, "bob", post["id"])
+    made = await decided(world, sam, NewAction("publish", status(post["id"], 2)), clause=None)
+    assert DOUBTFUL in (await read(world, "bob", post["id"]))["content"]
+    await reversed_by(world, made.id)
+    assert await read(world, "bob", post["id"]) == before
+    assert (await read(world, "spam_sam", post["id"]))["moderation"]["state"] == "held"
+
+
+async def test_a_held_profile_is_published_refused_and_held_again(world: World) -> None:
+    await known(world, "spam_sam")
+    lena = await viewer_of(world, "mod_lena")
+    sam, mine = world.ids["spam_sam"], await world.client("spam_sam")
+    changed = await mine.patch("/api/v1/accounts/update_credentials", json={"note": DOUBTFUL})
+    assert changed.status_code == 200
+
+    async def shown() -> str:
+        return str((await world.anonymous.get(f"/api/v1/accounts/{sam}")).json()["note"])
+
+    about = Subject("profile", sam)
+    published = await decided(world, sam, NewAction("publish", about), clause=None)
+    assert DOUBTFUL in await shown()
+    await reversed_by(world, published.id)
+    assert await shown() == ""
+    refused = await decided(world, sam, NewAction("remove", about))
+    assert await shown() == ""
+    await reversed_by(world, refused.id, "appeal", who=lena)
+    assert DOUBTFUL in await shown()
