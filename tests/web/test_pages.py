@@ -24,6 +24,7 @@ SIGNED_OUT_PAGES = (
     "/search",
     "/search?q=alice",
     "/about",
+    "/transparency",
     "/sign-up",
     "/sign-in",
     "/password/forgotten",

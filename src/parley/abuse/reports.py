@@ -40,6 +40,7 @@ from parley.safety.notices.responses import describe_line
 from parley.safety.notices.tokens import find_token, keep_token
 from parley.safety.notices.urls import own_hosts
 from parley.safety.notices.views import NewNotice, NoticeView, OrderKind, ProviderView, RawMessage
+from parley.safety.transparency.reads import get_compliance_address
 
 Asked = Request[Any, Any, Any]
 
@@ -156,6 +157,7 @@ async def _describe(tx: Tx, request: Asked, notice: NoticeView) -> dict[str, Any
         "rule": notice.clause,
         "status_url": f"{settings.base_url}/api/abuse/v1/reports/{notice.id}",
         "receipt_url": receipt_address(settings, notice.id),
+        "compliance_url": await get_compliance_address(tx, settings, notice.provider.id) if notice.provider else None,
         "urls": [describe_line(line) for line in lines],
         "responses": [
             {

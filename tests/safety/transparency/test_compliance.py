@@ -185,3 +185,20 @@ def test_percentiles_are_those_of_the_database() -> None:
     assert percentile([1.0], 0.95) == 1.0
     assert percentile([1.0, 2.0], 0.5) == 1.5
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.95) == 3.85
+
+
+async def test_a_host_that_reports_by_its_program_is_told_where_its_page_is(world: World) -> None:
+    async with world.instance.db.write() as tx:
+        provider, token = await create_provider(tx, None, NewProvider(name="Cloud"))
+    status = await world.post("bob", "some words")
+
+    async def report() -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await world.anonymous.post("/api/abuse/v1/reports", json={"urls": [status["url"]]}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["compliance_url"]
+
+    assert await report() is None
+    async with world.instance.db.write() as tx:
+        address = await give_compliance_address(tx, world.settings, None, provider.id)
+    assert await report() == address

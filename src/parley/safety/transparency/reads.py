@@ -59,6 +59,12 @@ async def get_log_head(tx: Tx) -> LogHead:
     return LogHead(*await store_figures.get_log_head(tx))
 
 
+async def get_compliance_address(tx: Tx, settings: Settings, provider_id: int) -> str | None:
+    """The address of a provider's compliance page, for that provider alone: the caller knows that it asks."""
+    row = await store.get_live_token(tx, provider_id)
+    return compliance_address(settings, row.id) if row else None
+
+
 async def list_compliance_addresses(tx: Tx, settings: Settings, viewer: Viewer | None) -> dict[int, str]:
     """The live address of each provider's compliance page by the provider's id.
 

@@ -49,6 +49,17 @@ async def list_live_tokens(tx: Tx) -> list[TokenRow]:
     return [TokenRow(*row) for row in await tx.fetch(LIST_LIVE_ADDRESSES)]
 
 
+GET_LIVE_ADDRESS = """
+    SELECT id, provider_id, created_at, revoked_at FROM compliance_tokens WHERE provider_id = $1 AND revoked_at IS NULL
+"""
+
+
+async def get_live_token(tx: Tx, provider_id: int) -> TokenRow | None:
+    """The address of a provider that is live."""
+    row = await tx.fetchrow(GET_LIVE_ADDRESS, provider_id)
+    return TokenRow(*row) if row else None
+
+
 UPDATE_REVOKED = """
     UPDATE compliance_tokens SET revoked_at = $2 WHERE provider_id = $1 AND revoked_at IS NULL RETURNING id
 """
