@@ -19,7 +19,20 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench import fanout, home, instance, judge, media, near_duplicates, origin, posting, snapshots, sweep
+from bench import (
+    desk,
+    desk_log,
+    fanout,
+    home,
+    instance,
+    judge,
+    media,
+    near_duplicates,
+    origin,
+    posting,
+    snapshots,
+    sweep,
+)
 from bench.load import need_wrk
 from bench.world import seed_world
 from parley.kit.db import connect
@@ -28,7 +41,20 @@ from parley.kit.settings import load_settings
 from tests.live import LiveServer
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
-ONLY = ("home", "posting", "fanout", "instance", "media", "copies", "judge", "sweep", "snapshots", "origin")
+ONLY = (
+    "home",
+    "posting",
+    "fanout",
+    "instance",
+    "media",
+    "copies",
+    "judge",
+    "sweep",
+    "snapshots",
+    "origin",
+    "log",
+    "desk",
+)
 WORLDS = frozenset({"home", "posting", "instance"})
 """Measurements that need a seeded world."""
 PEOPLE = 200
@@ -156,6 +182,9 @@ def main() -> None:
     if "judge" in only:
         say("judge ...")
         rows += judge.measure(("text", "files"))
+    if "log" in only:
+        say("moderation log ...")
+        rows += desk_log.rows()
     if "sweep" in only:
         say("sweep ...")
         rows += sweep.rows(20_000)
@@ -165,6 +194,9 @@ def main() -> None:
     if "origin" in only:
         say("replay of the origin ...")
         rows += origin.rows(arguments.scale)
+    if "desk" in only:
+        say("desk ...")
+        rows += desk.rows(arguments.times or [1, 10])
     show(rows, arguments.json)
     if not arguments.only and not arguments.times:
         PAGE.write_text(page_of(rows))

@@ -20,6 +20,7 @@ def shell(world: World, dsn: str) -> Shell:
     return Shell(world, dsn, Path("policy/default").resolve())
 
 
+@pytest.mark.usefixtures("tampered")
 async def test_the_log_is_checked_signed_and_handed_out(world: World, shell: Shell, tmp_path: Path) -> None:
     await make_log(world)
     made = await shell.json("audit", "checkpoint")

@@ -86,6 +86,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.usefixtures("tampered")
 @pytest.mark.parametrize("name", CHANGES)
 async def test_tampering_shows(world: World, name: str) -> None:
     await make_log(world)
@@ -100,6 +101,7 @@ async def test_tampering_shows(world: World, name: str) -> None:
     assert report.problems[0].text
 
 
+@pytest.mark.usefixtures("tampered")
 async def test_the_first_wrong_row_is_named(world: World) -> None:
     await make_log(world)
     report = await _tamper(world, "UPDATE reports SET category = 'legal', forward = true")
@@ -123,6 +125,7 @@ async def _rewrite(world: World) -> None:
         await tx.execute("UPDATE moderation_chain SET hash = $1", last)
 
 
+@pytest.mark.usefixtures("tampered")
 async def test_a_log_that_was_written_anew_shows_against_a_checkpoint(world: World) -> None:
     await make_log(world)
     checkpoint = await make_checkpoint(world.instance.db, world.settings)
@@ -137,6 +140,7 @@ async def test_a_log_that_was_written_anew_shows_against_a_checkpoint(world: Wor
         await make_checkpoint(world.instance.db, world.settings)
 
 
+@pytest.mark.usefixtures("tampered")
 async def test_a_copy_of_a_checkpoint_that_was_kept_elsewhere_is_enough(world: World) -> None:
     await make_log(world)
     kept = await make_checkpoint(world.instance.db, world.settings)
@@ -174,6 +178,7 @@ FORGERIES: dict[str, Callable[[Any], Awaitable[Any]]] = {
 }
 
 
+@pytest.mark.usefixtures("tampered")
 @pytest.mark.parametrize("name", FORGERIES)
 async def test_a_forged_checkpoint_shows(world: World, name: str) -> None:
     await make_log(world)
