@@ -27,6 +27,7 @@ from parley.commands import (
     drill,
     evidence,
     flagger,
+    handover,
     holding,
     incident,
     legal,
@@ -83,6 +84,7 @@ app.add_typer(legal.app, name="legal")
 snapshot.app.command("drill")(drill.drill)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dns.app, name="dns")
+app.add_typer(handover.app, name="handover")
 app.add_typer(holding.app, name="holding")
 app.add_typer(incident.app, name="incident")
 app.add_typer(flagger.app, name="flagger")

@@ -129,7 +129,7 @@ def render_page(status: Status, *, base_url: str, folder: str = "", refresh_seco
     `folder` is where the feed and the JSON are, seen from the page.
     """
     return str(
-        _template("holding.html").render(
+        template("holding.html").render(
             status=status,
             title=TITLES[status.state],
             titles=TITLES,
@@ -146,7 +146,7 @@ def render_page(status: Status, *, base_url: str, folder: str = "", refresh_seco
 
 def render_feed(status: Status, *, base_url: str) -> str:
     """The announcements as an Atom feed (RFC 4287)."""
-    return str(_template("holding.xml").render(status=status, titles=TITLES, base_url=base_url, words=_words))
+    return str(template("holding.xml").render(status=status, titles=TITLES, base_url=base_url, words=_words))
 
 
 def holding_files(settings: Settings, *, folder: str = "") -> dict[str, tuple[bytes, str]]:
@@ -199,13 +199,12 @@ def _words(text: str) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _template(name: str) -> Any:
+def template(name: str) -> Any:
+    """One of the templates beside this file."""
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-    folder = Path(__file__).parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=select_autoescape(["html", "xml"])).get_template(
-        name
-    )
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    return Environment(loader=loader, autoescape=select_autoescape(["html", "xml"])).get_template(name)
 
 
 @lru_cache(maxsize=1)
