@@ -136,8 +136,14 @@ def make_trouble(clients: dict[str, httpx.Client], ids: dict[str, str]) -> None:
         if text.endswith("?"):
             body["poll"] = {"options": ["The loud ones", "The foreign ones"], "expires_in": 86400}
             body["spoiler_text"] = "A question for the street"
+        if "bottles" in text:
+            files = {"file": ("tonic.jpg", picture(), "image/jpeg")}
+            upload = clients[name].post("/api/v2/media", files=files, data={"description": "Bottles in the sun."})
+            upload.raise_for_status()
+            body["media_ids"] = [upload.json()["id"]]
         answer = clients[name].post("/api/v1/statuses", json=body)
         posts.append(answer.json()["id"] if answer.status_code == 200 else "")  # screening may refuse one
+    wait_until_seen(clients["bob"], posts[1])
     for by, about, which, clause, comment in REPORTS:
         named = [posts[number] for number in which if posts[number]]
         body = {"account_id": ids[about], "status_ids": named, "rule_ids": [clause], "comment": comment}

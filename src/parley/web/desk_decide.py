@@ -5,6 +5,8 @@ What is typed is never lost: whatever goes wrong, the page comes back with the f
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from litestar import get, post
 from litestar.params import FromPath
@@ -66,7 +68,7 @@ async def review(request: AnyRequest, case_id: FromPath[str]) -> Response[str]:
         if visit.is_fragment:
             return await _refuse_fragment(visit, number, error)
         return await render_case(request, number, chosen=chosen, said=error.text, code=error.status)
-    values = {
+    values: dict[str, Any] = {
         "case": view.case,
         "chosen": chosen,
         "fields": fields_of(chosen),

@@ -170,6 +170,11 @@ def action_words(kind: str) -> str:
     return ACTION_WORDS.get(kind, kind.replace("_", " "))
 
 
+def action_name(kind: str) -> str:
+    """A kind of action as a name, for tables and lists of what is in force."""
+    return next((one.label for one in (*ACCOUNT_CHOICES, *POST_CHOICES) if one.kind == kind), kind.replace("_", " "))
+
+
 def sureness(share: float) -> str:
     """A confidence or reliability from 0 to 1 in words and per cent."""
     word = "high" if share >= 0.75 else "medium" if share >= 0.4 else "low"
@@ -248,6 +253,7 @@ DESK_FILTERS = {
     "age": age,
     "sureness": sureness,
     "event_words": event_words,
+    "action_name": action_name,
     "action_words": action_words,
     "payload_words": payload_words,
 }
