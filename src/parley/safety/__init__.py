@@ -1,1 +1,1 @@
-"""People decide: reports today; cases, decisions and appeals build on them."""
+"""People decide: what reports, notices and screening bring up, on the clock, with reasons, and provably."""
