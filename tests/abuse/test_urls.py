@@ -121,7 +121,8 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_addresses_in_words_are_found_without_repetition() -> None:
     text = """Dear all, see (https://social.example/@alice/1), hxxp://social[.]example/@bob/2. and social.example/@eve/3
     https://other.example/x?u=https://social.example/@no/4 and https://social.example/@a/7,https://social.example/@a/8
-    URL:https://social.example/@z/9 https://social.example/about https://social.example/@alice/1 notsocial.example/@q/1"""
+    URL:https://social.example/@z/9 https://social.example/about
+    https://social.example/@alice/1 notsocial.example/@q/1"""
     found = find_urls(text, HOSTS)
     assert [read_url(one, HOSTS).number for one in found] == [1, 2, 3, 7, 8, 9]
 
