@@ -1,6 +1,6 @@
 """Signed heads of the moderation log and the key that signs them, for everybody who wants to keep a copy.
 
-Whoever keeps one notices when the log is written anew: docs/operators/audit.md.
+Whoever keeps one notices when the log is written anew: docs/operators/audit-and-law.md.
 """
 
 from __future__ import annotations
