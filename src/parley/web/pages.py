@@ -17,10 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from litestar.response import Response
 from markupsafe import Markup
 
+from parley.kit.clock import now
 from parley.kit.http import page_of, query_pairs
 from parley.kit.paging import Page
 from parley.social.accounts.reads import get_own_account
-from parley.social.accounts.views import AccountView
+from parley.social.accounts.restrictions import describe_restriction, is_in_force
+from parley.social.accounts.views import AccountView, Viewer
 from parley.social.notifications.reads import count_unread
 from parley.web.assets import load_assets
 from parley.web.desk_words import DESK_FILTERS
@@ -220,10 +222,18 @@ _OPTIONAL: dict[str, Any] = {
 }
 
 
+def _restricted_text(viewer: Viewer | None) -> str:
+    """What the viewer may not do now, for the top of every page; empty: nothing."""
+    if viewer is None or viewer.restriction is None or not is_in_force(viewer.restriction, now()):
+        return ""
+    return describe_restriction(viewer.restriction)
+
+
 def _context(visit: Visit) -> dict[str, Any]:
     return {
         "settings": visit.instance.settings,
         "viewer": visit.viewer,
+        "restricted_text": _restricted_text(visit.viewer),
         "path": visit.path,
         "here": visit.page_path,
         "csrf_token": visit.csrf_token(),

@@ -229,3 +229,14 @@ async def test_who_was_suspended_by_hand_of_the_operator_cannot_sign_in(world: W
     browser = world.browser()
     answer = await send_form(browser, "/sign-in", "/sign-in", login="alice", password=PASSWORD)
     assert answer.status_code == 403
+
+
+async def test_every_page_says_what_the_member_may_not_do_now(world: World) -> None:
+    await world.account("alice")
+    browser = await sign_in(world, "alice")
+    decision_id = await restricted(world, "restrict_posting", 5)
+    page = await browser.get("/")
+    assert "Your account may not post until" in page.text
+    assert f'href="{world.settings.base_url}/moderation/decisions/{decision_id}"' in page.text
+    with time_travel(timedelta(hours=6)):
+        assert "may not post" not in (await browser.get("/")).text
