@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.safety.cases import store_clocks, store_lists
@@ -67,6 +69,7 @@ async def _plan(tx: Tx, statement: str, *values: Any) -> str:
     return "\n".join(row[0] for row in found)
 
 
+@pytest.mark.usefixtures("tampered")
 async def test_a_hundred_thousand_open_cases_are_answered_at_once(world: World) -> None:
     await _crowd(world)
     await _check_plans(world)
