@@ -255,12 +255,15 @@ async def test_what_a_notice_did_stands_in_the_log_without_what_people_wrote(wor
 
 async def test_who_wrote_a_public_notice_is_forgotten_when_nobody_can_appeal_any_more(world: World) -> None:
     from parley.safety.notices.jobs import forget_notice_senders
+    from parley.safety.notices.keeping import keep_raw, raw_name
 
     mia = await a_moderator(world)
+    raw = await keep_raw(world.instance.files, b"a raw message")
     notice_id = await take(
         world,
         "https://elsewhere.example/x",
         source="public_notice",
+        raw=raw,
         reporter_name="Ann",
         reporter_mail="ann@people.example",
         answer_to="ann@people.example",
@@ -274,6 +277,7 @@ async def test_who_wrote_a_public_notice_is_forgotten_when_nobody_can_appeal_any
     async with world.instance.db.read() as tx:
         notice = await get_notice(tx, mia, notice_id)
     assert (notice.reporter_name, notice.reporter_mail, notice.answer_to) == ("", "", "")
+    assert not await world.instance.files.evidence.exists(raw_name(raw.sha256))
     assert human(mia).id == mia.account_id
 
 

@@ -20,6 +20,7 @@ from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
 from parley.safety.notices import store, store_notices
+from parley.safety.notices.keeping import raw_name
 from parley.safety.notices.letters import answer_text, receipt_text
 from parley.safety.notices.reads import count_copies, list_responses, load_ledgers, load_notice
 from parley.safety.notices.responses import answer_when_settled
@@ -210,12 +211,17 @@ async def clean_notice_tokens(instance: Instance, payload: dict[str, Any]) -> No
 
 
 async def forget_notice_senders(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job, daily: forget who wrote public notices once they were answered and nobody can appeal any more."""
+    """Job, daily: forget who wrote public notices once they were answered and nobody can appeal any more.
+
+    Their raw messages go too. What is about an account of which nothing may be lost waits until it may.
+    """
     before = now() - timedelta(days=live_ruleset().head.clocks.appeal_open_days)
     async with instance.db.write() as tx:
         ids = await store_notices.list_forgettable(tx, before, FORGET_EACH)
         if not ids:
             return
-        raw = await store_notices.list_raw_uses(tx, ids)
-        await append_event(tx, ME, "notice_senders_forgotten", notices=len(ids), before=iso(before), raw=len(raw))
+        await append_event(tx, ME, "notice_senders_forgotten", notices=len(ids), before=iso(before))
         await store_notices.update_forgotten(tx, ids, now())
+        unused = await store_notices.list_unused_raw(tx, ids)
+    for digest in unused:
+        await instance.files.evidence.delete(raw_name(digest))

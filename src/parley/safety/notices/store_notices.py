@@ -155,6 +155,7 @@ LIST_FORGETTABLE = """
     SELECT id FROM notices
     WHERE answered_at < $1 AND forgotten_at IS NULL AND source = 'public_notice'
       AND NOT EXISTS (SELECT FROM appeals a WHERE a.notice_id = notices.id AND a.ended_at IS NULL)
+      AND NOT EXISTS (SELECT FROM notice_subjects s WHERE s.notice_id = notices.id AND is_preserved(s.account_id))
     ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 
@@ -176,12 +177,16 @@ async def update_forgotten(tx: Tx, ids: Sequence[int], moment: datetime) -> None
     await tx.execute(UPDATE_FORGOTTEN, ids, moment)
 
 
-LIST_RAW_USES = """SELECT DISTINCT raw_sha256 FROM notices WHERE id = ANY($1::bigint[]) AND raw_sha256 IS NOT NULL"""
+LIST_UNUSED_RAW = """
+    SELECT DISTINCT n.raw_sha256 FROM notices n
+    WHERE n.id = ANY($1::bigint[]) AND n.raw_sha256 IS NOT NULL
+      AND NOT EXISTS (SELECT FROM notices o WHERE o.raw_sha256 = n.raw_sha256 AND o.forgotten_at IS NULL)
+"""
 
 
-async def list_raw_uses(tx: Tx, ids: Sequence[int]) -> list[bytes]:
-    """Which raw messages these notices have."""
-    return [row[0] for row in await tx.fetch(LIST_RAW_USES, ids)]
+async def list_unused_raw(tx: Tx, ids: Sequence[int]) -> list[bytes]:
+    """Raw messages of these notices that no other one has whose sender is known."""
+    return [row[0] for row in await tx.fetch(LIST_UNUSED_RAW, ids)]
 
 
 # ---- URLs and subjects ----------------------------------------------------------------------------------------------
