@@ -18,13 +18,13 @@ from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.safety.notices.reads import count_copies, load_ledgers
 from parley.safety.notices.views import OUTCOME_WORDS, LedgerLine
-from parley.safety.transparency import store, store_figures
+from parley.safety.transparency import store, store_figures, store_providers
 from parley.safety.transparency.canonical import encode_canonical
 from parley.safety.transparency.links import read_token
 from parley.safety.transparency.reads import get_backlog, get_log_head
 from parley.safety.transparency.report_tables import PROMISES
 from parley.safety.transparency.signing import sign_contents
-from parley.safety.transparency.store_figures import NoticeHead
+from parley.safety.transparency.store_providers import NoticeHead
 from parley.safety.transparency.views import Breach, Compliance, Day, NoticeLines, Signed, Timing, UrlLine
 from parley.screening import live_ruleset
 
@@ -61,17 +61,17 @@ async def get_compliance(db: Database, settings: Settings, token: str) -> tuple[
 
 async def build_compliance(tx: Tx, settings: Settings, provider_id: int) -> Compliance:
     """All of one provider's page, as it is now; the caller has checked who asks. Raises NotFound."""
-    provider = await store_figures.get_provider(tx, provider_id)
+    provider = await store_providers.get_provider(tx, provider_id)
     if provider is None:
         raise NotFound
-    heads = await store_figures.list_provider_notices(tx, provider_id, MOST_NOTICES)
-    total = await store_figures.count_provider_notices(tx, provider_id)
+    heads = await store_providers.list_provider_notices(tx, provider_id, MOST_NOTICES)
+    total = await store_providers.count_provider_notices(tx, provider_id)
     ledgers = await _load(tx, heads)
     moment = now()
     notices = tuple(_notice(head, ledgers[head.id], moment) for head in heads)
     lines = [line for one in notices for line in one.lines]
     clauses = sorted({line.clause for line in lines if line.clause})
-    swept = await store_figures.count_swept(tx, id_at(provider.since), clauses) if provider.since and clauses else 0
+    swept = await store_providers.count_swept(tx, id_at(provider.since), clauses) if provider.since and clauses else 0
     ruleset = live_ruleset()
     outcomes: Counter[str] = Counter(line.outcome for line in lines)
     return Compliance(
@@ -215,7 +215,7 @@ async def _breaches(tx: Tx, provider_id: int, notices: Sequence[NoticeLines]) ->
             due_at=row.due_at,
             ended_at=row.ended_at,
         )
-        for row in await store_figures.list_provider_breaches(tx, provider_id, MOST_BREACHES)
+        for row in await store_providers.list_provider_breaches(tx, provider_id, MOST_BREACHES)
     ]
     for one in notices:
         for line in one.lines:

@@ -8,7 +8,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.settings import Settings
-from parley.safety.transparency import store, store_figures
+from parley.safety.transparency import store, store_figures, store_providers
 from parley.safety.transparency.links import compliance_address
 from parley.safety.transparency.report import build_report
 from parley.safety.transparency.views import Backlog, LogHead, PublishedReport, Report
@@ -82,7 +82,7 @@ async def list_provider_names(tx: Tx, viewer: Viewer | None) -> dict[int, str]:
     """
     if viewer is not None:
         viewer.need_operator()
-    return {row.id: row.name for row in await store_figures.list_providers(tx)}
+    return {row.id: row.name for row in await store_providers.list_providers(tx)}
 
 
 def _present(row: store.ReportRow) -> PublishedReport:

@@ -10,6 +10,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.safety.transparency import store_figures as store
 from parley.safety.transparency.categories import ELSE, UNSPECIFIED, words_of
+from parley.safety.transparency.store_providers import list_orders
 from parley.safety.transparency.views import Cell, Column, Table
 from parley.screening import Clause
 
@@ -56,7 +57,7 @@ SEVERITIES = ("0: threat to life", "1: grave", "2: serious", "3: nuisance")
 
 async def orders(tx: Tx, period: Period) -> Table:
     """Article 15(1)(a): orders of authorities, by member state."""
-    rows = await store.list_orders(tx, period.from_id, period.until_id, now())
+    rows = await list_orders(tx, period.from_id, period.until_id, now())
     return Table(
         key="orders",
         title="Orders of authorities",

@@ -18,10 +18,10 @@ from parley.kit.db import Tx
 from parley.kit.errors import Invalid
 from parley.kit.ids import time_of_id
 from parley.kit.settings import Settings
-from parley.safety.transparency import store_figures
+from parley.safety.transparency import store_statements
 from parley.safety.transparency.categories import Category, category_of, load_categories
 from parley.safety.transparency.report import Period
-from parley.safety.transparency.store_figures import StatementRow
+from parley.safety.transparency.store_statements import StatementRow
 from parley.screening import Clause, live_ruleset
 
 AT_ONCE = 100
@@ -86,7 +86,7 @@ async def list_statements(
     categories, clauses = load_categories(settings), live_ruleset().clauses
     after = 0
     while True:
-        rows = await store_figures.list_statements(tx, period.from_id, period.until_id, after, AT_ONCE)
+        rows = await store_statements.list_statements(tx, period.from_id, period.until_id, after, AT_ONCE)
         if not rows:
             return
         made = [make_statement(settings, row, categories, clauses) for row in rows]
