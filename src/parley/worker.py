@@ -24,6 +24,7 @@ from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.appeals.jobs import (
+    end_reversed_appeals,
     free_stuck_appeals,
     mail_stuck_appeal,
     return_lapsed_appeals,
@@ -176,7 +177,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
     facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision),
-    facts.DecisionReversed: (mail_reversal, answer_notices_of_decision),
+    facts.DecisionReversed: (mail_reversal, answer_notices_of_decision, end_reversed_appeals),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),

@@ -11,9 +11,10 @@ from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.safety.appeals.actions import claim_appeal, decide_appeal, file_appeal, release_appeal
 from parley.safety.appeals.jobs import free_stuck_appeals, return_lapsed_appeals
 from parley.safety.appeals.reads import get_appeal, get_chance, list_appeals, list_my_appeals
+from parley.safety.decisions.actions import reverse_decision
 from parley.safety.decisions.reads import get_decision
 from parley.safety.decisions.views import NewAction, NewDecision
-from parley.safety.log.views import Subject
+from parley.safety.log.views import Subject, human
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, report, viewer_of
 from tests.safety.auditing import assert_audit_holds
@@ -245,6 +246,21 @@ async def test_two_reviewers_never_have_the_same_appeal(world: World, removed) -
         async with world.instance.db.read() as tx:
             assert (await get_appeal(tx, max_, appeal_id)).state == "queued"
         await _claim(world, max_, appeal_id)
+
+
+async def test_an_appeal_ends_when_the_staff_take_the_decision_back_by_themselves(world: World, removed) -> None:
+    _, decision, mia = removed
+    alice = await viewer_of(world, "alice")
+    await viewer_of(world, "mod_max", "moderator")
+    await _file(world, alice, decision.id)
+    async with world.instance.db.write() as tx:
+        await reverse_decision(tx, world.settings, human(mia), decision.id, kind="undo", viewer=mia)
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        (own,) = await list_my_appeals(tx, alice)
+        assert own.state == "overturned"
+        assert "took the decision back" in own.answer
+        assert await tx.fetchval("SELECT state FROM sla_clocks WHERE kind = 'appeal'") == "met"
 
 
 async def test_where_there_is_one_moderator_it_waits_aloud(world: World, removed) -> None:

@@ -35,6 +35,7 @@ LEASE = timedelta(minutes=30)
 MOST_APPEALS = 10
 APPEALS_PER = timedelta(days=1)
 PUBLIC = Actor("public")
+TAKEN_BACK = "People of the staff took the decision back before your appeal was answered. What it did is undone."
 
 
 async def file_appeal(
@@ -317,6 +318,20 @@ async def _end(tx: Tx, actor: Actor, row: AppealRow, outcome: Outcome, answer: s
     await store.update_ended(tx, row.id, state, answer, made)
     await meet_clocks(tx, appeal_id=row.id)
     await record(tx, AppealDecided(account_id=actor.id or 0, appeal_id=row.id, outcome=outcome))
+
+
+async def end_as_reversed(tx: Tx, appeal_id: int) -> bool:
+    """End an appeal against a decision that people have taken back meanwhile; False when there is nothing to end."""
+    row = await store.lock_appeal(tx, appeal_id)
+    if row is None or row.ended_at is not None or row.reversed_by_id is None:
+        return False
+    actor = system("appeals")
+    if row.state == "queued":
+        await append_event(tx, actor, "appeal_claimed", case_id=row.case_id, appeal_id=str(row.id))
+        await store.update_state(tx, row.id, next_state("queued", "in_review"), "staff", None, None)
+        row = msgspec.structs.replace(row, state="in_review")
+    await _end(tx, actor, row, "overturned", TAKEN_BACK, row.reversed_by_id)
+    return True
 
 
 async def requeue_appeal(tx: Tx, appeal_id: int, waits_for: WaitsFor, *, why: str) -> None:

@@ -8,7 +8,7 @@ from parley.kit.clock import now
 from parley.kit.instance import Instance
 from parley.kit.mail import send_mail
 from parley.safety.appeals import letters, store
-from parley.safety.appeals.actions import requeue_appeal
+from parley.safety.appeals.actions import end_as_reversed, requeue_appeal
 from parley.social.notifications.actions import tell_of_moderation
 
 
@@ -34,6 +34,16 @@ async def free_stuck_appeals(instance: Instance, payload: dict[str, Any]) -> Non
                 continue
             if await store.list_reviewers(tx, row.decision_id, row.appellant_id):
                 await requeue_appeal(tx, appeal_id, "staff", why="a second person is there")
+
+
+async def end_reversed_appeals(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after DecisionReversed: whoever appealed that decision needs no other answer."""
+    async with instance.db.read() as tx:
+        rows = await store.list_of_decisions(tx, [payload["decision_id"]])
+    for row in rows:
+        if row.ended_at is None:
+            async with instance.db.write() as tx:
+                await end_as_reversed(tx, row.id)
 
 
 async def mail_stuck_appeal(instance: Instance, payload: dict[str, Any]) -> None:

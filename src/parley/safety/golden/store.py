@@ -35,10 +35,15 @@ async def list_forms(tx: Tx, named: Sequence[tuple[int, int]]) -> list[FormRow]:
 
 
 # Settled: decided by a person about one public status without media, never taken back, and a second person agreed,
-# as reviewer of an appeal or in a blind check, or a month has passed in which nobody objected who could have.
+# as reviewer of an appeal or in a blind check, or a month has passed in which nobody objected who could have. What was
+# found to be fine is asked under the rule under which it had been reported.
 LIST_SETTLED = """
     SELECT d.id, a.subject_type, a.subject_id, a.revision,
-           CASE WHEN a.kind IN ('no_action', 'publish') THEN 'fine' ELSE 'breaks' END, d.clause
+           CASE WHEN a.kind IN ('no_action', 'publish') THEN 'fine' ELSE 'breaks' END,
+           coalesce(d.clause,
+                    (SELECT u.clause FROM case_subjects u
+                     WHERE u.case_id = d.case_id AND u.subject_type = a.subject_type AND u.subject_id = a.subject_id),
+                    (SELECT c.clause FROM cases c WHERE c.id = d.case_id))
     FROM decisions d
     JOIN LATERAL (
         SELECT x.subject_type, x.subject_id, coalesce(x.revision, s.revision) AS revision, x.kind
