@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -33,6 +32,7 @@ from parley.safety.evidence.report import README, render_report, texts_of
 from parley.safety.evidence.requests import get_disclosure, note_disclosure_sent
 from parley.safety.evidence.store import FileRow
 from parley.safety.evidence.store_pack import Entry, PackedSnapshot
+from parley.safety.evidence.zipping import Package
 from parley.safety.log import store_chain
 from parley.safety.log.actions import append_event
 from parley.safety.log.checkpoints import make_checkpoint
@@ -72,41 +72,6 @@ class _Found(msgspec.Struct):
     entries: int = 0
 
 
-class _Zip:
-    """The package while it is written; notes the hash of everything that goes in."""
-
-    def __init__(self, path: Path) -> None:
-        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
-        self._moment = now().timetuple()[:6]
-        self.listed: list[Packable] = []
-        self.names: set[str] = set()
-
-    def add(self, name: str, content: bytes, *, listed: bool = True) -> Packable:
-        """Put some bytes in."""
-        info = zipfile.ZipInfo(name, cast(Any, self._moment))
-        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
-        self._zip.writestr(info, content)
-        told = Packable(name, hashlib.sha256(content).hexdigest(), len(content))
-        if listed:
-            self.listed.append(told)
-        return told
-
-    def add_file(self, name: str, path: Path, sha256: str) -> Packable:
-        """Put a file in, as it is."""
-        info = zipfile.ZipInfo(name, cast(Any, self._moment))
-        info.external_attr = 0o600 << 16
-        with self._zip.open(info, "w") as target, path.open("rb") as source:
-            while chunk := source.read(2**20):
-                target.write(chunk)
-        told = Packable(name, sha256, path.stat().st_size)
-        self.names.add(name)
-        self.listed.append(told)
-        return told
-
-    def close(self) -> None:
-        self._zip.close()
-
-
 async def pack_evidence(instance: Instance, viewer: Viewer, new: NewPackage, target: Path) -> Packed:
     """Write a package to `target`. Raises NotFound, Forbidden, Invalid."""
     found = await _check(instance, viewer, new)
@@ -116,7 +81,7 @@ async def pack_evidence(instance: Instance, viewer: Viewer, new: NewPackage, tar
         raise Invalid("There is nothing in the log yet, so there is nothing to pack.")
     draft = target.with_name(f".{target.name}.part")
     try:
-        package = _Zip(draft)
+        package = Package(draft)
         try:
             await _write(instance, found, head, package)
         finally:
@@ -200,7 +165,7 @@ async def _pages(instance: Instance, found: _Found) -> AsyncIterator[list[Packed
         above = page[-1].id
 
 
-async def _write(instance: Instance, found: _Found, head: CheckpointView, package: _Zip) -> None:
+async def _write(instance: Instance, found: _Found, head: CheckpointView, package: Package) -> None:
     with tempfile.TemporaryDirectory(prefix="package-", dir=scratch_folder(instance.settings)) as folder:
         async for page in _pages(instance, found):
             await _add_snapshots(instance, found, page, package, Path(folder))
@@ -263,7 +228,7 @@ def _manifest(instance: Instance, found: _Found) -> dict[str, Any]:
 
 
 async def _add_snapshots(
-    instance: Instance, found: _Found, page: Sequence[PackedSnapshot], package: _Zip, folder: Path
+    instance: Instance, found: _Found, page: Sequence[PackedSnapshot], package: Package, folder: Path
 ) -> None:
     ids = [one.id for one in page]
     async with instance.db.read() as tx:
@@ -299,7 +264,7 @@ async def _add_snapshots(
 
 
 async def _add_file(
-    instance: Instance, found: _Found, row: FileRow, package: _Zip, folder: Path
+    instance: Instance, found: _Found, row: FileRow, package: Package, folder: Path
 ) -> dict[str, str | None]:
     """Put a copy in, once for each content; one that is not what it was is an error, never packed."""
     told: dict[str, str | None] = {"file": row.file, "path": None, "sha256": None, "error": row.error}

@@ -17,6 +17,14 @@ MOST_CACHED = 50_000
 
 Key = tuple[str, int]
 
+CREATE_KEPT = """CREATE TABLE kept (t TEXT, id INTEGER, r TEXT, PRIMARY KEY (t, id)) WITHOUT ROWID"""
+GET_ROW = """SELECT r FROM kept WHERE t = ? AND id = ?"""
+LIST_ROWS = """SELECT id, r FROM kept WHERE t = ? ORDER BY id"""
+LIST_TABLES = """SELECT DISTINCT t FROM kept ORDER BY t"""
+COUNT_ROWS = """SELECT count(*) FROM kept WHERE t = ?"""
+DELETE_ROW = """DELETE FROM kept WHERE t = ? AND id = ?"""
+UPSERT_ROW = """INSERT OR REPLACE INTO kept VALUES (?, ?, ?)"""
+
 
 class BadChange(Exception):
     """A change that cannot have happened: of a row that was never made, or making one twice."""
@@ -30,7 +38,7 @@ class Fold:
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
-        self._db.execute("CREATE TABLE kept (t TEXT, id INTEGER, r TEXT, PRIMARY KEY (t, id)) WITHOUT ROWID")
+        self._db.execute(CREATE_KEPT)
         self._cache: dict[Key, dict[str, Any] | None] = {}
 
     def close(self) -> None:
@@ -58,7 +66,7 @@ class Fold:
         key = (table, row_id)
         if key in self._cache:
             return self._cache[key]
-        found = self._db.execute("SELECT r FROM kept WHERE t = ? AND id = ?", key).fetchone()
+        found = self._db.execute(GET_ROW, key).fetchone()
         row: dict[str, Any] | None = json.loads(found[0]) if found else None
         return row
 
@@ -66,25 +74,25 @@ class Fold:
         gone = [key for key, row in self._cache.items() if row is None]
         rows = ((*key, json.dumps(row, ensure_ascii=False)) for key, row in self._cache.items() if row is not None)
         self._db.execute("BEGIN")
-        self._db.executemany("DELETE FROM kept WHERE t = ? AND id = ?", gone)
-        self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+        self._db.executemany(DELETE_ROW, gone)
+        self._db.executemany(UPSERT_ROW, rows)
         self._db.execute("COMMIT")
         self._cache.clear()
 
     def count(self, table: str) -> int:
         """How many rows of a table there are."""
         self._flush()
-        return int(self._db.execute("SELECT count(*) FROM kept WHERE t = ?", (table,)).fetchone()[0])
+        return int(self._db.execute(COUNT_ROWS, (table,)).fetchone()[0])
 
     def tables(self) -> list[str]:
         """Every table that has rows."""
         self._flush()
-        return [row[0] for row in self._db.execute("SELECT DISTINCT t FROM kept ORDER BY t")]
+        return [row[0] for row in self._db.execute(LIST_TABLES)]
 
     def rows(self, table: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The rows of a table, by id."""
         self._flush()
-        for row_id, text in self._db.execute("SELECT id, r FROM kept WHERE t = ? ORDER BY id", (table,)):
+        for row_id, text in self._db.execute(LIST_ROWS, (table,)):
             yield row_id, json.loads(text)
 
 
