@@ -22,7 +22,9 @@ def draw_table(table: Table) -> tuple[Chart, list[tuple[str, str]]] | None:
     if not any(map(any, stacks)):
         return None
     names = [_name(row, table.columns) for row in table.rows]
-    return draw_bars(table.title, names, stacks, series), series
+    words = [place for place, column in enumerate(table.columns) if column.kind in ("text", "day")]
+    labels = [str(row[words[-1]]) for row in table.rows]
+    return draw_bars(table.title, names, stacks, series, labels=labels), series
 
 
 def draw_days(title: str, days: Sequence[Day]) -> tuple[Chart, list[tuple[str, str]]]:
@@ -33,9 +35,14 @@ def draw_days(title: str, days: Sequence[Day]) -> tuple[Chart, list[tuple[str, s
 
 
 def draw_bars(
-    title: str, names: Sequence[str], stacks: Sequence[Sequence[float]], series: Sequence[tuple[str, str]]
+    title: str,
+    names: Sequence[str],
+    stacks: Sequence[Sequence[float]],
+    series: Sequence[tuple[str, str]],
+    *,
+    labels: Sequence[str] | None = None,
 ) -> Chart:
-    """One bar for each name, stacked from the figures of `series` in their order."""
+    """One bar for each name, stacked from the figures of `series` in their order; `labels` stand at its foot."""
     top = round_up(int(max((sum(stack) for stack in stacks), default=0)))
     bars = []
     for place, (name, stack) in enumerate(zip(names, stacks, strict=True)):
@@ -50,7 +57,7 @@ def draw_bars(
         )
         bars.append(Bar(f"{name}: {said or 'nothing'}", x, tuple(parts)))
     step = max(-(-len(names) // MOST_LABELS), 1)
-    labels = tuple(_short(name) for name in names[::step])
+    feet = tuple(_short(name) for name in (labels or names)[::step])
     return Chart(
         title, len(bars), top, int(sum(map(sum, stacks))), tuple(key for key, _ in series), tuple(bars), labels
     )

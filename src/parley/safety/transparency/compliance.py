@@ -220,7 +220,7 @@ async def _breaches(tx: Tx, provider_id: int, notices: Sequence[NoticeLines]) ->
     for one in notices:
         for line in one.lines:
             if line.in_time is False and one.due_at is not None:
-                what = f"Something was done about {line.url}"
+                what = f"Nothing had been done in time about {line.url}"
                 found.append(
                     Breach(
                         reference=one.reference or one.id, what=what, due_at=one.due_at, ended_at=line.first_action_at
