@@ -23,7 +23,15 @@ from parley.safety.cases.actions import (
     reopen_case,
 )
 from parley.safety.cases.jobs import expire_leases, weigh_reporters
-from parley.safety.cases.reads import get_reporter, list_cases, list_closed
+from parley.safety.cases.reads import (
+    count_queues,
+    get_case,
+    get_reporter,
+    list_case_events,
+    list_cases,
+    list_closed,
+    list_more_reports,
+)
 from parley.safety.cases.reporters import mute_reporter, trust_flagger
 from parley.safety.cases.war import open_war_queue
 from parley.safety.clocks.jobs import watch_clocks
@@ -208,6 +216,37 @@ async def test_where_nobody_runs_the_instance_an_escalation_still_reaches_somebo
         await escalate_case(tx, human(mia), case_id, to="owner", why="help", viewer=mia)
     await world.run_jobs()
     assert "mod_mia@example.org" in _letters(world, "escalated to you")[0]
+
+
+async def test_nobody_of_the_staff_finds_a_case_about_themselves(world: World) -> None:
+    mia, max_ = await staff(world), await staff(world, "mod_max")
+    await report(world, "alice", "mod_mia", comment="she is rude")
+    case_id = await case_of(world, "mod_mia")
+    async with world.instance.db.read() as tx:
+        assert (await list_cases(tx, mia)).cases == []
+        assert [one.id for one in (await list_cases(tx, max_)).cases] == [case_id]
+        for ask in (
+            get_case(tx, mia, case_id),
+            list_case_events(tx, mia, case_id),
+            list_more_reports(tx, mia, case_id, 2**62),
+        ):
+            with pytest.raises(NotFound):
+                await ask
+        assert (await count_queues(tx, mia)).cases == 1, "the backlog hides nothing"
+    async with world.instance.db.write() as tx:
+        assert await claim_next_case(tx, mia) is None
+        for act in (
+            claim_case(tx, mia, case_id),
+            hand_over_case(tx, mia, case_id, max_.account_id),
+            escalate_case(tx, human(mia), case_id, why="x", viewer=mia),
+            move_case(tx, human(mia), case_id, "jury", viewer=mia),
+            add_case_note(tx, mia, mia.account_id, case_id, "not me"),
+        ):
+            with pytest.raises(NotFound):
+                await act
+    await world.run_jobs()
+    told = await rows(world, "SELECT account_id FROM notifications WHERE type = 'admin.report'")
+    assert {row["account_id"] for row in told} == {max_.account_id}
 
 
 async def test_notes_stand_on_the_case_and_on_the_account(world: World) -> None:

@@ -46,7 +46,7 @@ async def claim_case(tx: Tx, viewer: Viewer, case_id: int, *, minutes: int = LEA
     escalated to others.
     """
     _need_staff(viewer)
-    await lease_case(tx, viewer, await _open_case(tx, case_id), minutes)
+    await lease_case(tx, viewer, await _open_case(tx, case_id, viewer), minutes)
     return await get_case(tx, viewer, case_id)
 
 
@@ -93,7 +93,7 @@ async def lease_case(tx: Tx, viewer: Viewer, case: StateRow, minutes: int) -> No
 async def release_case(tx: Tx, viewer: Viewer, case_id: int) -> None:
     """Let a case go, for others. Raises NotFound; Conflict for one that the viewer does not work on."""
     _need_staff(viewer)
-    case = await _open_case(tx, case_id)
+    case = await _open_case(tx, case_id, viewer)
     if case.assigned_to != viewer.account_id and not viewer.runs_instance:
         raise Conflict("You do not work on this case, so there is nothing to let go.")
     await append_event(tx, human(viewer), "case_released", case_id=case_id, subject=Subject("account", case.account_id))
@@ -112,7 +112,7 @@ async def hand_over_case(tx: Tx, viewer: Viewer, case_id: int, to_account_id: in
     Raises NotFound; Invalid for whoever is not (or no longer) of the staff; Conflict while a third one works on it.
     """
     _need_staff(viewer)
-    case = await _open_case(tx, case_id)
+    case = await _open_case(tx, case_id, viewer)
     to = (await get_account_views(tx, [to_account_id])).get(to_account_id)
     if to is None or to.role == "member" or not to.is_local or to.state != "active":
         raise Invalid("A case can be handed over to an active moderator, admin or owner of this instance.")
@@ -147,7 +147,7 @@ async def escalate_case(
     """
     if viewer is not None:
         _need_staff(viewer)
-    case = await _open_case(tx, case_id)
+    case = await _open_case(tx, case_id, viewer)
     told = await _addressees(tx, to)
     about = Subject("account", case.account_id)
     note_id = None
@@ -171,7 +171,7 @@ async def escalate_case(
 async def deescalate_case(tx: Tx, viewer: Viewer, case_id: int) -> None:
     """Give an escalated case back to everybody. For those whom it was escalated to. Raises NotFound, Forbidden."""
     _need_staff(viewer)
-    case = await _open_case(tx, case_id)
+    case = await _open_case(tx, case_id, viewer)
     if case.state != "escalated":
         raise Conflict("This case is not escalated.")
     if case.escalated_to is not None and case.escalated_to not in addressed_to(viewer):
@@ -189,7 +189,7 @@ async def move_case(tx: Tx, actor: Actor, case_id: int, queue: str, *, viewer: V
     """
     if viewer is not None:
         _need_staff(viewer)
-    case = await _open_case(tx, case_id)
+    case = await _open_case(tx, case_id, viewer)
     if queue not in QUEUES:
         raise Invalid(f"There is no such queue. The queues are {', '.join(QUEUES)}.")
     if queue == "jury" and case.severity == 0:
@@ -214,6 +214,8 @@ async def add_case_note(tx: Tx, viewer: Viewer, account_id: int, case_id: int | 
     Raises NotFound, also for a case of another account; Invalid for an empty or too long one.
     """
     _need_staff(viewer)
+    if account_id == viewer.account_id:
+        raise NotFound
     if case_id is not None:
         owner = await store_notes.get_case_account(tx, case_id)
         if owner != account_id:
@@ -259,9 +261,10 @@ def _need_staff(viewer: Viewer) -> None:
         raise NotFound
 
 
-async def _open_case(tx: Tx, case_id: int) -> StateRow:
+async def _open_case(tx: Tx, case_id: int, viewer: Viewer | None) -> StateRow:
+    """An open case, locked; one about the viewer is not there for the viewer."""
     case = await store.get_locked_case(tx, case_id)
-    if case is None:
+    if case is None or (viewer is not None and case.account_id == viewer.account_id):
         raise NotFound
     if case.state == "closed":
         raise Conflict("This case is closed: everything in it is decided.")

@@ -51,6 +51,9 @@ async def open_case_of_finding(tx: Tx, settings: Settings, finding: FindingRow) 
     if account is None or account.state == "pending":
         return None  # a newcomer whose profile is held waits to be let in, or is deleted: see sessions/members.py
     calm = held or not await _is_sure(tx, finding.id)
+    await store.lock_account_cases(tx, finding.account_id)
+    if await store_subjects.list_known_screenings(tx, [finding.id]):
+        return None  # another job was quicker
     subject = NewSubject(
         type=kind_of(finding),
         id=finding.subject_id,

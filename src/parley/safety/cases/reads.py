@@ -1,4 +1,7 @@
-"""What the staff read of cases: lists, the backlog, a case as a whole, copies. Everybody else finds nothing."""
+"""What the staff read of cases: lists, the backlog, a case as a whole, copies. Everybody else finds nothing.
+
+Nor does anybody of the staff find the cases about themselves: those are for others, and so is who reported them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from parley.safety.cases.presenting import (
     present_rows,
     present_subjects,
 )
-from parley.safety.cases.store_lists import Wanted
+from parley.safety.cases.store_lists import ListedRow, Wanted
 from parley.safety.cases.store_notes import NoteRow
 from parley.safety.cases.store_reports import ReportRow
 from parley.safety.cases.views import (
@@ -90,7 +93,9 @@ async def list_cases(
     limit = max(1, min(limit, MOST_CASES))
     rows = await store_lists.list_open_cases(tx, wanted, limit)
     last = rows[-1] if len(rows) == limit else None
-    return CasesPage(await present_rows(tx, viewer, rows), f"{last.priority!r}_{last.id}" if last else None)
+    return CasesPage(
+        await present_rows(tx, viewer, _of_others(viewer, rows)), f"{last.priority!r}_{last.id}" if last else None
+    )
 
 
 def _parse_after(after: str) -> tuple[float, int]:
@@ -120,7 +125,7 @@ async def list_closed(tx: Tx, viewer: Viewer, *, after: str | None = None, limit
     rows = await store_lists.list_closed_cases(tx, before, before_id, limit)
     last = rows[-1] if len(rows) == limit else None
     edge = f"{last.closed_at.isoformat()}_{last.id}" if last and last.closed_at else None
-    return CasesPage(await present_rows(tx, viewer, rows), edge)
+    return CasesPage(await present_rows(tx, viewer, _of_others(viewer, rows)), edge)
 
 
 async def count_queues(tx: Tx, viewer: Viewer) -> Backlog:
@@ -160,10 +165,7 @@ async def get_case(tx: Tx, viewer: Viewer, case_id: int) -> CaseView:
 
     Open subjects come first, the gravest first; what is left out for its number is counted.
     """
-    _need_staff(viewer)
-    row = await store_lists.get_listed_case(tx, case_id)
-    if row is None:
-        raise NotFound
+    row = await _get_row(tx, viewer, case_id)
     subjects = await store_subjects.list_case_subjects(tx, case_id, MOST_SUBJECTS)
     reports = await store_lists.list_case_reports(tx, case_id, MAX_ID, MOST_REPORTS)
     clocks = [clock_view(one) for one in await store_clocks.list_case_clocks(tx, case_id, MOST_CLOCKS)]
@@ -181,7 +183,7 @@ async def get_case(tx: Tx, viewer: Viewer, case_id: int) -> CaseView:
         reports=tuple(present_case_report(one, accounts, row) for one in reports),
         more_reports=max(row.reports_count - len(reports), 0),
         clocks=tuple(clocks),
-        events=tuple(await list_case_events(tx, viewer, case_id)),
+        events=tuple(await _list_events(tx, case_id, MAX_ID, MOST_EVENTS)),
         notes=_present_notes(notes, accounts),
         earlier_cases=tuple(await store_lists.list_account_cases(tx, row.account_id, case_id, MOST_EARLIER)),
     )
@@ -203,23 +205,20 @@ def _present_notes(notes: Sequence[NoteRow], accounts: Mapping[int, AccountView]
 
 async def list_account_notes(tx: Tx, viewer: Viewer, account_id: int) -> tuple[NoteView, ...]:
     """What the staff wrote down about an account and its cases, newest first. Raises NotFound unless of the staff."""
-    _need_staff(viewer)
+    _need_staff(viewer, about=account_id)
     notes = await store_notes.list_notes(tx, account_id, MOST_NOTES)
     return _present_notes(notes, await get_account_views(tx, {note.written_by for note in notes}))
 
 
 async def list_account_cases(tx: Tx, viewer: Viewer, account_id: int) -> list[CaseRow]:
     """Cases of an account, open and closed, newest first. Raises NotFound unless of the staff."""
-    _need_staff(viewer)
+    _need_staff(viewer, about=account_id)
     return await present_rows(tx, viewer, await store_lists.list_cases_about(tx, account_id, MOST_CASES))
 
 
 async def list_more_reports(tx: Tx, viewer: Viewer, case_id: int, below: int) -> list[CaseReport]:
     """More reports of a case, the newest first, below an id. Raises NotFound."""
-    _need_staff(viewer)
-    row = await store_lists.get_listed_case(tx, case_id)
-    if row is None:
-        raise NotFound
+    row = await _get_row(tx, viewer, case_id)
     reports = await store_lists.list_case_reports(tx, case_id, below, MOST_REPORTS)
     accounts = await get_account_views(tx, {one.account_id for one in reports if one.account_id})
     return [present_case_report(one, accounts, row) for one in reports]
@@ -228,8 +227,12 @@ async def list_more_reports(tx: Tx, viewer: Viewer, case_id: int, below: int) ->
 async def list_case_events(
     tx: Tx, viewer: Viewer, case_id: int, *, before_id: int = MAX_ID, limit: int = MOST_EVENTS
 ) -> list[EventView]:
-    """What happened with a case, newest first. Raises NotFound unless of the staff."""
-    _need_staff(viewer)
+    """What happened with a case, newest first. Raises NotFound."""
+    await _get_row(tx, viewer, case_id)
+    return await _list_events(tx, case_id, before_id, limit)
+
+
+async def _list_events(tx: Tx, case_id: int, before_id: int, limit: int) -> list[EventView]:
     return [
         event_view(row.id, row.seq, msgspec.json.decode(row.body))
         for row in await log_store.list_case_events(tx, case_id, before_id, limit)
@@ -241,7 +244,7 @@ async def list_similar(tx: Tx, viewer: Viewer, case_id: int, status_id: int, *, 
 
     To act on all of them, decide about each account's in a decision of its own.
     """
-    _need_staff(viewer)
+    await _get_row(tx, viewer, case_id)
     if not await store_subjects.list_named_subjects(tx, case_id, [("status", status_id)]):
         raise NotFound
     return await list_copies(tx, viewer, status_id, limit=limit)
@@ -317,6 +320,20 @@ async def _present_reporters(tx: Tx, rows: Sequence[store_reporters.ReporterRow]
     ]
 
 
-def _need_staff(viewer: Viewer) -> None:
-    if not viewer.is_staff:
+async def _get_row(tx: Tx, viewer: Viewer, case_id: int) -> ListedRow:
+    """A case that the viewer may read, or NotFound."""
+    _need_staff(viewer)
+    row = await store_lists.get_listed_case(tx, case_id)
+    if row is None:
+        raise NotFound
+    _need_staff(viewer, about=row.account_id)
+    return row
+
+
+def _of_others(viewer: Viewer, rows: Sequence[ListedRow]) -> list[ListedRow]:
+    return [row for row in rows if row.account_id != viewer.account_id]
+
+
+def _need_staff(viewer: Viewer, *, about: int | None = None) -> None:
+    if not viewer.is_staff or about == viewer.account_id:
         raise NotFound

@@ -217,11 +217,10 @@ async def insert_found_report(
 
 
 async def withdraw_found_report(tx: Tx, actor: Actor, report_id: int) -> None:
-    """Take back what the program reported: its reason is gone. Its evidence stays, and its subjects settle by a job."""
+    """Take back what the program reported: its reason is gone. Its evidence stays, and its subjects settle by a job
+    that hears of the reason."""
     await append_event(tx, actor, "report_withdrawn", report_id=str(report_id))
-    withdrawn = await store_reports.update_report_withdrawn(tx, report_id, now())
-    if withdrawn is not None and withdrawn.case_id is not None:
-        await enqueue(tx, "settle_found", {"case_subject_ids": withdrawn.subject_ids})
+    await store_reports.update_report_withdrawn(tx, report_id, now())
 
 
 async def _keep_files(tx: Tx, report_id: int, evidence: dict[str, Any]) -> None:

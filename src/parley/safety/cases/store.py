@@ -70,7 +70,7 @@ GET_NEXT_CASE = """
     WHERE state <> 'closed' AND ($1::text IS NULL OR queue = $1) AND (queue <> 'jury' OR $1 = 'jury')
       AND (leased_until IS NULL OR leased_until <= $2 OR assigned_to = $3)
       AND (escalated_to IS NULL OR escalated_to = ANY($4::text[]))
-      AND NOT id = ANY($5::bigint[]) AND severity >= $6
+      AND NOT id = ANY($5::bigint[]) AND severity >= $6 AND account_id <> $3
     ORDER BY priority DESC, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 """

@@ -187,23 +187,14 @@ async def list_orphans(tx: Tx, limit: int) -> list[OrphanRow]:
     return [OrphanRow(*row) for row in await tx.fetch(LIST_ORPHANS, limit)]
 
 
-class WithdrawnRow(msgspec.Struct, frozen=True):
-    """A report that was taken back."""
-
-    case_id: int | None
-    subject_ids: list[int]
-
-
 UPDATE_REPORT_WITHDRAWN = """
     UPDATE reports SET state = 'closed', closed_at = $2 WHERE id = $1 AND source = 'automated' AND state <> 'closed'
-    RETURNING case_id, subject_ids
 """
 
 
-async def update_report_withdrawn(tx: Tx, report_id: int, moment: datetime) -> WithdrawnRow | None:
+async def update_report_withdrawn(tx: Tx, report_id: int, moment: datetime) -> None:
     """Close a report that no person made and whose reason is gone. Its evidence stays."""
-    row = await tx.fetchrow(UPDATE_REPORT_WITHDRAWN, report_id, moment)
-    return WithdrawnRow(*row) if row else None
+    await tx.execute(UPDATE_REPORT_WITHDRAWN, report_id, moment)
 
 
 class EvidenceRow(msgspec.Struct, frozen=True):

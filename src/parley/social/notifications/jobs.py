@@ -202,14 +202,15 @@ async def notify_of_sign_up(instance: Instance, payload: dict[str, Any]) -> None
 
 
 async def notify_of_report(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job after ReportFiled: the instance's staff."""
+    """Job after ReportFiled: the instance's staff, but for whoever of them is reported."""
     async with instance.db.write() as tx:
         new = NewNotification(
             type="admin.report",
             from_account_id=payload["account_id"],
             detail={"report_id": payload["report_id"]},
         )
-        await _tell(tx, await store.list_staff(tx), new)
+        staff = [one for one in await store.list_staff(tx) if one != payload.get("target_id")]
+        await _tell(tx, staff, new)
 
 
 async def unnotify_of_favourite(instance: Instance, payload: dict[str, Any]) -> None:
