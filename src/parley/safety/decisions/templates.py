@@ -67,11 +67,14 @@ def templates(language: str, clause: Clause | None, kind: str, subjects: Sequenc
 
 
 def describe_subjects(language: str, subjects: Sequence[Subject]) -> str:
-    """What was looked at: `We looked at 3 posts of yours and your profile.`"""
+    """What was looked at: `We looked at 3 posts of yours, your profile.` The account itself is only named alone: what
+    follows for it follows from the rest."""
     facts = texts_of(language)["facts"]
     counted: dict[str, int] = {}
     for subject in dict.fromkeys(subjects):
         counted[subject.type] = counted.get(subject.type, 0) + 1
+    if len(counted) > 1:
+        counted.pop("account", None)
     parts = [facts[kind]["one" if many == 1 else "many"].format(n=many) for kind, many in counted.items()]
     return str(facts["some"]).format(what=", ".join(parts)) if parts else str(facts["none"])
 
