@@ -106,6 +106,7 @@ async def render_queue(
         "desk_queue.html",
         code=code,
         title="Queue",
+        open_cases=backlog.cases,
         backlog=backlog,
         tiles=_tiles(backlog, chosen),
         cases=page.cases,

@@ -51,9 +51,11 @@ async def count_write(tx: Tx, visit: Visit) -> None:
     await check_rate(tx, visit.instance.settings, bucket_of("desk", viewer.account_id), MOST_WRITES, WRITES_PER)
 
 
-async def render_desk(visit: Visit, template: str, *, code: int = 200, **values: Any) -> Response[str]:
-    """A page of the desk. It is never kept by a browser."""
-    frame = DeskFrame(counts=await _count_places(visit))
+async def render_desk(
+    visit: Visit, template: str, *, code: int = 200, open_cases: int | None = None, **values: Any
+) -> Response[str]:
+    """A page of the desk. It is never kept by a browser. `open_cases`: where the page has counted them itself."""
+    frame = DeskFrame(counts=await _count_places(visit, open_cases))
     return await render(visit, template, code=code, desk=frame, keep=False, **values)
 
 
@@ -61,17 +63,17 @@ KEPT_SECONDS = 5.0
 """For how long a process shows the same counts in the navigation; the pages themselves always count anew."""
 
 
-async def _count_places(visit: Visit) -> dict[str, int]:
+async def _count_places(visit: Visit, open_cases: int | None) -> dict[str, int]:
     """How much waits at each place of the desk: the same for everybody of the staff."""
     viewer = need_staff(visit)
     state = visit.request.app.state
     kept = state.get("desk_counts")
     if kept is not None and kept[0] is visit.instance and time.monotonic() - kept[1] < KEPT_SECONDS:
-        return dict(kept[2])
+        return {**kept[2], "cases": kept[2]["cases"] if open_cases is None else open_cases}
     async with visit.instance.db.read() as tx:
         running = await get_running(tx, viewer)
         counts = {
-            "cases": (await count_queues(tx, viewer)).cases,
+            "cases": (await count_queues(tx, viewer)).cases if open_cases is None else open_cases,
             "proposals": len(await list_proposals(tx, viewer)),
             "appeals": (await count_appeals(tx, viewer)).open,
             "notices": (await count_notices(tx, viewer))[0],
