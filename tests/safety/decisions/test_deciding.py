@@ -264,6 +264,22 @@ async def test_acting_on_copies_makes_a_decision_for_each_account(world: World) 
 # ---- Once, and one at a time ----
 
 
+async def test_nobody_is_struck_twice_for_one_post(world: World) -> None:
+    post = await world.post("alice", "hello")
+    alice, remove = world.ids["alice"], NewAction("remove", status(post["id"]))
+    lena = await viewer_of(world, "mod_lena")
+    both = await asyncio.gather(
+        decided(world, alice, remove), decided(world, alice, remove, who=lena), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in both) == ["Conflict", "DecisionView"]
+    case_id = await in_a_case(world, "alice", post)
+    again = await decided(world, alice, remove, case_id=case_id)
+    assert again.strikes == 0, "what comes up again is decided again, but counts once"
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM strikes") == 1
+        assert await tx.fetchval("SELECT state FROM cases WHERE id = $1", case_id) == "closed"
+
+
 async def test_the_same_request_twice_decides_once(world: World) -> None:
     post = await world.post("alice", "hello")
     action = NewAction("remove", status(post["id"]))

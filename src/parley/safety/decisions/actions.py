@@ -16,7 +16,7 @@ from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.cases import store_subjects as case_subjects
 from parley.safety.decisions import store, store_proposals
-from parley.safety.decisions.kinds import AUTOMATIC
+from parley.safety.decisions.kinds import AUTOMATIC, DONE_ONCE
 from parley.safety.decisions.making import Maker, check_decision, make_decision
 from parley.safety.decisions.proposals import approve_proposal as approve_proposal
 from parley.safety.decisions.proposals import check_rank, propose, why_second
@@ -46,6 +46,8 @@ async def decide(tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision) -
         return earlier
     await check_rank(tx, viewer, new.account_id)
     new = await _in_case(tx, viewer, new)
+    if await _without_done(tx, new) is None:
+        raise Conflict("All of this has been done already, and is in force.")
     why = why_second([new])
     if why is not None and settings.four_eyes:
         return await propose(tx, viewer, [new], why)
@@ -97,7 +99,11 @@ async def decide_copies(
             },
             NewDecision,
         )
-        made.append(await _in_case(tx, viewer, check_decision(new, needs_clause=True)))
+        left = await _without_done(tx, await _in_case(tx, viewer, check_decision(new, needs_clause=True)))
+        if left is not None:
+            made.append(left)
+    if not made:
+        raise Conflict("The same has been done to all of these copies already.")
     why = why_second(made)
     if why is not None and settings.four_eyes:
         return await propose(tx, viewer, made, why)
@@ -127,6 +133,20 @@ async def decide_automatically(
         if earlier is not None:
             return earlier
     return await make_decision(tx, settings, Maker(actor=actor, kind=kind), new)
+
+
+async def _without_done(tx: Tx, new: NewDecision) -> NewDecision | None:
+    """Without what people have done already; None when nothing is left. What stands in a case is decided there anyway:
+    it has to come to its end."""
+    if new.case_id is not None:
+        return new
+    asked = [action for action in new.actions if action.kind in DONE_ONCE and action.hours is None]
+    if not asked:
+        return new
+    found = await store.list_lasting(tx, [(action.subject.type, action.subject.id) for action in asked])
+    done = {action for action in asked if (action.subject.type, action.subject.id, action.kind) in found}
+    left = tuple(action for action in new.actions if action not in done)
+    return msgspec.structs.replace(new, actions=left) if left else None
 
 
 async def _leave_out_done(tx: Tx, new: NewDecision) -> tuple[NewDecision, int | None]:
@@ -161,6 +181,7 @@ async def _in_case(tx: Tx, viewer: Viewer, new: NewDecision) -> NewDecision:
         found = await cases.get_open_case(tx, new.account_id)
         named = [(action.subject.type, action.subject.id) for action in new.actions]
         if found is None or not await case_subjects.list_named_subjects(tx, found.id, named):
+            await store.lock_key(tx, f"decide:{new.account_id}")  # as a case is: two go one after the other
             return new
         new = msgspec.structs.replace(new, case_id=found.id)
     assert new.case_id is not None

@@ -56,6 +56,8 @@ REMOVALS = frozenset({"remove", "quarantine"})
 MEDIA_KINDS = frozenset({"hide", "remove", "remove_media", "quarantine"})
 """Actions that take a file away; of a status they take all its files, but for `hide` and `remove`."""
 STATUS_MEDIA_KINDS = frozenset({"remove_media", "quarantine"})
+DONE_ONCE = frozenset({"hide", "remove", "remove_media", "quarantine", "require_change", "terminate"})
+"""Actions that change nothing when they are in force already, without an end."""
 AUTOMATIC = frozenset({"no_action", "publish", "warn", "label", "sensitive", "limit", "hide", "quarantine"})
 """What a machine may do: nothing that is not taken back by one person's word."""
 GENTLE = frozenset({"no_action", "publish"})

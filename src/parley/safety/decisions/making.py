@@ -19,7 +19,7 @@ from parley.safety.cases import store as cases
 from parley.safety.cases.actions import note_interim, settle_subjects
 from parley.safety.decisions import store
 from parley.safety.decisions.effects import Applied, Ground, apply_action, reverse_action
-from parley.safety.decisions.kinds import GENTLE, REMOVALS, WITHOUT_STRIKE, check_action, outcome_of
+from parley.safety.decisions.kinds import DONE_ONCE, GENTLE, REMOVALS, WITHOUT_STRIKE, check_action, outcome_of
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.strikes import give_strike
 from parley.safety.decisions.telling import tell_author
@@ -105,13 +105,15 @@ async def make_decision(tx: Tx, settings: Settings, maker: Maker, new: NewDecisi
         moment=moment,
         people=not maker.automated,
     )
+    lasting = await store.list_lasting(tx, [(subject.type, subject.id) for subject in subjects])
+    standing = {one for one in lasting if one[2] in DONE_ONCE}
     done = await _do(tx, ground, new.actions)
     if not maker.automated:
         await _replace_automatic(tx, decision_id, subjects, moment)
         await _answer_required(tx, decision_id, done, moment)
         await _tell_judge(tx, maker, new, done)
-        kinds = {applied.kind for _, applied in done}
-        if clause is not None and not kinds <= WITHOUT_STRIKE:
+        news = {one.kind for action, one in done if (action.subject.type, action.subject.id, one.kind) not in standing}
+        if clause is not None and not news <= WITHOUT_STRIKE:  # nobody is struck twice for what was done before
             await give_strike(tx, new.account_id, decision_id, clause, moment)
     await tell_author(tx, settings, decision_id)
     await _settle(tx, maker, new, subjects, decision_id)

@@ -195,6 +195,21 @@ async def list_automatic(tx: Tx, subjects: Sequence[tuple[str, int]]) -> list[Ac
     return [ActionRow(*row) for row in rows]
 
 
+LIST_LASTING = """
+    SELECT a.subject_type, a.subject_id, a.kind
+    FROM unnest($1::text[], $2::bigint[]) AS named (subject_type, subject_id)
+    JOIN decision_actions a ON a.subject_type = named.subject_type AND a.subject_id = named.subject_id
+    JOIN decisions d ON d.id = a.decision_id
+    WHERE a.reversed_at IS NULL AND a.ends_at IS NULL AND NOT d.automated_decision
+"""
+
+
+async def list_lasting(tx: Tx, subjects: Sequence[tuple[str, int]]) -> set[tuple[str, int, str]]:
+    """What people did about these subjects, without an end, that is in force: subject and kind."""
+    rows = await tx.fetch(LIST_LASTING, [kind for kind, _ in subjects], [id_ for _, id_ in subjects])
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
 LIST_REVERSED_BY = """
     SELECT a.id, a.decision_id, a.account_id, a.kind, a.subject_type, a.subject_id, a.revision, a.label, a.ends_at,
         a.before, a.applied_at, a.reversed_at, a.reversed_by_id, d.kind
