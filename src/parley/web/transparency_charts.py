@@ -59,7 +59,7 @@ def draw_bars(
     step = max(-(-len(names) // MOST_LABELS), 1)
     feet = tuple(_short(name) for name in (labels or names)[::step])
     return Chart(
-        title, len(bars), top, int(sum(map(sum, stacks))), tuple(key for key, _ in series), tuple(bars), labels
+        title, len(bars), top, int(sum(map(sum, stacks))), tuple(key for key, _ in series), tuple(bars), feet
     )
 
 
