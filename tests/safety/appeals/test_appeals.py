@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,9 @@ from parley.safety.appeals.reads import get_appeal, get_chance, list_appeals, li
 from parley.safety.decisions.actions import reverse_decision
 from parley.safety.decisions.reads import get_decision
 from parley.safety.decisions.views import NewAction, NewDecision
-from parley.safety.log.views import Subject, human
+from parley.safety.log.views import Actor, Subject, human
+from parley.safety.notices.actions import file_notice
+from parley.safety.notices.views import NewNotice
 from tests.conftest import World
 from tests.safety.appeals.deciding import decide_about, report, viewer_of
 from tests.safety.auditing import assert_audit_holds
@@ -310,3 +313,55 @@ async def test_a_party_of_the_case_does_not_review_it(world: World) -> None:
     appeal_id = await _file(world, await viewer_of(world, "alice"), decision.id)
     with pytest.raises(Forbidden, match="party of this case"):
         await _claim(world, max_, appeal_id)
+
+
+async def test_a_notifier_without_an_account_appeals_and_is_answered_by_mail(world: World) -> None:
+    status = await world.post("spam_sam", "Cheap watches, for the last time")
+    new = NewNotice(
+        source="public_notice",
+        channel="form",
+        urls=(status["url"],),
+        statement="It is a scam.",
+        reporter_name="Nora",
+        reporter_mail="nora@outside.example",
+        answer_to="nora@outside.example",
+        good_faith=True,
+    )
+    async with world.instance.db.write() as tx:
+        notice_id = await file_notice(tx, world.settings, Actor("public"), new)
+    await world.run_jobs()
+    mia = await viewer_of(world, "mod_mia", "moderator")
+    max_ = await viewer_of(world, "mod_max", "moderator")
+    decision = await decide_about(world, mia, status, "no_action")
+    await world.run_jobs()
+    with pytest.raises(NotFound):
+        await _file(world, None, decision.id, role="reporter", notice_id=notice_id + 1)
+    with pytest.raises(NotFound):
+        await _file(world, None, decision.id, role="author", notice_id=notice_id)
+    appeal_id = await _file(world, None, decision.id, role="reporter", notice_id=notice_id)
+    with pytest.raises(Conflict):
+        await _file(world, None, decision.id, role="reporter", notice_id=notice_id)
+    await _claim(world, max_, appeal_id)
+    await _answer(world, max_, appeal_id, "upheld", answer="These are ordinary watches.")
+    await world.run_jobs()
+    mails = [path.read_text().replace("=\n", "") for path in world.settings.path("mail").iterdir()]
+    told = [mail for mail in mails if "To: nora@outside.example" in mail]
+    assert any("These are ordinary watches." in mail for mail in told)
+    async with world.instance.db.read() as tx:
+        chance = await get_chance(tx, None, decision.id, role="reporter", notice_id=notice_id)
+    assert chance.appeal is not None
+    assert chance.appeal.state == "upheld"
+    await assert_audit_holds(world)
+
+
+async def test_of_two_who_claim_and_two_who_file_at_the_same_moment_one_succeeds(world: World, removed) -> None:
+    _, decision, _ = removed
+    alice = await viewer_of(world, "alice")
+    max_, nora = await viewer_of(world, "mod_max", "moderator"), await viewer_of(world, "mod_nora", "moderator")
+    filed = await asyncio.gather(*(_file(world, alice, decision.id) for _ in range(2)), return_exceptions=True)
+    assert sorted(isinstance(one, Conflict) for one in filed) == [False, True]
+    appeal_id = next(one for one in filed if isinstance(one, int))
+    claimed = await asyncio.gather(
+        *(_claim(world, viewer, appeal_id) for viewer in (max_, nora)), return_exceptions=True
+    )
+    assert sorted(isinstance(one, Conflict) for one in claimed) == [False, True]

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from parley.kit.clock import now
+from parley.kit.db import Tx
 from parley.kit.instance import Instance
 from parley.kit.mail import send_mail
 from parley.safety.appeals import letters, store
 from parley.safety.appeals.actions import end_as_reversed, requeue_appeal
+from parley.safety.appeals.store import AppealRow
+from parley.safety.log.views import system
+from parley.safety.notices.reads import list_responses, load_ledgers
+from parley.safety.notices.responses import give_answer
 from parley.social.notifications.actions import tell_of_moderation
 
 
@@ -57,12 +62,29 @@ async def mail_stuck_appeal(instance: Instance, payload: dict[str, Any]) -> None
         await send_mail(instance.settings, email, *letters.stuck_appeal(instance.settings, username, row))
 
 
+async def _answer_notice(tx: Tx, instance: Instance, row: AppealRow) -> None:
+    """Answer whoever sent a notice without an account, by the way on which it came. Their receipt says the same.
+
+    While something else that they named waits for a decision, the receipt alone says it: an answer would end clocks.
+    """
+    if row.notice_id is None:
+        return
+    lines = (await load_ledgers(tx, [row.notice_id])).get(row.notice_id, [])
+    words = f"{letters.short_answer(row)}\n\n{row.answer}"
+    told = any(one.words == words for one in await list_responses(tx, row.notice_id))
+    if not told and all(line.settled for line in lines):
+        await give_answer(tx, instance.settings, system("appeals"), row.notice_id, words=words)
+
+
 async def tell_of_appeal(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job after AppealDecided: whoever appealed, in the app and by mail."""
+    """Job after AppealDecided: whoever appealed, in the app and by mail; without an account, as their notice came."""
     async with instance.db.write() as tx:
         row = await store.get_appeal(tx, payload["appeal_id"])
-        if row is None or row.ended_at is None or row.appellant_id is None:
-            return  # without an account the receipt page tells, and the notices' room writes
+        if row is None or row.ended_at is None:
+            return
+        if row.appellant_id is None:
+            await _answer_notice(tx, instance, row)
+            return
         address = await store.get_address(tx, row.appellant_id)
         await tell_of_moderation(
             tx,

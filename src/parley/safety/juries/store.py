@@ -349,10 +349,11 @@ async def get_address(tx: Tx, account_id: int) -> tuple[str, str] | None:
 
 
 LIST_PENDING = """
-    SELECT j.id FROM juries j JOIN appeals a ON a.id = j.appeal_id WHERE j.id = $1 AND a.ended_at IS NULL
+    SELECT j.id FROM juries j JOIN appeals a ON a.id = j.appeal_id
+    WHERE j.id = $1 AND a.ended_at IS NULL AND a.reviewer_id IS NULL
 """
 
 
 async def list_pending(tx: Tx, jury_id: int) -> list[int]:
-    """The jury, when its appeal is not decided yet."""
+    """The jury, while nobody of the staff reviews its appeal or has answered it."""
     return [row[0] for row in await tx.fetch(LIST_PENDING, jury_id)]
