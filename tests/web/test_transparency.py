@@ -42,19 +42,17 @@ async def test_anybody_sees_what_waits_now_before_any_report_is_published(world:
 
 async def test_a_published_report_is_a_page_with_a_table_for_each_plot(world: World) -> None:
     bad = await world.post("bob", "Shut up, said the fox")
-    alice = await world.client("alice")
-    for name in ("alice", "carol"):
+    for name, rule in (("alice", "3.1"), ("carol", "1.1")):
         client = await world.client(name)
         answer = await client.post(
-            "/api/v1/reports", json={"account_id": bad["account"]["id"], "status_ids": [bad["id"]], "rule_ids": ["3.1"]}
+            "/api/v1/reports", json={"account_id": bad["account"]["id"], "status_ids": [bad["id"]], "rule_ids": [rule]}
         )
         assert answer.status_code == 200
-    assert alice is not None
     today = now().date()
     async with world.instance.db.read() as tx:
         report = await draft_report(tx, world.settings, None, today, today)
     page = write_html(report)
-    assert page.count("<svg") >= 2
+    assert page.count('class="plot"') >= 1
     assert page.count('class="plot"') <= page.count("<table>")
     assert "Members" in page
     assert "the fox" not in page
