@@ -297,3 +297,96 @@ async def test_what_its_author_deleted_is_still_found_and_kept_for_the_moderator
     assert cases == 1
     await world.run_jobs()
     assert (await host.ask(sent["id"]))["reason"] == "content_gone"
+
+
+async def test_the_same_token_at_the_same_moment_is_one_report(world: World) -> None:
+    import asyncio
+
+    host = await a_host(world)
+    status = await world.post("spam_sam", "a plain post")
+    body = {"urls": [status["url"]]}
+    sent = await asyncio.gather(*(host.send(body, **{"idempotency-key": "at once"}) for _ in range(5)))
+    assert {one.status_code for one in sent} == {202}
+    assert len({one.json()["id"] for one in sent}) == 1
+
+
+async def test_notices_about_the_same_accounts_at_the_same_moment_do_not_stop_each_other(world: World) -> None:
+    import asyncio
+
+    host = await a_host(world)
+    urls = [(await world.post(name, f"a plain post of {name}"))["url"] for name in ("alice", "bob", "spam_sam")]
+    orders = [urls, urls[::-1], [urls[1], urls[0]], [urls[2]]]
+    sent = await asyncio.gather(*(host.send({"urls": order}) for order in orders))
+    assert {one.status_code for one in sent} == {202}
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM cases") == 3
+
+
+async def test_too_many_reports_are_told_when_to_come_again(settings: Any, dsn: str) -> None:
+    import msgspec
+
+    from parley.abuse import reports
+    from tests.conftest import open_world
+
+    before = reports.MOST_REPORTS
+    reports.MOST_REPORTS = 3
+    try:
+        async with open_world(msgspec.structs.replace(settings, rate_limits="on"), dsn) as world:
+            host = await a_host(world)
+            sent = [await host.send({"urls": ["https://elsewhere.example/x"]}) for _ in range(4)]
+            assert [one.status_code for one in sent] == [202, 202, 202, 429]
+            assert int(sent[-1].headers["retry-after"]) > 0
+    finally:
+        reports.MOST_REPORTS = before
+
+
+async def test_the_log_and_the_tables_of_notices_agree(world: World) -> None:
+    from tests.safety.auditing import assert_audit_holds
+
+    mia = await a_moderator(world)
+    status = await world.post("spam_sam", "a plain post")
+    host = await a_host(world, contact_mail="abuse@host.example")
+    await host.send({"urls": [status["url"], "https://elsewhere.example/x"], "tags": ["harm:hate"]})
+    await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    await assert_audit_holds(world)
+
+
+async def test_a_signed_answer_is_posted_to_a_webhook_and_never_to_ourselves(world: World, monkeypatch: Any) -> None:
+    import httpx
+
+    from parley.kit import outbound
+
+    calls: list[httpx.Request] = []
+
+    class Remote(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.aread()
+            calls.append(request)
+            return httpx.Response(200)
+
+    inside = await a_host(world, "Inside", webhook_url="https://127.0.0.1/hook")
+    outside = await a_host(world, "Outside", webhook_url="https://host.example/hook")
+    sent = (await inside.send({"urls": ["https://elsewhere.example/x"]})).json()
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        problem = await tx.fetchval(
+            "SELECT problem FROM notice_messages WHERE notice_id = $1 AND kind = 'webhook'", int(sent["id"])
+        )
+    assert "not on the public internet" in problem
+
+    monkeypatch.setattr(outbound, "GuardedTransport", Remote)
+    sent = (await outside.send({"urls": ["https://elsewhere.example/x"]})).json()
+    await world.run_jobs()
+    [call] = calls
+    response = (await outside.ask(sent["id"]))["responses"][0]
+    assert str(call.url) == "https://host.example/hook"
+    assert call.content.decode() == response["contents"]
+    assert call.headers["x-parley-signature"] == response["signature"]
+    for wrong in ("http://host.example/hook", "https://user:pass@host.example/", "ftp://host.example"):
+        import pytest
+
+        from parley.kit.errors import Invalid
+
+        with pytest.raises(Invalid, match="https"):
+            await a_host(world, "Wrong", webhook_url=wrong)
