@@ -6,11 +6,12 @@ for itself. Periods are ranges of ids, which sort by time. `kinds` are two array
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
 from parley.kit.db import Tx
+from parley.kit.ids import id_at
 
 Kinds = tuple[list[str], list[str]]
 
@@ -305,12 +306,13 @@ class DayRow(msgspec.Struct, frozen=True):
     closed: int
 
 
+# Plan: the primary key for what was opened, since ids sort by time; cases_closed for what was closed.
 LIST_CASE_DAYS = """
     WITH days AS (
         SELECT one::date AS day FROM generate_series($1::timestamp, $2::timestamp - interval '1 day', '1 day') one
     ), opened AS (
         SELECT (opened_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n FROM cases
-        WHERE opened_at >= $1::timestamp AT TIME ZONE 'UTC' AND opened_at < $2::timestamp AT TIME ZONE 'UTC' GROUP BY 1
+        WHERE id >= $3 AND id < $4 GROUP BY 1
     ), closed AS (
         SELECT (closed_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n FROM cases
         WHERE closed_at >= $1::timestamp AT TIME ZONE 'UTC' AND closed_at < $2::timestamp AT TIME ZONE 'UTC' GROUP BY 1
@@ -323,11 +325,13 @@ LIST_CASE_DAYS = """
 
 async def list_case_days(tx: Tx, start: datetime, end: datetime) -> list[DayRow]:
     """Each day from `start` to before `end` (both midnight UTC, without a zone)."""
-    return [DayRow(*row) for row in await tx.fetch(LIST_CASE_DAYS, start, end)]
+    ids = (id_at(start.replace(tzinfo=UTC)), id_at(end.replace(tzinfo=UTC)))
+    return [DayRow(*row) for row in await tx.fetch(LIST_CASE_DAYS, start, end, *ids)]
 
 
 COUNT_OPEN_AT = """
-    SELECT count(*) FROM cases WHERE opened_at < $1 AND (closed_at IS NULL OR closed_at >= $1)
+    SELECT (SELECT count(*) FROM cases WHERE state <> 'closed' AND opened_at < $1)
+         + (SELECT count(*) FROM cases WHERE closed_at >= $1 AND opened_at < $1)
 """
 
 
