@@ -6,6 +6,7 @@ Everything that the page says of a case was read by `safety/cases` and `safety/d
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 from litestar import get, post
@@ -22,7 +23,7 @@ from parley.safety.decisions.reads import get_history, list_suggestions
 from parley.safety.decisions.templates import languages
 from parley.safety.decisions.views import Suggestion, Suggestions
 from parley.safety.evidence.actions import note_evidence_viewed
-from parley.safety.log.views import human
+from parley.safety.log.views import EventView, human
 from parley.safety.wellness.reads import wellness_of
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import list_staff
@@ -77,9 +78,10 @@ class ClauseLine(msgspec.Struct, frozen=True, kw_only=True):
 async def show_case(request: AnyRequest, case_id: FromPath[str]) -> Response[str]:
     """One case, whole. That its evidence was looked at goes into the log, once for each look."""
     visit = await visit_of(request)
+    answer = await render_case(request, parse_id(case_id))  # NotFound for what is not there: nobody looked at it then
     async with visit.instance.db.write() as tx:
         await note_evidence_viewed(tx, need_staff(visit), parse_id(case_id))
-    return await render_case(request, parse_id(case_id))
+    return answer
 
 
 async def render_case(
@@ -106,6 +108,7 @@ async def render_case(
         code=code,
         title=f"@{case.account.acct}",
         view=view,
+        events=_join_looks(view.events),
         case=case,
         history=history,
         cards=[make_card(subject, visit.instance.settings) for subject in view.subjects],
@@ -133,6 +136,19 @@ async def render_case(
         reports_count=max(case.reports_count, len(view.reports)),  # the first is counted by a job, a moment later
         chosen_count=len(chosen.subjects) if chosen and chosen.subjects is not None else _count_open(view),
     )
+
+
+def _join_looks(events: Sequence[EventView]) -> list[tuple[EventView, int]]:
+    """Entries with how often each was written in a row: who looks again and again at the evidence fills no page."""
+    joined: list[tuple[EventView, int]] = []
+    for event in events:
+        if event.type == "evidence_viewed" and joined:
+            last, times = joined[-1]
+            if last.type == event.type and last.actor == event.actor:
+                joined[-1] = (last, times + 1)
+                continue
+        joined.append((event, 1))
+    return joined
 
 
 def _count_open(view: CaseView) -> int:
