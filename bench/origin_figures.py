@@ -10,6 +10,8 @@ from typing import Any
 
 from bench.origin_stream import TRUTHS, Script
 from bench.origin_world import World
+from parley.kit.signing import fingerprint_of, public_key_of
+from parley.safety.log.verifying import verify_log
 
 STOPPED = ("refused", "held", "stopped author")
 SEVERITIES = ("0 threat to life", "1 grave", "2 serious", "3 nuisance")
@@ -91,6 +93,8 @@ class Figures:
     overturned: int = 0
     seconds: float = 0.0
     days_waiting: float = 0.0
+    log_problems: list[str] = field(default_factory=list)
+    """What is wrong with the moderation log after all of it: nothing, or the replay has failed."""
     passed: bool = False
 
 
@@ -144,8 +148,10 @@ async def count(world: World, script: Script, people: Any, run: Any, *, given: b
         seconds=round(seconds, 1),
         days_waiting=round(waiting, 2),
     )
+    keys = [fingerprint_of(public_key_of(world.settings))]
+    found.log_problems = [str(one) for one in (await verify_log(world.db, known_keys=keys)).problems]
     in_time = found.urls_in_time == found.urls and found.notices_answered_in_time == found.notices
-    found.passed = in_time and found.days_waiting <= OUTGROWN
+    found.passed = in_time and found.days_waiting <= OUTGROWN and not found.log_problems
     return found
 
 
@@ -209,6 +215,7 @@ def as_text(found: Figures) -> str:
         f"interim measures {found.interim:,}, entries of the log {found.events:,}",
         f"one moderator's work: {found.hours_a_day:.1f} hours a day; backlog at most {found.backlog_most:,}, "
         f"at the end {found.backlog_end:,}, which is {found.days_waiting:.2f} working days",
+        "moderation log: " + (found.log_problems or ["every entry in its place, and the tables as it says"])[0],
         f"appeals: {found.appealed} filed, {found.reviewed} reviewed, {found.overturned} overturned",
         "",
         "promises broken: " + ("; ".join(f"{key} {value}" for key, value in found.breaches.items()) or "none made"),
@@ -218,7 +225,7 @@ def as_text(found: Figures) -> str:
         "",
         "PASSED"
         if found.passed
-        else "FAILED: a URL of the host was late, a notice had no answer, or the backlog outgrew the moderator",
+        else "FAILED: a URL or an answer was late, the backlog outgrew the moderator, or the log broke",
     ]
     return "\n".join(lines)
 
