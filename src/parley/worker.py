@@ -9,12 +9,12 @@ import os
 import signal
 import time
 import uuid
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from parley.abuse.listener import listening
 from parley.abuse.mailbox import poll_abuse_mailbox
 from parley.hosting.jobs import make_nightly_snapshot
 from parley.kit.instance import Instance, open_instance
@@ -348,7 +348,7 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, queuer.shutdown.set)
         log.info("worker: ready")
-        async with listening(instance):
+        async with _abuse_mail(instance):
             with contextlib.suppress(asyncio.CancelledError):
                 await queuer.run(
                     dequeue_timeout=DEQUEUE_EVERY,
@@ -356,6 +356,15 @@ async def run_worker(settings: Settings, dsn: str) -> None:
                     max_concurrent_tasks=40,
                     log_aggregation_interval=timedelta(),
                 )
+
+
+def _abuse_mail(instance: Instance) -> AbstractAsyncContextManager[Any]:
+    """The listener for abuse mail, where one is wanted; its libraries take memory that others never use."""
+    if not instance.settings.abuse_listen:
+        return contextlib.nullcontext()
+    from parley.abuse.listener import listening
+
+    return listening(instance)
 
 
 def _register(queuer: Any, instance: Instance) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from parley.abuse.mail import Mail, Refused, read_mail
-from parley.abuse.reports import SOURCES
+from parley.abuse.reading import SOURCES
 from parley.kit.clock import now
 from parley.kit.db import Tx, wait_for_disk
 from parley.kit.errors import Invalid, RateLimited

@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from parley.abuse.intake import take_mail
 from parley.abuse.mail import MOST_BYTES, Refused
 from parley.kit.instance import Instance
 from parley.kit.settings import LOOPBACK
@@ -56,6 +55,8 @@ async def _take(instance: Instance, one: Fetched) -> str:
     if one.raw is None:
         log.warning("a mail in the abuse mailbox is larger than %s bytes and was not read", MOST_BYTES)
         return REFUSED
+    from parley.abuse.intake import take_mail  # here: what it needs takes memory that most instances never use
+
     try:
         await take_mail(instance, one.raw)
     except Refused as error:

@@ -15,7 +15,16 @@ from typing import Any
 import msgspec
 
 from parley.kit.errors import BadRequest, Invalid
+from parley.safety.cases.views import Source
 from parley.safety.notices.urls import Hosts, find_urls
+
+SOURCES: dict[str, Source] = {
+    "host": "provider_notice",
+    "app_store": "provider_notice",
+    "authority": "authority_order",
+    "trusted_flagger": "trusted_flagger",
+}
+"""What a notice of each kind of provider is for the desk."""
 
 MOST_DEPTH = 8
 MOST_FOUND = 2000

@@ -16,7 +16,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response
 
-from parley.abuse.reading import Understood, read_json, read_report
+from parley.abuse.reading import SOURCES, Understood, read_json, read_report
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import BadRequest, Conflict, Unauthorized
@@ -24,7 +24,6 @@ from parley.kit.http import instance_of
 from parley.kit.ids import parse_id
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.signing import fingerprint_of, public_key_of
-from parley.safety.cases.views import Source
 from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice
 from parley.safety.notices.keeping import keep_raw
@@ -48,13 +47,6 @@ MOST_REPORTS = 600
 REPORTS_PER = timedelta(minutes=5)
 MOST_READS = 3000
 LONGEST_TOKEN = 200
-
-SOURCES: dict[str, Source] = {
-    "host": "provider_notice",
-    "app_store": "provider_notice",
-    "authority": "authority_order",
-    "trusted_flagger": "trusted_flagger",
-}
 
 
 @post("/api/abuse/v1/reports", status_code=202, scope=None)
