@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import get_args
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.kit.errors import Conflict
@@ -14,6 +14,7 @@ from parley.safety.appeals.states import ENDS, NEXT, OUTCOMES, State, next_state
 STATES: tuple[State, ...] = get_args(State)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(STATES), max_size=30))
 def test_whatever_is_tried_an_appeal_only_goes_where_the_table_says(wishes: list[State]) -> None:
     state: State = "received"

@@ -110,6 +110,7 @@ def test_every_change_gives_a_policy_that_can_be_read(
     _ruleset(apply_incident(_files(), change))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(get_args(State)), max_size=20))
 def test_incidents_only_go_where_the_table_says(wishes: list[State]) -> None:
     state: State = "declared"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.kit.errors import Conflict
@@ -16,6 +16,7 @@ IDS = st.lists(st.integers(1, 2**63 - 1), unique=True, min_size=5, max_size=60)
 VOTES = st.lists(st.sampled_from(("breaks", "fine", "unsure")), max_size=7)
 
 
+@settings(deadline=None)
 @given(IDS, st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_the_lot_is_the_same_for_everybody_who_repeats_it(pool: list[int], seed: bytes, chained: bytes) -> None:
     order = order_pool(pool, seed, chained)
@@ -38,6 +39,7 @@ def test_everybody_is_drawn_about_equally_often() -> None:
     assert max(counts) < 260
 
 
+@settings(deadline=None)
 @given(VOTES)
 def test_a_verdict_is_what_most_of_those_who_are_sure_say(votes: list[str]) -> None:
     for over in (False, True):
@@ -61,6 +63,7 @@ def test_silence_is_no_verdict() -> None:
     assert count_votes(["breaks", "fine", "unsure", "unsure", "unsure"], 5, 3, over=False) == "unsure"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(get_args(State)), max_size=20), st.lists(st.sampled_from(get_args(SeatState)), max_size=9)
 )

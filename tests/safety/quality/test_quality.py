@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.kit.clock import time_travel
@@ -25,6 +25,7 @@ from tests.safety.auditing import assert_audit_holds
 from tests.safety.juries.sitting import report_spam
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.sampled_from(sorted(SHARES)), st.integers(0, 3))
 def test_of_every_stratum_something_is_drawn_and_never_more_than_people_can_bear(count: int, by: str, severity: int):
     size = size_of(stratum_of(severity, by), count)
@@ -32,6 +33,7 @@ def test_of_every_stratum_something_is_drawn_and_never_more_than_people_can_bear
     assert (size > 0) == (count > 0)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 10**9), unique=True, max_size=50), st.integers(0, 60), st.binary(min_size=16, max_size=16)
 )
