@@ -29,6 +29,7 @@ from parley.safety.decisions.views import DecisionView, NewAction, NewDecision, 
 from parley.safety.log.views import Subject, system
 from parley.social.accounts.views import Viewer
 from tests.conftest import World
+from tests.safety.auditing import assert_audit_holds
 from tests.safety.decisions.deciding import (
     account,
     decided,
@@ -232,6 +233,7 @@ async def test_ending_an_account_takes_two_people(world: World) -> None:
     with pytest.raises(Conflict):
         async with world.instance.db.write() as tx:
             await approve_proposal(tx, world.settings, lena, proposal.id)
+    await assert_audit_holds(world)
 
 
 async def test_many_posts_at_once_take_two_people_and_may_be_refused(world: World) -> None:

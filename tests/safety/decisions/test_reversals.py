@@ -13,6 +13,7 @@ from parley.safety.log.views import Subject
 from tests.conftest import World
 from tests.media import samples
 from tests.media.helpers import upload
+from tests.safety.auditing import assert_audit_holds
 from tests.safety.decisions.deciding import (
     account,
     answers_of,
@@ -68,6 +69,7 @@ async def there_and_back(world: World, sam: int, action: NewAction, *, changes: 
         assert after[table] == before, table
     for path, before in answers.items():
         assert seen[path] == before, path
+    await assert_audit_holds(world)
 
 
 @pytest.mark.parametrize("kind", ON_A_STATUS)
