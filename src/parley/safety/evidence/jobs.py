@@ -45,32 +45,40 @@ async def keep_evidence_files(instance: Instance, payload: dict[str, Any]) -> No
         waiting = await store.list_waiting_files(
             tx, report_id=report_id, snapshot_ids=[int(number) for number in payload.get("snapshot_ids", ())]
         )
-    for file in waiting:
-        if not await _share_known(instance, file):
-            await _keep_file(instance, file)
+    for file in await _share_known(instance, waiting):
+        await _keep_file(instance, file)
 
 
-async def _share_known(instance: Instance, file: WaitingFile) -> bool:
-    """Use the copy that was made of the same file for something else; False when there is none."""
+async def _share_known(instance: Instance, waiting: list[WaitingFile]) -> list[WaitingFile]:
+    """Use copies that were made of the same files for something else, all at once; returns the files without one."""
+    if not waiting:
+        return []
     async with instance.db.read() as tx:
-        known = await store.get_copy_of_file(tx, file.file)
-    if known is None:
-        return False
+        known = await store.list_copies_of_files(tx, [file.file for file in waiting])
+    if not known:
+        return waiting
+    shared: set[int] = set()
     async with instance.db.write() as tx:
-        return await _settle(tx, file, known.sha256, known.size_bytes, None)
+        for digest in sorted({copy.sha256 for copy in known.values()}):
+            await store.lock_content(tx, digest)
+        await append_event(tx, ME, "evidence_files_kept", files=sum(file.file in known for file in waiting))
+        for file in waiting:
+            copy = known.get(file.file)
+            name = await store.get_kept_as(tx, copy.sha256) if copy else None
+            if copy is not None and name is not None:
+                await store.update_kept_file(tx, file.id, name, copy.sha256, copy.size_bytes)
+                shared.add(file.id)
+    return [file for file in waiting if file.id not in shared]
 
 
-async def _settle(tx: Tx, file: WaitingFile, digest: bytes, size: int, own: str | None) -> bool:
-    """Note the copy with this content that is kept already, or else `own`; False when neither is there."""
+async def _settle(tx: Tx, file: WaitingFile, digest: bytes, size: int, own: str) -> None:
+    """Note the copy with this content that is kept already, or else `own`."""
     await store.lock_content(tx, digest)
     name = await store.get_kept_as(tx, digest) or own
-    if name is None:
-        return False
-    await append_event(tx, ME, "evidence_file_kept", file=str(file.id))
+    await append_event(tx, ME, "evidence_files_kept", files=1)
     await store.update_kept_file(tx, file.id, name, digest, size)
-    if own is not None and name != own:
+    if name != own:
         await enqueue(tx, "delete_evidence_copies", {"names": [own]})
-    return True
 
 
 async def _keep_file(instance: Instance, file: WaitingFile) -> None:

@@ -128,22 +128,22 @@ async def update_kept_file(tx: Tx, file_id: int, kept_as: str, sha256: bytes, si
 
 
 class CopyRow(msgspec.Struct, frozen=True):
-    """A copy that is kept."""
+    """A copy that is kept of a file with this public name."""
 
+    file: str
     sha256: bytes
     size_bytes: int
 
 
-GET_COPY_OF_FILE = """
-    SELECT sha256, size_bytes FROM evidence_files
-    WHERE file = $1 AND kept_as IS NOT NULL AND purged_at IS NULL LIMIT 1
+LIST_COPIES_OF_FILES = """
+    SELECT DISTINCT ON (file) file, sha256, size_bytes FROM evidence_files
+    WHERE file = ANY($1::text[]) AND kept_as IS NOT NULL AND purged_at IS NULL ORDER BY file
 """
 
 
-async def get_copy_of_file(tx: Tx, file: str) -> CopyRow | None:
-    """A copy of a stored file, made for whatever reason; what has one name never changes."""
-    row = await tx.fetchrow(GET_COPY_OF_FILE, file)
-    return CopyRow(*row) if row else None
+async def list_copies_of_files(tx: Tx, files: Sequence[str]) -> dict[str, CopyRow]:
+    """Copies of stored files, made for whatever reason; what has one name never changes."""
+    return {row[0]: CopyRow(*row) for row in await tx.fetch(LIST_COPIES_OF_FILES, files)}
 
 
 LOCK_CONTENT = """SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || encode($1::bytea, 'hex'), 0))"""
