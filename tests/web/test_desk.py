@@ -101,6 +101,27 @@ async def test_members_and_strangers_find_no_desk(world: World) -> None:
     assert 'href="/desk"' in (await mia.get("/")).text
 
 
+async def test_a_moderator_finds_nothing_about_themselves(world: World) -> None:
+    await reported_spam(world, "I said something in a hurry", by="alice", about="mod_mia")
+    await world.account("mod_mia")
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE users SET role = 'owner' WHERE account_id = $1", world.ids["alice"])
+        await tx.execute("UPDATE users SET role = 'moderator' WHERE account_id = $1", world.ids["mod_mia"])
+        await tx.execute("UPDATE accounts SET role = 'owner' WHERE id = $1", world.ids["alice"])
+        await tx.execute("UPDATE accounts SET role = 'moderator' WHERE id = $1", world.ids["mod_mia"])
+    mia, alice = await signed_in(world, "mod_mia"), await signed_in(world, "alice")
+    case = (await open_next(alice)).url.path
+    assert case.startswith("/desk/cases/")
+    assert "@mod_mia" in (await alice.get(case)).text
+    for path in (case, f"/desk/accounts/{world.ids['mod_mia']}"):
+        assert (await mia.get(path)).status_code == 404, path
+    assert "said something in a hurry" not in (await mia.get("/desk")).text
+    page = await alice.get(case)
+    await confirm(alice, page, await review(alice, page, clause="3.1", action="remove", account_action="terminate"))
+    assert "said something" not in (await mia.get("/desk/proposals")).text
+    assert "@mod_mia" not in (await mia.get("/desk/proposals")).text.partition("<h1>")[2]
+
+
 async def test_the_queue_counts_everything_whatever_the_filter_leaves(world: World) -> None:
     await reported_spam(world)
     await known(world, "bob")
@@ -295,5 +316,5 @@ async def test_lists_and_cases_ask_as_many_queries_for_many_as_for_few(
     assert len(large) == len(small) <= CASE_QUERIES, "\n".join(large)
 
 
-LIST_QUERIES = 14
+LIST_QUERIES = 16
 CASE_QUERIES = 55

@@ -224,7 +224,7 @@ async def list_report_outcomes(tx: Tx, viewer: Viewer, *, page: Page | None = No
 async def get_proposal(tx: Tx, viewer: Viewer, proposal_id: int) -> Proposal:
     """A decision that waits (or waited) for a second person, for the staff. Raises NotFound."""
     rows = await store_proposals.list_proposals(tx, [proposal_id]) if viewer.is_staff else []
-    if not rows:
+    if not rows or _is_about(_proposal(rows[0]), viewer):
         raise NotFound
     return _proposal(rows[0])
 
@@ -237,7 +237,16 @@ async def list_proposals(tx: Tx, viewer: Viewer, *, case_id: int | None = None) 
         ids = await store_proposals.list_waiting_in(tx, case_id)
     else:
         ids = await store_proposals.list_waiting(tx, MOST_PROPOSALS)
-    return [_proposal(row) for row in await store_proposals.list_proposals(tx, ids)]
+    return [
+        proposal
+        for proposal in map(_proposal, await store_proposals.list_proposals(tx, ids))
+        if not _is_about(proposal, viewer)
+    ]
+
+
+def _is_about(proposal: Proposal, viewer: Viewer) -> bool:
+    """Whether it is about the viewer, who then neither answers it nor reads it."""
+    return viewer.account_id in {new.account_id for new in proposal.decisions}
 
 
 def _proposal(row: store_proposals.ProposalRow) -> Proposal:
