@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from base64 import b64decode
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,9 +66,7 @@ async def test_a_published_report_is_a_page_with_a_table_for_each_plot(world: Wo
 async def test_its_files_are_what_was_signed(world: World) -> None:
     report_id = await published(world)
     answer = await world.anonymous.get(f"/transparency/{report_id}.json")
-    assert is_signed_by(
-        public_key_of(world.settings), bytes.fromhex(answer.headers["parley-signature"]), answer.content
-    )
+    assert is_signed_by(public_key_of(world.settings), b64decode(answer.headers["parley-signature"]), answer.content)
     assert read_report(answer.content).domain == "localhost:3000"
     rows = list(csv.DictReader(io.StringIO((await world.anonymous.get(f"/transparency/{report_id}.csv")).text)))
     assert {row["table"] for row in rows} >= {"screening", "automated", "backlog"}

@@ -5,6 +5,7 @@ What is published is frozen: the page is drawn from the very bytes that were sig
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -129,7 +130,7 @@ def _file(data: bytes, media_type: str, name: str, found: PublishedReport | None
         "Cache-Control": "public, max-age=3600",
     }
     if found is not None:
-        headers |= {"Parley-Signature": found.signature.hex(), "Parley-Key": found.key_fingerprint}
+        headers |= {"Parley-Signature": b64encode(found.signature).decode(), "Parley-Key": found.key_fingerprint}
     return Response(data, media_type=media_type, headers=headers)
 
 
