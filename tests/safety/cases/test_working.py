@@ -41,7 +41,7 @@ from parley.safety.log.verifying import verify_log
 from parley.safety.log.views import Subject, human, system
 from parley.social.accounts.views import Viewer
 from tests.conftest import World
-from tests.safety.cases.desk import case_of, events, report, rows, staff, value, view
+from tests.safety.cases.desk import case_of, events, report, rows, staff, view
 
 
 async def _reported(world: World, *names: str) -> list[int]:
@@ -370,8 +370,8 @@ async def test_reporters_who_were_right_weigh_more_and_those_who_were_wrong_less
         nobody = await get_reporter(tx, mia, world.ids["dora"])
     assert alice.reliability > nobody.reliability == 0.5 > bob.reliability
     assert (alice.reports, bob.reports) == (3, 6)
-    last = await case_of_last(world, "dora")
-    await weigh_reporters(world.instance, {"case_id": last})
+    ids = [row["id"] for row in await rows(world, "SELECT id FROM reports")]
+    await weigh_reporters(world.instance, {"report_ids": ids})
     async with world.instance.db.read() as tx:
         assert (await get_reporter(tx, mia, world.ids["bob"])).reports == 6, "counting twice changes nothing"
     status = await world.post("dora", "a last poem")
@@ -437,7 +437,3 @@ async def test_closed_cases_are_listed_with_the_latest_first(world: World) -> No
         with pytest.raises(BadRequest):
             await list_closed(tx, mia, after="yesterday_1")
     assert [one.id for one in (*first.cases, *second.cases)] == cases[::-1]
-
-
-async def case_of_last(world: World, name: str) -> int:
-    return int(await value(world, "SELECT max(id) FROM cases WHERE account_id = $1", world.ids[name]))

@@ -236,15 +236,10 @@ async def expire_leases(instance: Instance, payload: dict[str, Any]) -> None:
 
 # ---- Reporters -------------------------------------------------------------------------------------------------------
 async def weigh_reporters(instance: Instance, payload: dict[str, Any]) -> None:
-    """After reports of `case_id` were closed by decisions: how reliable those are who sent them."""
-    case_id, above = int(payload["case_id"]), 0
-    while True:
-        async with instance.db.write() as tx:
-            ids = await store_reporters.list_case_reporters(tx, case_id, above, _AT_ONCE)
-            await weigh_accounts(tx, ids)
-        if len(ids) < _AT_ONCE:
-            return
-        above = ids[-1]
+    """After reports (`report_ids`) were closed by decisions: how reliable those are who sent them."""
+    async with instance.db.write() as tx:
+        ids = await store_reporters.list_reporters_of(tx, [int(one) for one in payload["report_ids"]])
+        await weigh_accounts(tx, ids)
 
 
 async def weigh_old_reporters(instance: Instance, payload: dict[str, Any]) -> None:

@@ -22,6 +22,9 @@ from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Actor, Subject
 from parley.screening import live_ruleset
 
+MOST_WEIGHED = 500
+"""Reports whose reporters are weighed by one job."""
+
 
 async def settle_subjects(tx: Tx, actor: Actor, case_id: int, subjects: Sequence[Subject], decision_id: int) -> bool:
     """These subjects of a case are decided: their clocks are met, and reports about them closed with the outcome.
@@ -45,7 +48,7 @@ async def settle_rows(
     if ids:
         await store_subjects.update_settled(tx, ids, now(), how, decision_id)
         await meet_subject_clocks(tx, case.id, ids)
-    await _close_reports(tx, case.id)
+        await _close_reports(tx, case.id, ids)
     if case.state == "closed" or await store_subjects.count_waiting(tx, case.id):
         return case.state == "closed"
     check_transition(case.state, "closed")
@@ -58,9 +61,9 @@ async def settle_rows(
     return True
 
 
-async def _close_reports(tx: Tx, case_id: int) -> None:
-    """Close those reports of which nothing is left to decide."""
-    settled = await store_reports.list_settled_reports(tx, case_id)
+async def _close_reports(tx: Tx, case_id: int, case_subject_ids: Sequence[int]) -> None:
+    """Close those reports about these subjects of which nothing is left to decide."""
+    settled = await store_reports.list_settled_reports(tx, case_id, case_subject_ids)
     moment = now()
     for outcome, ids in (
         ("acted", [one.id for one in settled if one.decided and one.acted]),
@@ -70,8 +73,9 @@ async def _close_reports(tx: Tx, case_id: int) -> None:
         if ids:
             check_transition("open", "closed")
             await store_reports.update_reports_closed(tx, ids, moment, outcome)
-    if any(one.decided for one in settled):
-        await enqueue(tx, "weigh_reporters", {"case_id": case_id})
+    decided = [one.id for one in settled if one.decided]
+    for first in range(0, len(decided), MOST_WEIGHED):
+        await enqueue(tx, "weigh_reporters", {"report_ids": decided[first : first + MOST_WEIGHED]})
 
 
 async def note_interim(tx: Tx, case_id: int, subjects: Sequence[Subject], decision_id: int | None) -> None:

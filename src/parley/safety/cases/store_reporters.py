@@ -132,13 +132,11 @@ async def list_long_weighed(tx: Tx, before: datetime, limit: int) -> list[int]:
     return [row[0] for row in await tx.fetch(LIST_LONG_WEIGHED, before, limit)]
 
 
-LIST_CASE_REPORTERS = """
-    SELECT DISTINCT account_id FROM reports
-    WHERE case_id = $1 AND account_id IS NOT NULL AND outcome IS NOT NULL AND account_id > $2
-    ORDER BY account_id LIMIT $3
+LIST_REPORTERS_OF = """
+    SELECT DISTINCT account_id FROM reports WHERE id = ANY($1::bigint[]) AND account_id IS NOT NULL ORDER BY account_id
 """
 
 
-async def list_case_reporters(tx: Tx, case_id: int, above: int, limit: int) -> list[int]:
-    """Who reported in a case and has an outcome, by account."""
-    return [row[0] for row in await tx.fetch(LIST_CASE_REPORTERS, case_id, above, limit)]
+async def list_reporters_of(tx: Tx, report_ids: Sequence[int]) -> list[int]:
+    """Who sent these reports, by account."""
+    return [row[0] for row in await tx.fetch(LIST_REPORTERS_OF, list(report_ids))]

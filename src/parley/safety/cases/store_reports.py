@@ -109,7 +109,8 @@ class WaitingReport(msgspec.Struct, frozen=True):
     acted: bool
 
 
-# `acted` needs the subjects that something was done about: their ids in $2, by this decision or by earlier ones.
+# Only reports that name one of the subjects in $2 can have been waiting for them alone. Subjects are found by their
+# keys: a case may have thousands of reports and hundreds of subjects.
 LIST_SETTLED_REPORTS = """
     SELECT r.id,
         coalesce(bool_or(s.settled_as = 'decided'), false),
@@ -118,17 +119,19 @@ LIST_SETTLED_REPORTS = """
             WHERE a.decision_id = s.decision_id AND a.kind NOT IN ('no_action', 'publish')
               AND (a.subject_type = 'account'
                    OR (a.subject_type, a.subject_id) = (s.subject_type, s.subject_id)))), false)
-    FROM reports r
-    LEFT JOIN case_subjects s ON s.case_id = r.case_id AND s.id = ANY(r.subject_ids)
-    WHERE r.case_id = $1 AND r.state <> 'closed'
+    FROM (SELECT id, subject_ids FROM reports
+          WHERE case_id = $1 AND state <> 'closed' AND subject_ids && $2::bigint[]) r
+    CROSS JOIN LATERAL (
+        SELECT settled_at, settled_as, decision_id, subject_type, subject_id
+        FROM case_subjects WHERE id = ANY(r.subject_ids) OFFSET 0) s
     GROUP BY r.id
-    HAVING count(*) FILTER (WHERE s.id IS NOT NULL AND s.settled_at IS NULL) = 0
+    HAVING count(*) FILTER (WHERE s.settled_at IS NULL) = 0
 """
 
 
-async def list_settled_reports(tx: Tx, case_id: int) -> list[WaitingReport]:
-    """Reports of a case of which nothing is left to decide."""
-    return [WaitingReport(*row) for row in await tx.fetch(LIST_SETTLED_REPORTS, case_id)]
+async def list_settled_reports(tx: Tx, case_id: int, case_subject_ids: Sequence[int]) -> list[WaitingReport]:
+    """Reports of a case about (some of) these subjects of which nothing is left to decide."""
+    return [WaitingReport(*row) for row in await tx.fetch(LIST_SETTLED_REPORTS, case_id, list(case_subject_ids))]
 
 
 UPDATE_REPORTS_CLOSED = """
