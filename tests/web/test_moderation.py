@@ -236,3 +236,18 @@ async def test_pages_ask_a_fixed_number_of_questions(world: World) -> None:
         await decide_and_appeal(number)
     assert await counted() == before
     assert max(before) <= 24
+
+
+async def test_an_author_sees_what_of_the_profile_was_decided_about(world: World) -> None:
+    from parley.safety.decisions.actions import decide
+    from parley.safety.decisions.views import NewDecision
+
+    alice_id = await world.account("alice", note="I sell secrets about bread")
+    mia = await viewer_of(world, "mod_mia", "moderator")
+    new = NewDecision(
+        account_id=alice_id, actions=(NewAction("remove", Subject("profile", alice_id)),), clause="7.1", facts="Look."
+    )
+    async with world.instance.db.write() as tx:
+        decision = await decide(tx, world.settings, mia, new)
+    page = await (await browser_of(world, "alice")).get(f"/moderation/decisions/{decision.id}")
+    assert "I sell secrets about bread" in page.text

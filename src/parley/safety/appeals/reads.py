@@ -14,6 +14,8 @@ from parley.safety.appeals import store
 from parley.safety.appeals.store import AppealRow, GroundRow
 from parley.safety.appeals.views import AppealView, Chance, OwnAppealView, Role
 from parley.safety.decisions.views import DecisionView, RestrictionView
+from parley.safety.golden.reads import list_questions
+from parley.social.accounts.judged import list_judged_profiles
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.restrictions import list_restrictions
 from parley.social.accounts.views import AccountView, Viewer
@@ -172,22 +174,31 @@ async def get_reported(tx: Tx, viewer: Viewer, decision_id: int) -> ReportedView
 async def list_decision_words(
     tx: Tx, viewer: Viewer, decision: DecisionView
 ) -> list[tuple[int, list[tuple[str, str]]]]:
-    """The words of the posts that a decision is about, as they were when it was made: (status, [(what, text)]).
+    """The words of posts and of a profile that a decision is about, as they were then: (id, [(what, text)]).
 
     For its author and for the staff. Raises NotFound for others.
     """
     if decision.account.id != viewer.account_id and not viewer.is_staff:
         raise NotFound
-    named = [
-        (action.subject.id, action.subject.revision)
-        for action in decision.actions
-        if action.subject.type == "status" and action.subject.revision is not None
-    ]
-    texts = await list_judged_texts(tx, list(dict.fromkeys(named)))
-    return [
-        (place[0], [(_LABELS.get(field, field.replace("_", " ").capitalize()), text) for field, text in words.items()])
-        for place, (words, _visibility) in texts.items()
-    ]
+    named: dict[str, list[tuple[int, int]]] = {"status": [], "profile": []}
+    for action in decision.actions:
+        subject = action.subject
+        if subject.type in named and subject.revision is not None:
+            named[subject.type].append((subject.id, subject.revision))
+    posts = list(dict.fromkeys(named["status"]))
+    questions = await list_questions(tx, posts)
+    found = []
+    for place, (words, _visibility) in (await list_judged_texts(tx, posts)).items():
+        shown = [(_label(field), text) for field, text in words.items()]
+        if place in questions and questions[place].has_media:
+            shown.append(("Besides", "Pictures, videos or sounds."))
+        found.append((place[0], shown))
+    profiles = await list_judged_profiles(tx, list(dict.fromkeys(named["profile"]))) if named["profile"] else {}
+    return found + [(place[0], [(_label(f), text) for f, text in words.items()]) for place, words in profiles.items()]
+
+
+def _label(field: str) -> str:
+    return _LABELS.get(field, field.replace("_", " ").capitalize())
 
 
 _LABELS = {"text": "Text", "spoiler_text": "Warning above it", "shown_text": "As it is shown"}
