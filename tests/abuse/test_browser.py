@@ -42,7 +42,7 @@ async def test_somebody_without_an_account_reports_and_follows_the_receipt(
         await page.get_by_role("button", name="Send the notice").click()
         await page.wait_for_url(re.compile(r"/notice/[0-9]+-[0-9a-f]{40}$"))
         await page.get_by_role("heading", name=re.compile("Notice [0-9]+")).wait_for()
-        assert "Nothing is known at this address" in await page.content()
+        assert "Nothing is found at this address" in await page.content()
         assert watched.problems == []
 
 

@@ -298,3 +298,22 @@ async def test_nobody_but_the_staff_reads_notices(world: World) -> None:
         ):
             with pytest.raises(NotFound):
                 await read
+
+
+async def test_a_stranger_learns_nothing_of_what_not_everybody_can_see(world: World) -> None:
+    mia = await a_moderator(world)
+    seen = await world.post("alice", "for everybody")
+    private = await world.post("alice", "for followers", visibility="private")
+    deleted = await world.post("alice", "soon gone")
+    removed = await world.post("alice", "soon removed")
+    await (await world.client("alice")).delete(f"/api/v1/statuses/{deleted['id']}")
+    await decide_about(world, mia, removed["id"], "remove")
+    urls = [one["url"] for one in (seen, private, deleted, removed)] + [f"{world.settings.base_url}/@alice/12345"]
+    lines = await ledger(world, await take(world, *urls, source="public_notice", channel="form"))
+    assert [line.outcome for line in lines] == ["waiting", "unknown", "unknown", "unknown", "unknown"]
+    assert [bool(line.subjects) for line in lines] == [True, False, False, False, False]
+    async with world.instance.db.read() as tx:  # the moderators look at all the same
+        rows = await tx.fetch("SELECT subject_id FROM case_subjects WHERE source = 'public_notice'")
+    assert {int(private["id"]), int(deleted["id"])} <= {row[0] for row in rows}
+    of_host = await ledger(world, await take(world, *urls))
+    assert [line.found for line in of_host] == ["status", "status", "gone", "status", "unknown"]

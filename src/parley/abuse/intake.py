@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 MOST_MAILS = 60
 MOST_OF_PROVIDERS = 2000
+MOST_OF_STRANGERS = 500
+MOST_BYTES_OF_STRANGERS = 5 * 2**20
 MOST_RECEIPTS = 10
 PER = timedelta(hours=1)
 
@@ -54,58 +56,65 @@ async def take_mail(instance: Instance, raw: bytes, *, null_sender: bool = False
     """
     settings = instance.settings
     mail = await asyncio.to_thread(read_mail, raw, own_hosts(settings), relay=settings.abuse_relay)
-    kept = await keep_raw(instance.files, raw)
-    async with instance.db.write() as tx:
-        await wait_for_disk(tx)
-        try:
-            return await _take(tx, settings, mail, kept, null_sender=null_sender)
-        except RateLimited as error:
-            raise Refused(451, "4.7.1 Too many mails from this sender: try again later") from error
-        except Invalid as error:
-            raise Refused(554, f"5.6.0 {error.text}") from error
+    try:
+        async with instance.db.write() as tx:
+            provider = await _provider_of(tx, mail)
+            await _check_rate(tx, settings, mail, provider)
+        if provider is None and len(raw) > MOST_BYTES_OF_STRANGERS:
+            size = MOST_BYTES_OF_STRANGERS // 2**20
+            raise Refused(552, f"5.3.4 Message too big: at most {size} MiB are taken from senders that we do not know")
+        kept = await keep_raw(instance.files, raw)
+        async with instance.db.write() as tx:
+            await wait_for_disk(tx)
+            return await _take(tx, settings, mail, kept, provider, null_sender=null_sender)
+    except RateLimited as error:
+        raise Refused(451, "4.7.1 Too many mails: try again later") from error
+    except Invalid as error:
+        raise Refused(554, f"5.6.0 {error.text}") from error
 
 
-async def _take(tx: Tx, settings: Settings, mail: Mail, kept: RawMessage, *, null_sender: bool) -> Taken:
+async def _take(
+    tx: Tx, settings: Settings, mail: Mail, kept: RawMessage, provider: ProviderView | None, *, null_sender: bool
+) -> Taken:
     if mail.message_id and own_ids_of(settings, [mail.message_id]):
         return Taken("own")
-    provider, verified = await _provider_of(tx, mail)
-    actor = Actor("provider", provider.id, provider.name) if provider and verified else Actor("public")
+    actor = Actor("provider", provider.id, provider.name) if provider is not None else Actor("public")
     ours = own_ids_of(settings, list(mail.mentioned_ids))
     earlier = await find_notice_of_mails(tx, [*ours, *mail.mentioned_ids]) if ours or mail.mentioned_ids else None
     if mail.message_id:
         known = await find_notice_of_mails(tx, [mail.message_id], sender=mail.sender)
         if known is not None:
             return Taken("known", known)
-    await _check_rate(tx, settings, mail, provider if verified else None)
     if earlier is not None and await _says_nothing_new(tx, mail, earlier):
         await note_reply(tx, actor, earlier, address=mail.sender, message_id=mail.message_id, raw_sha256=kept.sha256)
         return Taken("reply", earlier)
     if mail.is_bounce:
         return Taken("bounce")
-    new = _notice_of(settings, mail, kept, provider if verified else None)
+    new = _notice_of(settings, mail, kept, provider)
     answer_to = "" if null_sender else _answer_to(settings, mail)
-    receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, verified)
+    receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, provider is not None)
     notice_id = await file_notice(
         tx, settings, actor, msgspec.structs.replace(new, answer_to=answer_to, wants_receipt=receipt)
     )
     return Taken("notice", notice_id)
 
 
-async def _provider_of(tx: Tx, mail: Mail) -> tuple[ProviderView | None, bool]:
-    """Who says to have written it, and whether we know that it is true."""
-    if not mail.sender:
-        return None, False
-    provider = await get_provider_by_sender(tx, mail.sender)
+async def _provider_of(tx: Tx, mail: Mail) -> ProviderView | None:
+    """The provider that we know to have written it. One that a mail only names did not."""
+    provider = await get_provider_by_sender(tx, mail.sender) if mail.sender else None
     if provider is None:
-        return None, False
+        return None
     vouched = mail.sender.rpartition("@")[2] in mail.authenticated
-    return provider, vouched or provider.address_suffices
+    return provider if vouched or provider.address_suffices else None
 
 
 async def _check_rate(tx: Tx, settings: Settings, mail: Mail, provider: ProviderView | None) -> None:
-    key = ("provider", provider.id) if provider else ("sender", mail.sender or "nobody")
-    most = MOST_OF_PROVIDERS if provider else MOST_MAILS
-    await check_rate(tx, settings, bucket_of("abuse-mail", *key), most, PER)
+    """Count a mail before anything of it is kept: of a provider, else of its sender and of all strangers together."""
+    if provider is not None:
+        await check_rate(tx, settings, bucket_of("abuse-mail", provider.id), MOST_OF_PROVIDERS, PER)
+        return
+    await check_rate(tx, settings, bucket_of("abuse-mail", "sender", mail.sender or "nobody"), MOST_MAILS, PER)
+    await check_rate(tx, settings, bucket_of("abuse-mail", "strangers"), MOST_OF_STRANGERS, PER)
 
 
 async def _says_nothing_new(tx: Tx, mail: Mail, notice_id: int) -> bool:

@@ -28,7 +28,7 @@ from parley.safety.notices import store_ledger, store_notices
 from parley.safety.notices.harms import Meaning, load_harms, read_harms
 from parley.safety.notices.preserving import preserve_notice, register_notice
 from parley.safety.notices.reads import load_ledgers
-from parley.safety.notices.resolving import Resolved, resolve_urls
+from parley.safety.notices.resolving import Resolved, mask_unseen, resolve_urls
 from parley.safety.notices.sending import queue_message
 from parley.safety.notices.states import EFFECTS
 from parley.safety.notices.store_notices import MessageRow, StoredNotice
@@ -47,8 +47,9 @@ MOST_HARMS = 50
 async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) -> int:
     """Take a notice in; returns its id.
 
-    The door has authenticated who sent it. Every URL is resolved, and gets a line in the ledger whatever it is. Raises
-    Invalid with what to change.
+    The door has authenticated who sent it. Every URL is resolved, and gets a line in the ledger whatever it is;
+    strangers are not told of what they could not see, but moderators look at it all the same. Raises Invalid with what
+    to change.
     """
     checked = _check(new)
     received = checked.received_at or now()
@@ -74,13 +75,14 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
     row = _stored(notice_id, checked, meaning, received, received + timedelta(hours=hours))
     await store_notices.insert_notice(tx, row)
     resolved = await resolve_urls(tx, settings, checked.urls)
-    url_ids = await _insert_urls(tx, notice_id, resolved)
+    told = mask_unseen(resolved) if checked.source == "public_notice" and checked.channel != "desk" else resolved
+    url_ids = await _insert_urls(tx, notice_id, told)
     removed = await _list_removed(tx, resolved)
     cases: dict[int, int] = {}
     if checked.order_kind != "preservation":
         cases = await _open_cases(tx, settings, actor, row, resolved, removed)
     await append_event(tx, actor, "notice_linked", notice_id=str(notice_id), cases=[str(one) for one in cases.values()])
-    await _insert_subjects(tx, notice_id, url_ids, resolved, cases, removed)
+    await _insert_subjects(tx, notice_id, url_ids, told, cases, removed)
     await _start_clocks(tx, row, received, acknowledged=not by_mail)
     await _note_messages(tx, row, checked, received)
     request_id = await register_notice(tx, actor, row) if checked.order_kind is not None else None

@@ -158,7 +158,7 @@ async def hide_undecided(instance: Instance, notice_id: int) -> None:
         lines = (await load_ledgers(tx, [notice_id]))[notice_id]
         by_account: dict[tuple[int, int | None], dict[tuple[str, int], NewAction]] = {}
         for one in (one for line in lines for one in line.subjects):
-            if one.outcome == "waiting" and one.subject.type in ("status", "media"):
+            if one.outcome == "waiting" and one.subject.type in ("status", "media", "profile"):
                 key = (one.subject.type, one.subject.id)
                 by_account.setdefault((one.account_id, one.case_id), {})[key] = NewAction("hide", one.subject)
         for (account_id, case_id), actions in sorted(by_account.items(), key=lambda item: item[0][0]):

@@ -17,7 +17,7 @@ FOUND_WORDS: dict[Found, str] = {
     "profile": "a profile here",
     "account": "an account here",
     "gone": "deleted by its author; what we kept of it is looked at",
-    "unknown": "nothing is known at this address",
+    "unknown": "nothing is found at this address",
     "not_ours": "not an address of ours",
 }
 

@@ -21,12 +21,17 @@ MOST_CARRIERS = 20
 """Statuses of one file that a notice leads to; the others are found as copies."""
 
 
+SHOWN_STATUSES = frozenset({"published", "limited"})
+SHOWN_ACCOUNTS = frozenset({"active", "limited"})
+
+
 class Named(msgspec.Struct, frozen=True):
-    """A subject, and whose it is. `gone`: its author deleted it."""
+    """A subject, and whose it is. `gone`: its author deleted it; `seen`: everybody can see it now."""
 
     subject: Subject
     account_id: int
     gone: bool = False
+    seen: bool = False
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -109,7 +114,7 @@ def _resolve(url: str, place: Place, known: _Known, settings: Settings) -> Resol
     if person is None:
         return Resolved(url, "unknown")
     gone = person.state == "deleted"
-    named = Named(Subject("profile", person.id), person.id, gone)
+    named = Named(Subject("profile", person.id), person.id, gone, person.state in SHOWN_ACCOUNTS)
     return Resolved(url, "gone" if gone else "profile", (named,))
 
 
@@ -120,9 +125,8 @@ def _of_status(url: str, found: Found, ids: Sequence[int], known: _Known) -> Res
         if row is not None and row.reblog_of_id is not None:
             row = known.statuses.get(row.reblog_of_id)
         if row is not None:
-            named[row.id] = Named(
-                Subject("status", row.id, row.revision), row.account_id, row.state == "author_deleted"
-            )
+            gone, seen = row.state == "author_deleted", row.open and row.state in SHOWN_STATUSES
+            named[row.id] = Named(Subject("status", row.id, row.revision), row.account_id, gone, seen)
         elif kept := known.kept_statuses.get(number):
             named[number] = Named(Subject("status", number, kept.revision), kept.account_id, True)
     if not named:
@@ -146,5 +150,18 @@ def _of_file(url: str, name: str, known: _Known) -> Resolved:
         named = Named(Subject(type, kept.subject_id, kept.revision), kept.account_id, gone)
         return Resolved(url, "gone" if gone else "profile", (named,))
     if name in known.owners:
-        return Resolved(url, "profile", (Named(Subject("profile", known.owners[name]), known.owners[name]),))
+        owner = known.owners[name]  # whoever knows the name of a file has seen it
+        return Resolved(url, "profile", (Named(Subject("profile", owner), owner, seen=True),))
     return Resolved(url, "unknown")
+
+
+def mask_unseen(resolved: Sequence[Resolved]) -> list[Resolved]:
+    """What a stranger may learn: what not everybody can see is not there, as on every page."""
+    masked = []
+    for one in resolved:
+        seen = tuple(named for named in one.named if named.seen)
+        if seen or not one.named:
+            masked.append(msgspec.structs.replace(one, named=seen))
+        else:
+            masked.append(Resolved(one.url, "unknown"))
+    return masked

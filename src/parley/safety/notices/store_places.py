@@ -20,11 +20,14 @@ class StatusRow(msgspec.Struct, frozen=True):
     revision: int
     state: str
     reblog_of_id: int | None
+    open: bool
+    """Whether it is meant for everybody."""
 
 
 # Plan: primary key.
 LIST_STATUSES = """
-    SELECT s.id, s.account_id, greatest(s.revision, coalesce(s.held_revision, 0)), s.state::text, s.reblog_of_id
+    SELECT s.id, s.account_id, greatest(s.revision, coalesce(s.held_revision, 0)), s.state::text, s.reblog_of_id,
+           s.visibility IN ('public', 'unlisted')
     FROM statuses s WHERE s.id = ANY($1::bigint[])
 """
 

@@ -49,7 +49,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "restored": "Taken down and put back",
     "gone": "Deleted by its author",
     "preserved": "Preserved",
-    "unknown": "Nothing is known at this address",
+    "unknown": "Nothing is found at this address",
     "not_ours": "Not an address of ours",
 }
 
