@@ -1,5 +1,7 @@
 """Runs jobs. Holds the table "fact -> jobs": who listens to what, on one screen."""
 
+# Long because that table, and everything that runs by the clock, stands in one place.
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """Every fact that the network records. Names are past tense; fields are ids and small values, never content."""
 
+# Long because every fact stands here, to be read in one place.
+
 from __future__ import annotations
 
 import msgspec
