@@ -62,7 +62,18 @@ async def test_a_report_of_an_empty_instance_has_every_table_and_no_figure_that_
         report = await build_report(tx, world.settings, YESTERDAY, YESTERDAY)
     assert {one.key for one in report.tables} >= {
         *("orders", "notices_by_source", "notices_by_category", "own_initiative", "measures_after_notices"),
-        *("screening", "automated", "accuracy", "appeals", "accounts", "people", "first_actions", "clocks", "backlog"),
+        *(
+            "screening",
+            "automated",
+            "accuracy",
+            "appeals",
+            "misuse",
+            "accounts",
+            "people",
+            "first_actions",
+            "clocks",
+            "backlog",
+        ),
     }
     assert [row["share"] for row in table_of(report, "automated")] == [None, None, None]
 

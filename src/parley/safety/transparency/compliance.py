@@ -22,10 +22,10 @@ from parley.safety.transparency import store, store_figures, store_providers
 from parley.safety.transparency.canonical import encode_canonical
 from parley.safety.transparency.links import read_token
 from parley.safety.transparency.reads import get_backlog, get_log_head
-from parley.safety.transparency.report_tables import PROMISES
 from parley.safety.transparency.signing import sign_contents
 from parley.safety.transparency.store_providers import NoticeHead
 from parley.safety.transparency.views import Breach, Compliance, Day, NoticeLines, Signed, Timing, UrlLine
+from parley.safety.transparency.words import PROMISES
 from parley.screening import live_ruleset
 
 MOST_NOTICES = 300

@@ -10,49 +10,13 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.safety.transparency import store_figures as store
 from parley.safety.transparency.categories import ELSE, UNSPECIFIED, words_of
-from parley.safety.transparency.store_providers import list_orders
+from parley.safety.transparency.store_providers import get_misuse, list_orders
 from parley.safety.transparency.views import Cell, Column, Table
+from parley.safety.transparency.words import MEASURES, PROMISES, ROLES, SEVERITIES, SOURCES, VERDICTS
 from parley.screening import Clause
 
 if TYPE_CHECKING:
     from parley.safety.transparency.report import Period
-
-SOURCES = {
-    "user": "Members",
-    "public_notice": "Anybody, by the public form",
-    "trusted_flagger": "Trusted flaggers",
-    "provider_notice": "Hosts and app stores",
-    "authority_order": "Authorities",
-    "automated": "Our own screening",
-}
-PROMISES = {
-    "acknowledge": "A receipt was sent",
-    "first_action": "Something was done",
-    "resolve": "Everything was decided",
-    "interim": "Hidden until decided",
-    "appeal": "An appeal was answered",
-    "preserve": "Evidence was preserved",
-}
-ROLES = {"author": "Whose post or account it was", "reporter": "Who had reported it"}
-VERDICTS = (
-    ("allow", "Allowed"),
-    ("allow_flag", "Published, looked at afterwards"),
-    ("limit", "Shown to fewer"),
-    ("hold", "Held for a person"),
-    ("reject", "Refused"),
-    ("quarantine", "Quarantined"),
-)
-MEASURES = (
-    ("removed", "Removed", ("remove", "remove_media")),
-    ("disabled", "Access disabled", ("hide", "quarantine", "require_change")),
-    ("demoted", "Shown to fewer", ("limit", "limit_account")),
-    ("labelled", "Labelled or marked", ("label", "sensitive")),
-    ("restricted", "Posting restricted", ("restrict_posting", "freeze")),
-    ("suspended", "Account suspended", ("suspend",)),
-    ("terminated", "Account terminated", ("terminate",)),
-)
-"""Columns of measures, and the kinds of action that count in each."""
-SEVERITIES = ("0: threat to life", "1: grave", "2: serious", "3: nuisance")
 
 
 async def orders(tx: Tx, period: Period) -> Table:
@@ -253,8 +217,23 @@ async def appeals(tx: Tx, period: Period) -> Table:
     )
 
 
-async def misuse(tx: Tx, period: Period, clauses: Mapping[str, Clause]) -> Table:
-    """Article 24(1)(b): suspensions, for what breaks the rules and for misuse of notices."""
+async def misuse(tx: Tx, period: Period) -> Table:
+    """Article 24(1)(b): suspensions under Article 23, of authors and of those who send unfounded notices."""
+    row = await get_misuse(tx, (period.from_id, period.until_id), (period.start, period.end))
+    return Table(
+        key="misuse",
+        title="Suspensions for misuse",
+        columns=(Column("what", "Of whom", "text"), Column("count", "How many")),
+        rows=(
+            ("Authors, suspended or terminated", row.authors),
+            ("Reporters whose reports were unfounded, not listened to any more", row.reporters),
+        ),
+        size="count",
+    )
+
+
+async def stopped_accounts(tx: Tx, period: Period, clauses: Mapping[str, Clause]) -> Table:
+    """Measures against accounts, by the rule that was broken."""
     rows = await store.list_restrictions(tx, period.from_id, period.until_id)
     sums: dict[str, dict[str, int]] = {}
     for row in rows:

@@ -140,3 +140,22 @@ LIST_ORDERS = """
 async def list_orders(tx: Tx, from_id: int, until_id: int, moment: datetime) -> list[OrderRow]:
     """Orders of authorities, by state; at `moment` they are late or not."""
     return [OrderRow(*row) for row in await tx.fetch(LIST_ORDERS, from_id, until_id, moment)]
+
+
+class MisuseRow(msgspec.Struct, frozen=True):
+    """Who was stopped for misuse: authors suspended or terminated, and reporters who are not listened to any more."""
+
+    authors: int
+    reporters: int
+
+
+GET_MISUSE = """
+    SELECT (SELECT count(DISTINCT a.account_id) FROM decisions d JOIN decision_actions a ON a.decision_id = d.id
+            WHERE d.id >= $1 AND d.id < $2 AND d.reverses_id IS NULL AND a.kind IN ('suspend', 'terminate')),
+           (SELECT count(*) FROM reporters WHERE muted_at >= $3 AND muted_at < $4)
+"""
+
+
+async def get_misuse(tx: Tx, ids: tuple[int, int], moments: tuple[datetime, datetime]) -> MisuseRow:
+    """Suspensions for misuse in a period, given as ids and as moments."""
+    return MisuseRow(*await tx.fetchrow(GET_MISUSE, *ids, *moments))
