@@ -8,6 +8,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import xarf
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -384,9 +385,67 @@ async def test_a_signed_answer_is_posted_to_a_webhook_and_never_to_ourselves(wor
     assert call.content.decode() == response["contents"]
     assert call.headers["x-parley-signature"] == response["signature"]
     for wrong in ("http://host.example/hook", "https://user:pass@host.example/", "ftp://host.example"):
-        import pytest
-
         from parley.kit.errors import Invalid
 
         with pytest.raises(Invalid, match="https"):
             await a_host(world, "Wrong", webhook_url=wrong)
+
+
+def test_every_type_of_the_format_is_read_with_its_urls_and_harm() -> None:
+    """By the official library's own list of types: what it knows, we take."""
+    from xarf import schema_registry
+
+    from parley.abuse.reading import read_report
+    from parley.kit.settings import Settings
+    from parley.safety.notices.urls import own_hosts
+
+    hosts = own_hosts(Settings(domain="social.example"))
+    kinds = [
+        (category, kind)
+        for category in sorted(schema_registry.get_categories())
+        for kind in sorted(schema_registry.get_types_for_category(category))
+    ]
+    assert len(kinds) >= 30
+    for category, kind in kinds:
+        understood = read_report(xarf4("https://social.example/@sam/1", category=category, type=kind, tags=[]), hosts)
+        assert understood.urls == ("https://social.example/@sam/1",)
+        assert f"{category}/{kind}" in understood.harms
+        named = read_report(
+            {
+                **xarf4("", category=category, type=kind),
+                "url": "",
+                "description": "see hxxps://social[.]example/@sam/2",
+            },
+            hosts,
+        )
+        assert [one.rsplit("/", 1)[1] for one in named.urls] == ["2"]
+
+
+def test_evidence_and_hostile_reports_are_read_without_harm() -> None:
+    from parley.abuse.reading import read_report
+    from parley.kit.errors import Invalid
+    from parley.kit.settings import Settings
+    from parley.safety.notices.urls import own_hosts
+
+    hosts = own_hosts(Settings(domain="social.example"))
+    payload = base64.b64encode(b"See https://social.example/@sam/3 in the log").decode()
+    report = xarf4("", evidence=[{"content_type": "text/plain", "payload": payload}], description="")
+    assert read_report(report, hosts).urls == ("https://social.example/@sam/3",)
+    deep: Any = {"url": "https://social.example/@sam/4"}
+    for _ in range(60):
+        deep = {"more": deep}
+    for data in (
+        xarf4("https://social.example/@sam/5", reporter="a text", sender=None, tags={"harm": ["x"] * 5000}),
+        xarf4("https://social.example/@sam/5", description="x" * 2_000_000, evidence="none"),
+        xarf4(["https://social.example/@sam/5", 5, None, {"a": 1}]),  # type: ignore[arg-type]
+        {"Version": "3", "ReporterInfo": [], "Report": {"Url": "https://social.example/@sam/5", "Attachment": 7}},
+        {
+            "Version": 3,
+            "ReporterInfo": {},
+            "Report": {"ReportType": "Unknown-Thing", "Url": "https://social.example/@sam/5"},
+        },
+    ):
+        assert "https://social.example/@sam/5" in read_report(data, hosts).urls
+    for nothing in ({}, {"urls": []}, {"urls": [[]]}, {"url": 7.5}, deep):
+        with pytest.raises(Invalid, match="urls"):
+            read_report(nothing, hosts)

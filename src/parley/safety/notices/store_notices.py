@@ -249,14 +249,11 @@ async def insert_subjects(
     await tx.execute(INSERT_SUBJECTS, notice_id, *(list(column) for column in zip(*rows, strict=True)))
 
 
+# Plan: decision_actions_decision and notice_subjects_subject; the key of decisions and notice_subjects_case.
 LIST_NOTICES_ABOUT = """
-    SELECT DISTINCT n.notice_id FROM decision_actions a
+    SELECT n.notice_id FROM decision_actions a
     JOIN notice_subjects n ON n.subject_type = a.subject_type AND n.subject_id = a.subject_id
     WHERE a.decision_id = ANY($1::bigint[])
-    UNION
-    SELECT n.notice_id FROM case_subjects s
-    JOIN notice_subjects n ON n.case_id = s.case_id AND n.subject_type = s.subject_type AND n.subject_id = s.subject_id
-    WHERE s.decision_id = ANY($1::bigint[])
     UNION
     SELECT n.notice_id FROM decisions d JOIN notice_subjects n ON n.case_id = d.case_id WHERE d.id = ANY($1::bigint[])
 """
