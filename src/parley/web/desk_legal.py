@@ -45,7 +45,7 @@ from parley.safety.evidence.requests import (
 )
 from parley.safety.evidence.states import RequestState
 from parley.safety.log.checkpoints import list_checkpoints
-from parley.social.accounts.reads import get_account_by_address
+from parley.social.accounts.reads import get_account_by_address, get_account_views
 from parley.social.accounts.views import Viewer
 from parley.web.desk_frame import count_write, need_staff, render_desk
 from parley.web.pages import redirect
@@ -85,6 +85,9 @@ async def _page(
         holds = await list_holds(tx, viewer, ended=everything)
         disclosures = await list_disclosures(tx, viewer)
         heads = await list_checkpoints(tx, limit=1)
+        named = {held.id for one in holds for held in one.subjects if held.type in ("account", "profile")}
+        named |= {one.account_id for one in disclosures if one.account_id is not None}
+        accounts = await get_account_views(tx, named)
     return await render_desk(
         visit,
         "desk_legal.html",
@@ -94,6 +97,7 @@ async def _page(
         holds=holds,
         disclosures=[one for one in disclosures if everything or one.state in ("proposed", "approved")],
         head=heads[0] if heads else None,
+        names={account_id: f"@{view.acct}" for account_id, view in accounts.items()},
         everything=everything,
         runs=viewer.runs_instance,
         own_id=viewer.account_id,
