@@ -116,6 +116,29 @@ async def test_an_authors_deletion_cannot_defeat_a_report(world: World) -> None:
     assert "subject_deleted_by_author" in await events(world, case_id)
 
 
+async def test_a_report_and_a_deletion_at_the_same_time_lose_nothing(world: World) -> None:
+    """Whoever is first: the reporter is told that there is nothing, or the moderators have what was there."""
+    author, reporter = await world.client("spam_sam"), await world.client("alice")
+    for number in range(6):
+        status = await world.post("spam_sam", f"I will find you, {number}")
+        body = {"account_id": str(world.ids["spam_sam"]), "status_ids": [status["id"]], "rule_ids": ["3.1"]}
+        said, gone = await asyncio.gather(
+            reporter.post("/api/v1/reports", json=body), author.delete(f"/api/v1/statuses/{status['id']}")
+        )
+        assert gone.status_code == 200
+        assert said.status_code in (200, 404), said.text
+        if said.status_code == 404:
+            continue
+        case = await view(world, await case_of(world, "spam_sam"))
+        subject = next(one for one in case.subjects if one.id == int(status["id"]))
+        assert subject.seen is not None
+        assert subject.seen["status"]["text"] == f"I will find you, {number}"
+        assert subject.settled_at is None
+    await world.run_jobs()
+    waiting = await value(world, "SELECT count(*) FROM case_subjects WHERE settled_at IS NULL")
+    assert waiting == await value(world, "SELECT count(*) FROM reports WHERE state = 'open'")
+
+
 async def test_another_revision_that_is_reported_is_kept_too(world: World) -> None:
     status = await world.post("spam_sam", "first words")
     await report(world, "alice", "spam_sam", status_ids=[status["id"]])
