@@ -323,9 +323,19 @@ async def test_a_members_mail_address_goes_out_by_a_registered_request_alone(wor
     new = NewDisclosure(
         recipient="a lawyer", basis="a letter", what="who is it", account_id=world.ids["spam_sam"], subscriber=True
     )
+    case_id = await change(world, OPEN_CASE, world.ids["spam_sam"])
+    other = NewDisclosure(
+        recipient="a host",
+        basis="their notice",
+        what="the case",
+        case_id=case_id,
+        account_id=await world.account("bob"),
+    )
     async with world.instance.db.write() as tx:
         with pytest.raises(Forbidden):
             await propose_disclosure(tx, admin, new)
+        with pytest.raises(Invalid, match="another account"):
+            await propose_disclosure(tx, admin, other)
 
 
 async def test_each_look_at_evidence_is_one_entry_in_the_log(world: World) -> None:

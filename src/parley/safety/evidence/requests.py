@@ -14,7 +14,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.kit.settings import Settings
-from parley.safety.evidence import store_law
+from parley.safety.evidence import store_law, store_pack
 from parley.safety.evidence.holding import clean, need_operator, need_staff
 from parley.safety.evidence.law_views import (
     DisclosureView,
@@ -108,6 +108,8 @@ async def propose_disclosure(tx: Tx, viewer: Viewer, new: NewDisclosure) -> Disc
     held += [Held("account", new.account_id)] if new.account_id is not None else []
     if unknown := await store_law.list_unknown_held(tx, held):
         raise NotFound(f"There is no {unknown[0].type} {unknown[0].id}.")
+    if new.case_id is not None and new.account_id not in (None, await store_pack.get_case_account(tx, new.case_id)):
+        raise Invalid("The case is about another account: hand out one or the other.")
     if new.request_id is not None:
         await get_request(tx, viewer, new.request_id)
     new = msgspec.structs.replace(
