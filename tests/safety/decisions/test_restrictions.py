@@ -113,9 +113,9 @@ async def test_who_is_suspended_can_still_sign_in_to_read_the_decision_and_to_ap
         assert says_why(answer.json()["error"], decision_id), answer.text
     assert not await sees(world, None, post["id"])
     for browser in (before, await sign_in(world, "alice")):
-        refused = await browser.get("/")
-        assert refused.status_code == 403
-        assert str(decision_id) in refused.text
+        home = await browser.get("/")
+        assert (home.status_code, home.headers["location"]) == (303, "/moderation")
+        assert str(decision_id) in (await browser.get("/settings")).text
         for path in ("/settings", "/notifications", "/messages", f"/@{'bob'}", "/oauth/authorize"):
             assert (await browser.get(path)).status_code == 403, path
         assert (await browser.get("/moderation")).status_code == 200
