@@ -124,3 +124,9 @@ def test_the_command_makes_publishes_and_lists_reports(dsn: str, tmp_path: Path,
     assert refused.exit_code == 1
     unknown = run.invoke(app, ["transparency", "address", "create", "Nobody"])
     assert unknown.exit_code == 1
+    assert run.invoke(app, ["provider", "create", "Cloud Example", "--json"]).exit_code == 0
+    url = json.loads(call("address", "create", "cloud example", "--json"))["url"]
+    assert json.loads(call("address", "list", "--json")) == {"addresses": [{"provider": "Cloud Example", "url": url}]}
+    assert json.loads(call("country", "Cloud Example", "ie", "--json"))["country"] == "IE"
+    assert json.loads(call("address", "revoke", "Cloud Example", "--json"))["revoked"]
+    assert json.loads(call("address", "list", "--json")) == {"addresses": []}
