@@ -199,6 +199,7 @@ async def test_ending_an_account_needs_a_second_person(world: World) -> None:
     assert "second person" in shown.text
     proposed = await confirm(mia, page, shown)
     assert proposed.status_code == 200
+    assert "waits for a second person" in (await ben.get(page.url.path)).text
     own = await mia.get("/desk/proposals")
     assert "You proposed it" in own.text
     waiting = await ben.get("/desk/proposals")
@@ -230,6 +231,17 @@ async def test_notes_hand_over_and_escalation(world: World) -> None:
     escalated = await send(ben, form, form.action, to="admin", why="This is bigger than I am")
     assert escalated.status_code == 200
     assert "escalated" in (await mia.get(path)).text
+
+
+async def test_reporters_in_bad_faith_are_not_listened_to_any_more(world: World) -> None:
+    await reported_spam(world)
+    mia = await signed_in(world, "mod_mia")
+    path = f"/desk/accounts/{world.ids['alice']}"
+    page = await mia.get(path)
+    muted = await send(mia, find_form(page.text, f"{path}/mute"), f"{path}/mute")
+    assert "Listen to reports again" in muted.text
+    again = await send(mia, find_form(muted.text, f"{path}/mute"), f"{path}/mute")
+    assert "Mute as a reporter" in again.text
 
 
 async def test_what_was_seen_is_shown_as_text_and_stays_when_its_author_deletes_it(world: World) -> None:

@@ -19,7 +19,7 @@ from parley.kit.ids import parse_id
 from parley.safety.cases.actions import add_case_note, claim_case, escalate_case, hand_over_case, release_case
 from parley.safety.cases.reads import get_case
 from parley.safety.cases.views import CaseView
-from parley.safety.decisions.reads import get_history, list_suggestions
+from parley.safety.decisions.reads import get_history, list_proposals, list_suggestions
 from parley.safety.decisions.templates import languages
 from parley.safety.decisions.views import Suggestion, Suggestions
 from parley.safety.evidence.actions import note_evidence_viewed
@@ -96,6 +96,7 @@ async def render_case(
         suggestions = await list_suggestions(tx, viewer, view, history)
         copied, copies = await _find_copies(tx, viewer, view)
         colleagues = [one for one in await list_staff(tx, viewer) if one.id != viewer.account_id]
+        proposals = await list_proposals(tx, viewer, case_id=case_id)
         wellness = await wellness_of(tx, viewer)
         done = await read_done(tx, viewer, request.query_params.get("done"))
     best = suggestions.best
@@ -119,6 +120,7 @@ async def render_case(
         said_reasons=best.reasons,
         languages=[(code, LANGUAGES.get(code, code)) for code in languages()],
         language_name=LANGUAGES.get(best.language, best.language),
+        proposals=proposals,
         wellness=wellness,
         copies=copies,
         copies_of=copied,
