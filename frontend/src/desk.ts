@@ -12,11 +12,27 @@ const PRESSED = "a, button[type=button], summary, [data-presses]";
 
 function startDesk(): void {
   document.addEventListener("keydown", (event) => {
+    if (leaves(event)) return;
     if (isNoKey(event) || event.repeat === true && event.key.length > 1) return;
     if (press(event)) event.preventDefault();
   });
   startClocks();
   startCase();
+}
+
+// In a field, Escape goes back to the keys, and Control+Enter to the review (or sends the note that is written).
+function leaves(event: KeyboardEvent): boolean {
+  const field = event.target instanceof HTMLElement ? event.target.closest<HTMLElement>("textarea, input[type=search], select") : null;
+  if (!field || document.querySelector("dialog[open]")) return false;
+  if (event.key === "Escape" && field.id !== "clause-search") {
+    const row = document.querySelector<HTMLElement>("main [data-row].current") ?? document.querySelector<HTMLElement>("main");
+    row?.focus({ preventScroll: true });
+    return true;
+  }
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !(field instanceof HTMLTextAreaElement)) return false;
+  const form = field.form;
+  form?.requestSubmit(form.querySelector<HTMLButtonElement>("button:not([type=button])") ?? undefined);
+  return true;
 }
 
 function press(event: KeyboardEvent): boolean {
