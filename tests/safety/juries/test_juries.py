@@ -202,13 +202,13 @@ async def test_jurors_are_calibrated_with_questions_whose_answer_is_known(world:
     people = await jurors(world, 5)
     await before_a_jury(world, case_id)
     async with world.instance.db.read() as tx:
-        page = await get_duties(tx, world.settings, people[0])
+        page = await get_duties(tx, world.settings, juror)
     assert len(page.duties) == 3  # one of the jury, two whose answer is known
     await vote(world, people, ["fine", "fine", "fine", "fine", "fine"])
     async with world.instance.db.read() as tx:
         figures = await get_figures(tx, mia)
         assert figures.known_answered == 10
-        page = await get_duties(tx, world.settings, people[0])
+        page = await get_duties(tx, world.settings, juror)
         assert (page.answered, page.known) == (3, 2)
     async with world.instance.db.write() as tx:  # whoever is wrong again and again is not drawn
         await tx.execute("SELECT set_config('parley.moderation_event', '1', true)")
@@ -216,9 +216,9 @@ async def test_jurors_are_calibrated_with_questions_whose_answer_is_known(world:
             """INSERT INTO jury_seats (golden_id, account_id, state, vote, due_at, ended_at)
                SELECT g.id, $1, 'answered', CASE g.expected WHEN 'fine' THEN 'breaks' ELSE 'fine' END, now(), now()
                FROM golden_cases g ON CONFLICT DO NOTHING""",
-            people[0].account_id,
+            juror.account_id,
         )
-        assert (await get_duties(tx, world.settings, people[0])).why_not
+        assert (await get_duties(tx, world.settings, juror)).why_not
 
 
 async def test_an_appeal_that_nobody_of_the_staff_may_review_goes_to_a_jury(world: World) -> None:
@@ -264,6 +264,42 @@ async def test_when_the_staff_decide_first_the_jury_goes_home(world: World) -> N
     async with world.instance.db.read() as tx:
         assert await tx.fetchval("SELECT state FROM juries") == "dissolved"
         assert not (await get_duties(tx, world.settings, people[0])).duties
+
+
+async def test_a_verdict_is_about_what_the_jury_was_asked_and_nothing_that_came_later(world: World) -> None:
+    status = await world.post("spam_sam", "Cheap watches")
+    later = await world.post("spam_sam", "For my followers: a plain word", visibility="private")
+    case_id = await report_spam(world, "bob", status)
+    people = await jurors(world, 5)
+    await before_a_jury(world, case_id)
+    await world.follow("alice", "spam_sam")
+    assert await report_spam(world, "alice", later) == case_id
+    async with world.instance.db.read() as tx:
+        shown = str([await get_duties(tx, world.settings, juror) for juror in people])
+    assert "Cheap watches" in shown
+    assert "For my followers" not in shown
+    await vote(world, people, ["breaks", "breaks", "breaks"])
+    async with world.instance.db.read() as tx:
+        rows = await tx.fetch("SELECT subject_id, kind FROM decision_actions")
+        assert [row["subject_id"] for row in rows] == [int(status["id"])]
+        assert await tx.fetchval("SELECT state FROM cases WHERE id = $1", case_id) != "closed"
+
+
+async def test_an_edit_while_the_jury_sits_brings_it_back_to_people(world: World) -> None:
+    status = await world.post("spam_sam", "Cheap watches")
+    case_id = await report_spam(world, "bob", status)
+    people = await jurors(world, 5)
+    await before_a_jury(world, case_id)
+    client = await world.client("spam_sam")
+    edited = await client.put(f"/api/v1/statuses/{status['id']}", json={"status": "A recipe for bread"})
+    assert edited.status_code == 200, edited.text
+    assert await report_spam(world, "alice", status) == case_id  # names the new revision
+    async with world.instance.db.read() as tx:
+        assert "A recipe" not in str([await get_duties(tx, world.settings, juror) for juror in people])
+    await run_juries(world.instance, {})
+    async with world.instance.db.read() as tx:
+        assert not await tx.fetch("SELECT FROM decisions")
+        assert "dissolved" in [row["state"] for row in await tx.fetch("SELECT state FROM juries")]
 
 
 async def test_the_staff_do_not_sit_and_without_the_setting_nobody_does(world: World) -> None:

@@ -87,9 +87,15 @@ async def settle_jury(tx: Tx, settings: Settings, jury_id: int, *, moment: datet
     if verdict is None:
         await _replace(tx, jury, seats)
     elif verdict == "unsure":
-        await _give_back(tx, jury)
+        await _give_back(tx, jury, "hung", why="the jury could not agree")
     else:
-        decision_id = await _carry_out(tx, settings, jury, verdict, votes)
+        try:
+            async with tx.transaction():
+                decision_id = await _carry_out(tx, settings, jury, verdict, votes)
+        except (Conflict, Forbidden, Invalid, NotFound):
+            # What they judged is not what is there now: an author who edits must not keep the vote from counting.
+            await _give_back(tx, jury, "dissolved", why="what the jury judged has changed")
+            return
         await _end(tx, jury, "decided", verdict, decision_id)
 
 
@@ -97,7 +103,7 @@ async def _still_open(tx: Tx, jury: JuryRow) -> bool:
     """Whether nobody has decided meanwhile."""
     if jury.appeal_id is not None:
         return jury.id in await store.list_pending(tx, jury.id)
-    case = await store.get_case(tx, jury.case_id)
+    case = await store.get_case(tx, jury.case_id, convened=(jury.convened_event, jury.convened_at))
     return case is not None and case.state != "closed" and bool(case.statuses)
 
 
@@ -122,11 +128,11 @@ async def _replace(tx: Tx, jury: JuryRow, seats: list[SeatRow]) -> None:
         await call_jurors(tx, jury, following)
 
 
-async def _give_back(tx: Tx, jury: JuryRow) -> None:
-    """No majority: people of the staff decide; where none may, that is said aloud."""
-    await _end(tx, jury, "hung", None, None)
+async def _give_back(tx: Tx, jury: JuryRow, state: State, *, why: str) -> None:
+    """No verdict: people of the staff decide; where none may, that is said aloud."""
+    await _end(tx, jury, state, None, None)
     if jury.appeal_id is not None:
-        await requeue_appeal(tx, jury.appeal_id, "nobody", why="the jury could not agree")
+        await requeue_appeal(tx, jury.appeal_id, "nobody", why=why)
     else:
         await move_case(tx, JURY, jury.case_id, "main")
 
@@ -148,7 +154,7 @@ async def _end(tx: Tx, jury: JuryRow, state: State, verdict: Vote | None, decisi
 async def _carry_out(tx: Tx, settings: Settings, jury: JuryRow, verdict: Vote, votes: list[Vote]) -> int | None:
     if jury.appeal_id is not None:
         return await _answer_appeal(tx, settings, jury, verdict, votes)
-    case = await store.get_case(tx, jury.case_id)
+    case = await store.get_case(tx, jury.case_id, convened=(jury.convened_event, jury.convened_at))
     assert case is not None
     new = await _decision(tx, jury, verdict, votes, case.statuses, case.source)
     return await decide_automatically(tx, settings, JURY, new, kind="jury")

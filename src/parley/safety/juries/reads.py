@@ -63,7 +63,8 @@ async def _duties(tx: Tx, viewer: Viewer) -> tuple[Duty, ...]:
     duties = []
     for seat in seats:
         clause, places = about.get(seat.id, ("", []))
-        shown = tuple(questions[place] for place in places if place in questions)
+        asked = [questions[place] for place in places if place in questions]
+        shown = tuple(one for one in asked if one.is_public and not one.has_media)
         if shown and clause in clauses:
             rule = clauses[clause]
             duties.append(
@@ -84,7 +85,7 @@ async def _asked(tx: Tx, jury: JuryRow) -> list[tuple[int, int]]:
     if jury.appeal_id is not None:
         ground = await store.get_appeal_ground(tx, jury.appeal_id)
         return ground.statuses if ground else []
-    case = await store.get_case(tx, jury.case_id)
+    case = await store.get_case(tx, jury.case_id, convened=(jury.convened_event, jury.convened_at))
     return case.statuses if case else []
 
 

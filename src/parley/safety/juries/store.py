@@ -133,7 +133,11 @@ GET_CASE = """
     SELECT c.id, c.account_id, c.state, c.queue, c.source, c.clause, c.severity, c.incident_id,
            coalesce((SELECT array_agg(s.subject_id || ' ' || coalesce(s.revision, t.revision) ORDER BY s.id)
                      FROM case_subjects s JOIN statuses t ON t.id = s.subject_id
-                     WHERE s.case_id = c.id AND s.subject_type = 'status' AND s.settled_at IS NULL), '{}'),
+                     WHERE s.case_id = c.id AND s.subject_type = 'status' AND s.settled_at IS NULL
+                       AND ($2::bigint IS NULL OR s.id < $2 AND NOT EXISTS (
+                           SELECT FROM status_revisions v
+                           WHERE v.status_id = t.id AND v.revision = coalesce(s.revision, t.revision)
+                             AND v.created_at > $3))), '{}'),
            (SELECT count(*) FROM case_subjects s
             WHERE s.case_id = c.id AND s.subject_type <> 'status' AND s.settled_at IS NULL),
            coalesce((SELECT array_agg(DISTINCT r.account_id) FROM reports r
@@ -142,9 +146,10 @@ GET_CASE = """
 """
 
 
-async def get_case(tx: Tx, case_id: int) -> CaseRow | None:
-    """One case as a jury must know it."""
-    row = await tx.fetchrow(GET_CASE, case_id)
+async def get_case(tx: Tx, case_id: int, *, convened: tuple[int, datetime] | None = None) -> CaseRow | None:
+    """One case as a jury must know it. `convened` (the entry in the log, and when): with those statuses alone that it
+    was convened about, and not with what was reported, or written, since then."""
+    row = await tx.fetchrow(GET_CASE, case_id, *(convened or (None, None)))
     if row is None:
         return None
     statuses = [(int(a), int(b)) for a, b in (text.split() for text in row[8])]
