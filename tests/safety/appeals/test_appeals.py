@@ -315,6 +315,20 @@ async def test_a_party_of_the_case_does_not_review_it(world: World) -> None:
         await _claim(world, max_, appeal_id)
 
 
+async def test_a_moderator_does_not_read_who_contests_what_was_decided_about_them(world: World) -> None:
+    mia = await viewer_of(world, "mod_mia", "admin")
+    max_ = await viewer_of(world, "mod_max", "moderator")
+    status = await world.post("mod_max", "An ordinary sentence")
+    await report(world, "bob", "mod_max", status["id"])
+    decision = await decide_about(world, mia, status, "no_action")
+    appeal_id = await _file(world, await viewer_of(world, "bob"), decision.id, role="reporter")
+    async with world.instance.db.read() as tx:
+        assert not await list_appeals(tx, max_)
+        assert [one.id for one in await list_appeals(tx, mia)] == [appeal_id]
+        with pytest.raises(NotFound):
+            await get_appeal(tx, max_, appeal_id)
+
+
 async def test_a_notifier_without_an_account_appeals_and_is_answered_by_mail(world: World) -> None:
     status = await world.post("spam_sam", "Cheap watches, for the last time")
     new = NewNotice(

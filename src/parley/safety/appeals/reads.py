@@ -80,9 +80,9 @@ def present_own(row: AppealRow) -> OwnAppealView:
 
 
 async def get_appeal(tx: Tx, viewer: Viewer, appeal_id: int) -> AppealView:
-    """One appeal, for the staff. Raises NotFound."""
+    """One appeal, for the staff. Raises NotFound, also for an appeal about the viewer's own conduct."""
     row = await store.get_appeal(tx, appeal_id) if viewer.is_staff else None
-    if row is None:
+    if row is None or row.account_id == viewer.account_id:
         raise NotFound
     return present_appeal(row, viewer, await store.list_reviewers(tx, row.decision_id, row.appellant_id))
 
@@ -97,6 +97,7 @@ async def list_appeals(
         rows = await store.list_ended(tx, after or 2**63 - 1, limit)
     else:
         rows = await store.list_open(tx, after or 0, limit, reviewer_id=viewer.account_id if mine else None)
+    rows = [row for row in rows if row.account_id != viewer.account_id]  # who contested that is not theirs to know
     able = await store.list_able(tx, [row.id for row in rows], viewer.account_id) if rows else set()
     return [present_appeal(row, viewer, [viewer.account_id] if row.id in able else []) for row in rows]
 
