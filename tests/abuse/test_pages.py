@@ -219,6 +219,20 @@ async def test_the_staff_read_notices_their_raw_messages_and_answer(world: World
     assert "Heavy Metal Hosting" in (await browser.get("/desk/notices?all=1")).text
 
 
+async def test_who_of_the_staff_a_notice_is_about_neither_reads_nor_answers_it(world: World) -> None:
+    await a_moderator(world)
+    await a_moderator(world, "mod_max")
+    status = await world.post("mod_max", "a plain post")
+    place = (await send_notice(world.browser(), status["url"])).headers["location"]
+    notice = f"/desk/notices/{place.rsplit('/', 1)[1].partition('-')[0]}"
+    mia, max_ = await sign_in(world, "mod_mia"), await sign_in(world, "mod_max")
+    assert "ann@people.example" in (await mia.get(notice)).text
+    assert (await max_.get(notice)).status_code == 404
+    assert "Ann Example" not in (await max_.get("/desk/notices?all=1")).text
+    for step in ("raw", "respond"):
+        assert (await send_form(max_, "/desk/notices/new", f"{notice}/{step}", words="Nonsense.")).status_code == 404
+
+
 async def test_a_moderator_files_what_came_by_letter(world: World) -> None:
     await a_moderator(world)
     status = await world.post("spam_sam", "a plain post")

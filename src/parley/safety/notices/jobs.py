@@ -12,6 +12,7 @@ from typing import Any
 
 from parley.kit.clock import iso, now
 from parley.kit.db import Tx
+from parley.kit.errors import ParleyError
 from parley.kit.instance import Instance
 from parley.kit.mail import Attached, is_mail_address, send_mail
 from parley.safety.cases.clocks import meet_clocks
@@ -170,7 +171,14 @@ async def hide_undecided(instance: Instance, notice_id: int) -> None:
                 source=notice.source,
                 automated_detection=False,
             )
-            await decide_automatically(tx, instance.settings, ME, new, kind="interim")
+            try:
+                async with tx.transaction():
+                    await decide_automatically(tx, instance.settings, ME, new, kind="interim")
+            except ParleyError as error:
+                # One account's must not keep all others' from being hidden; what failed waits for people.
+                log.error(
+                    "notice %s: what account %s posted could not be hidden: %s", notice_id, account_id, error.text
+                )
 
 
 # ---- Answers --------------------------------------------------------------------------------------------------------

@@ -78,8 +78,7 @@ def present_provider(row: store.ProviderRow) -> ProviderView:
 
 async def list_ledger(tx: Tx, viewer: Viewer | None, notice_id: int, *, copies: bool = True) -> list[LedgerLine]:
     """Each URL of a notice with what became of it. For the staff; raises NotFound."""
-    if viewer is None or not viewer.is_staff:
-        raise NotFound
+    await need_other_staff(tx, viewer, notice_id)
     lines = (await load_ledgers(tx, [notice_id])).get(notice_id)
     if lines is None:
         raise NotFound
@@ -185,10 +184,18 @@ async def count_copies(tx: Tx, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
 # ---- Notices --------------------------------------------------------------------------------------------------------
 
 
-async def get_notice(tx: Tx, viewer: Viewer | None, notice_id: int) -> NoticeView:
-    """A notice as the staff see it; raises NotFound."""
+async def need_other_staff(tx: Tx, viewer: Viewer | None, notice_id: int) -> None:
+    """Raise NotFound for whoever is not of the staff, and for whom of them the notice is about: who wrote it, and what
+    is answered, is for others."""
     if viewer is None or not viewer.is_staff:
         raise NotFound
+    if await store_ledger.list_about_account(tx, [notice_id], viewer.account_id):
+        raise NotFound
+
+
+async def get_notice(tx: Tx, viewer: Viewer | None, notice_id: int) -> NoticeView:
+    """A notice as the staff see it; raises NotFound."""
+    await need_other_staff(tx, viewer, notice_id)
     return await load_notice(tx, notice_id)
 
 
@@ -280,7 +287,9 @@ async def list_notices(
         ids = await store_notices.list_notice_ids(tx, unanswered, source, provider_id, after, limit + 1)
     more = len(ids) > limit
     ids = ids[:limit]
-    return NoticesPage(tuple(await _rows(tx, ids)), ids[-1] if more else None)
+    own = await store_ledger.list_about_account(tx, ids, viewer.account_id) if ids else set()
+    rows = await _rows(tx, [one for one in ids if one not in own])
+    return NoticesPage(tuple(rows), ids[-1] if more else None)
 
 
 async def _rows(tx: Tx, ids: Sequence[int]) -> list[NoticeRow]:
@@ -339,8 +348,7 @@ async def list_responses(tx: Tx, notice_id: int) -> list[ResponseView]:
 
 async def list_messages(tx: Tx, viewer: Viewer, notice_id: int) -> list[MessageView]:
     """What was sent and received about a notice. For the staff."""
-    if not viewer.is_staff:
-        raise NotFound
+    await need_other_staff(tx, viewer, notice_id)
     return [
         MessageView(
             id=row.id,

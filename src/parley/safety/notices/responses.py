@@ -21,7 +21,7 @@ from parley.safety.evidence.orders import end_order
 from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Actor, human, system
 from parley.safety.notices import store_notices
-from parley.safety.notices.reads import count_copies, load_ledgers, load_notice
+from parley.safety.notices.reads import count_copies, load_ledgers, load_notice, need_other_staff
 from parley.safety.notices.sending import queue_message
 from parley.safety.notices.states import reason_of
 from parley.safety.notices.store_notices import ResponseRow
@@ -64,8 +64,7 @@ async def respond_to_notice(tx: Tx, settings: Settings, viewer: Viewer, notice_i
     Raises NotFound for who is not staff, Invalid without words, Conflict while something that the notice names waits
     for a decision: what is undecided cannot be answered.
     """
-    if not viewer.is_staff:
-        raise NotFound
+    await need_other_staff(tx, viewer, notice_id)
     said = words.replace("\x00", "").strip()
     if not said:
         raise Invalid("Write what the answer shall say.")

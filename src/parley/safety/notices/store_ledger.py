@@ -96,6 +96,19 @@ async def list_actions(tx: Tx, subjects: Sequence[tuple[str, int]], decision_ids
     return [ActionRow(*row) for row in await tx.fetch(LIST_ACTIONS, types, ids, decision_ids)]
 
 
+# Plan: notice_subjects_notice, and reports_notice: what a stranger must not learn of stands with the reports alone.
+LIST_ABOUT_ACCOUNT = """
+    SELECT notice_id FROM notice_subjects WHERE notice_id = ANY($1::bigint[]) AND account_id = $2
+    UNION
+    SELECT notice_id FROM reports WHERE notice_id = ANY($1::bigint[]) AND target_account_id = $2
+"""
+
+
+async def list_about_account(tx: Tx, notice_ids: Sequence[int], account_id: int) -> set[int]:
+    """Which of these notices name something of an account."""
+    return {row[0] for row in await tx.fetch(LIST_ABOUT_ACCOUNT, list(notice_ids), account_id)}
+
+
 class DecisionRow(msgspec.Struct, frozen=True):
     """A decision that settled something."""
 
