@@ -203,6 +203,10 @@ async def test_an_escalation_is_for_those_whom_it_names_and_never_silent(world: 
     async with world.instance.db.write() as tx:
         with pytest.raises(Forbidden):
             await deescalate_case(tx, mia, case_id)
+        with pytest.raises(Forbidden, match="give it to others"):
+            await escalate_case(tx, human(mia), case_id, to="staff", why="never mind", viewer=mia)
+        with pytest.raises(Forbidden, match="give it to others"):
+            await hand_over_case(tx, mia, case_id, (await staff(world, "mod_max")).account_id)
         await deescalate_case(tx, ada, case_id)
         with pytest.raises(Invalid, match="by name"):
             await escalate_case(tx, human(mia), case_id, to="alice", why="x", viewer=mia)

@@ -118,6 +118,9 @@ async def hand_over_case(tx: Tx, viewer: Viewer, case_id: int, to_account_id: in
         raise Invalid("A case can be handed over to an active moderator, admin or owner of this instance.")
     if to_account_id == viewer.account_id:
         raise Invalid("This is you. Claim the case instead.")
+    if to_account_id == case.account_id:
+        raise Invalid("The case is about them: hand it over to somebody else.")
+    _check_addressed(viewer, case, to=None)
     moment = now()
     third = case.assigned_to not in (None, viewer.account_id, to_account_id)
     if third and case.leased_until and case.leased_until > moment and not viewer.runs_instance:
@@ -149,6 +152,10 @@ async def escalate_case(
         _need_staff(viewer)
     case = await _open_case(tx, case_id, viewer)
     told = await _addressees(tx, to)
+    if case.account_id in told:
+        raise Invalid("The case is about them: escalate it to somebody else.")
+    if viewer is not None:
+        _check_addressed(viewer, case, to=to)
     about = Subject("account", case.account_id)
     note_id = None
     if actor.type == "human" and actor.id is not None and why.strip():
@@ -254,6 +261,14 @@ def addressed_to(viewer: Viewer) -> list[str]:
     if viewer.role == "owner":
         names.append(OWNERS)
     return names
+
+
+def _check_addressed(viewer: Viewer, case: StateRow, *, to: str | None) -> None:
+    """Raise Forbidden for taking a case from those who run the instance, whom somebody asked for; up is allowed."""
+    asked = case.escalated_to
+    if asked not in (ADMINS, OWNERS) or asked in addressed_to(viewer) or to in (asked, OWNERS):
+        return
+    raise Forbidden(f"This case was escalated to {asked}, who alone may give it to others.")
 
 
 def _need_staff(viewer: Viewer) -> None:

@@ -287,7 +287,8 @@ async def mail_case_notice(instance: Instance, payload: dict[str, Any]) -> None:
     roles = {"staff": ("moderator", "admin", "owner"), "admin": ("admin", "owner"), "owner": ("owner",)}.get(
         payload.get("to", ""), ()
     )
-    sent = await mail_staff(instance, letter, roles=roles, account_ids=[int(one) for one in payload["account_ids"]])
+    told = [int(one) for one in payload["account_ids"]]
+    sent = await mail_staff(instance, letter, roles=roles, account_ids=told, but=row.account_id)
     if not sent:
         log.error("nobody could be told by mail about case %s: nobody of the staff has a proven address", case_id)
 

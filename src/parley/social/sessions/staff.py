@@ -13,17 +13,18 @@ EVERYBODY = ("moderator", "admin", "owner")
 
 
 async def mail_staff(
-    instance: Instance, letter: Letter, *, roles: Sequence[str] = (), account_ids: Sequence[int] = ()
+    instance: Instance, letter: Letter, *, roles: Sequence[str] = (), account_ids: Sequence[int] = (), but: int = 0
 ) -> int:
     """Send a letter (subject, text below the greeting) to active staff; returns to how many.
 
+    `but` is an account that must not get it: whom it is about.
     Where nobody has one of the roles, or is among the accounts, everybody of the staff gets it: nothing that is sent
     by this may reach nobody while somebody could be reached. Raises the mail library's error: the job tries again.
     """
     async with instance.db.read() as tx:
-        to = await store_staff.list_staff_mail(tx, roles, account_ids)
+        to = [one for one in await store_staff.list_staff_mail(tx, roles, account_ids) if one.account_id != but]
         if not to:
-            to = await store_staff.list_staff_mail(tx, EVERYBODY, ())
+            to = [one for one in await store_staff.list_staff_mail(tx, EVERYBODY, ()) if one.account_id != but]
     subject, text = letter
     settings = instance.settings
     for one in to:
