@@ -35,9 +35,15 @@ TALK = [
 
 
 TROUBLE = [
-    ("spam_sam", "My miracle tonic cures every illness within a week, doctors hate it. Ask me how to order yours today"),
+    (
+        "spam_sam",
+        "My miracle tonic cures every illness within a week, doctors hate it. Ask me how to order",
+    ),
     ("spam_sam", "Last bottles of the tonic, friends! Send me your savings now and be healthy for ever"),
-    ("shill_shy", "My miracle tonic cures every illness within a week, doctors hate it. Ask me how to order yours today"),
+    (
+        "shill_shy",
+        "My miracle tonic cures every illness within a week, doctors hate it. Ask me how to order",
+    ),
     ("grumpy_gus", "@carol nobody wants your boring harbour pictures, go away and do not come back"),
     ("grumpy_gus", "I know which tram you take home, @carol. See you tomorrow evening, you will be sorry"),
     ("grumpy_gus", "Which of my neighbours should move out first?"),
@@ -114,7 +120,6 @@ def settle(server: LiveServer) -> None:
         "/api/v1/statuses",
         json={"status": "Tea or coffee?", "poll": {"options": ["Tea", "Coffee", "Water"], "expires_in": 86400}},
     ).raise_for_status()
-
 
     make_trouble(clients, ids)
 

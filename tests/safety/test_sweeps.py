@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from parley.kit.errors import Conflict, Forbidden, Invalid
-from parley.safety.judging import Answer, OwnThread, Question, local_processes
 from parley.safety.cases.store_reports import get_evidence
+from parley.safety.judging import Answer, OwnThread, Question, local_processes
 from parley.safety.sweeps import store
 from parley.safety.sweeps.actions import abort_sweep, approve_sweep, count_sweep, plan_sweep
 from parley.safety.sweeps.reads import get_sweep, list_changes

@@ -58,9 +58,7 @@ def draw_bars(
         bars.append(Bar(f"{name}: {said or 'nothing'}", x, tuple(parts)))
     step = max(-(-len(names) // MOST_LABELS), 1)
     feet = tuple(_short(name) for name in (labels or names)[::step])
-    return Chart(
-        title, len(bars), top, int(sum(map(sum, stacks))), tuple(key for key, _ in series), tuple(bars), feet
-    )
+    return Chart(title, len(bars), top, int(sum(map(sum, stacks))), tuple(key for key, _ in series), tuple(bars), feet)
 
 
 def _figure(cell: Cell) -> float:
