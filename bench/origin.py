@@ -7,7 +7,10 @@ of the host's URLs were answered in time, how the backlog grew, which decisions 
 
 python -m bench.origin                        everything; an hour or so
 python -m bench.origin --scale 0.02           a fiftieth of it, in a minute
-python -m bench.origin --without screening    the control: the same days without the judge (or clocks, or both)
+python -m bench.origin --without screening    the control: the same days without the judge; also `clocks`, by which
+                                              something is hidden at night, and `merging`, by which thirty reports of
+                                              one post are one thing to decide, and copies of it too. Without all
+                                              three it is what happened: people who read one report after the other
 python -m bench.origin --plot backlog.svg     writes the backlog by the hour, and the same as CSV beside it
 
 Ends with status 1 when a URL of the host was not answered in time, or when the backlog has outgrown the moderator.
@@ -48,7 +51,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 ACCOUNTS, POSTS, REPORTS, NOTICES, DAYS = 10_000, 40_000, 26_000, 98, 7
 WORK_FROM, WORK_HOURS = 9, 8
 REVIEW_AT = 18
-CONTROLS = ("screening", "clocks")
+CONTROLS = ("screening", "clocks", "merging")
 HIDING = ("hide_named", "hide_in_time")
 """Jobs that hide what was named until somebody decides."""
 NOT_HERE = frozenset({"fetch_hash_exchanges", "make_event_partitions", "delete_job_log", "delete_orphans"})
@@ -88,7 +91,7 @@ class Replay:
 
     def __init__(self, world: World, options: Options, dice: random.Random) -> None:
         self.world, self.options, self.dice = world, options, dice
-        self.samples: list[tuple[datetime, int, int]] = []
+        self.samples: list[tuple[datetime, int, int, int]] = []
         self.posted = 0
         self.worked = timedelta()
         self._next_case_at = START
@@ -146,14 +149,13 @@ class Replay:
         while self._next_case_at < until:
             await self.world.clock.move_on_to(self._next_case_at)
             before = len(people.moderator.decisions)
-            read = await people.moderator.take_case()
-            if not read:
+            seconds = await people.moderator.take_case()
+            if not seconds:
                 return
             for moment, made in people.moderator.decisions[before:]:
                 people.appellants.hear(moment, made)
-            seconds = timedelta(seconds=self.dice.uniform(10, 20) + 4 * (read - 1))
-            self.worked += seconds
-            self._next_case_at += seconds / self.options.scale
+            self.worked += timedelta(seconds=seconds)
+            self._next_case_at += timedelta(seconds=seconds / self.options.scale)
 
     async def _review(self, appellants: Appellants, until: datetime) -> None:
         """The owner's evening hour: at most sixty appeals."""
@@ -219,7 +221,9 @@ async def replay(options: Options) -> figures.Figures:
             people = People(
                 members=members,
                 known=known,
-                moderator=Moderator(world, known, dice[2], mia, errors=options.errors),
+                moderator=Moderator(
+                    world, known, dice[2], mia, errors=options.errors, by_hand="merging" in options.without
+                ),
                 crowd=Crowd(world, known, dice[3], members, most=None if options.without else script.reports),
                 appellants=Appellants(world, known, dice[4], olga),
                 host=host,

@@ -19,7 +19,8 @@ OUTGROWN = 1.0
 """Working days of the moderator that may wait at the end."""
 
 SAMPLE = """
-    SELECT count(*), count(*) FILTER (WHERE due_at < $1) FROM cases WHERE state <> 'closed'
+    SELECT count(*), count(*) FILTER (WHERE due_at < $1), (SELECT count(*) FROM reports WHERE state <> 'closed')
+    FROM cases WHERE state <> 'closed'
 """
 FIRST_ACTIONS = """
     SELECT s.severity, count(*), count(*) FILTER (WHERE f.first IS NULL),
@@ -52,10 +53,10 @@ COUNTS = """
 """
 
 
-async def sample(world: World, at: datetime) -> tuple[datetime, int, int]:
+async def sample(world: World, at: datetime) -> tuple[datetime, int, int, int]:
     """The backlog at a moment."""
     row = await world.sql.fetchrow(SAMPLE, at)
-    return at, int(row[0]), int(row[1])
+    return at, int(row[0]), int(row[1]), int(row[2])
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Figures:
     urls_median_hours: float | None
     urls_p95_hours: float | None
     breaches: dict[str, str]
-    backlog: list[tuple[str, int, int]] = field(repr=False)
+    backlog: list[tuple[str, int, int, int]] = field(repr=False)
     backlog_most: int = 0
     backlog_end: int = 0
     hours_of_work: float = 0.0
@@ -112,7 +113,7 @@ async def count(world: World, script: Script, people: Any, run: Any, *, given: b
     a_day = worked / script.days / scale
     a_case = worked / moderator.cases if moderator.cases else 15 / 3600
     waiting = still * a_case / 8 / scale
-    rows = [(at.isoformat(), count, late) for at, count, late in run.samples]
+    rows = [(at.isoformat(), count, late, reports) for at, count, late, reports in run.samples]
     found = Figures(
         accounts=script.accounts,
         days=script.days,
@@ -220,8 +221,8 @@ def as_text(found: Figures) -> str:
         "",
         "promises broken: " + ("; ".join(f"{key} {value}" for key, value in found.breaches.items()) or "none made"),
         "",
-        "backlog by the day (open cases, overdue ones among them, at midnight UTC):",
-        *(f"  {at[:10]} {cases:>7,} {late:>7,}" for at, cases, late in found.backlog[23::24]),
+        "backlog by the day (open cases, overdue ones among them, open reports, at midnight UTC):",
+        *(f"  {at[:10]} {cases:>7,} {late:>7,} {reports:>7,}" for at, cases, late, reports in found.backlog[23::24]),
         "",
         "PASSED"
         if found.passed
@@ -242,7 +243,7 @@ def write_plot(path: Path, found: Figures) -> None:
     """The backlog by the hour as SVG, and as CSV beside it."""
     with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["at", "open_cases", "overdue"])
+        writer.writerow(["at", "open_cases", "overdue", "open_reports"])
         writer.writerows(found.backlog)
     wide, high, left, foot = 720, 240, 48, 24
     top = max(found.backlog_most, 1)

@@ -201,14 +201,18 @@ class Crowd:
 class Moderator:
     """One person at the desk: takes the most urgent case, reads it, decides; eight hours a day."""
 
-    def __init__(self, world: World, known: Known, dice: random.Random, viewer: Viewer, *, errors: float) -> None:
+    def __init__(
+        self, world: World, known: Known, dice: random.Random, viewer: Viewer, *, errors: float, by_hand: bool
+    ) -> None:
         self.world, self.known, self.dice, self.viewer, self.errors = world, known, dice, viewer, errors
+        self.by_hand = by_hand
+        """Whether every report is read and every copy decided on its own, as where nothing brings them together."""
         self.cases = 0
         self.decisions: list[tuple[datetime, DecisionView]] = []
         self.passed: set[int] = set()
 
-    async def take_case(self) -> int:
-        """Decide everything in the most urgent case; returns how many subjects were read, 0 when nothing waits."""
+    async def take_case(self) -> float:
+        """Decide everything in the most urgent case; returns the seconds that it took, 0 when nothing waits."""
         async with self.world.db.write() as tx:
             case = await claim_next_case(tx, self.viewer, passed=tuple(self.passed))
         if case is None:
@@ -219,7 +223,9 @@ class Moderator:
         self.cases += 1
         if not waiting:
             self.passed.add(case.case.id)
-        return max(len(waiting), 1)
+        if self.by_hand:
+            return sum(self.dice.uniform(10, 20) for _ in range(max(case.case.reports_count, len(waiting), 1)))
+        return self.dice.uniform(10, 20) + 4 * max(len(waiting) - 1, 0)
 
     def _judge(self, subjects: Sequence[SubjectView]) -> Mapping[str | None, list[SubjectView]]:
         """What the moderator makes of each: the clause that it breaks, or None."""
@@ -252,7 +258,7 @@ class Moderator:
             return  # its author edited or deleted it meanwhile: it comes back with the case
         assert isinstance(made, DecisionView)
         self.decisions.append((now(), made))
-        if clause in ("1.1", "2.1"):
+        if clause in ("1.1", "2.1") and not self.by_hand:
             await self._act_on_copies(case, made)
 
     async def _act_on_copies(self, case: CaseView, made: DecisionView) -> None:
