@@ -113,8 +113,11 @@ async def renew_hold(tx: Tx, viewer: Viewer, hold_id: int, *, ends_at: datetime 
 
 
 async def release_hold(tx: Tx, viewer: Viewer, hold_id: int, *, why: str) -> HoldView:
-    """End a hold: what was due meanwhile is purged now. Raises NotFound, Forbidden, Invalid."""
+    """End a hold: what was due meanwhile is purged now. Raises NotFound, also for one about the viewer; Forbidden,
+    Invalid."""
     need_operator(viewer, "release holds")
+    if await store_law.list_held_about(tx, [hold_id], viewer.account_id):
+        raise NotFound(f"There is no hold {hold_id}.")
     why = clean(why, "why it is released", least=SHORTEST_REASON)
     await _step(tx, hold_id, "released")
     await append_event(tx, human(viewer), "legal_hold_released", hold=str(hold_id), why=why)
@@ -144,9 +147,11 @@ async def get_hold(tx: Tx, viewer: Viewer, hold_id: int) -> HoldView:
 async def list_holds(
     tx: Tx, viewer: Viewer, *, ended: bool = False, request_id: int | None = None, limit: int = 100
 ) -> list[HoldView]:
-    """Holds that are in force or asked for, newest first; with `ended` the others too."""
+    """Holds that are in force or asked for, newest first; with `ended` the others too. None about the viewer."""
     need_staff(viewer)
-    return await _complete(tx, await store_law.list_holds(tx, ended=ended, request_id=request_id, limit=limit))
+    holds = await store_law.list_holds(tx, ended=ended, request_id=request_id, limit=limit)
+    own = await store_law.list_held_about(tx, [hold.id for hold in holds], viewer.account_id) if holds else set()
+    return await _complete(tx, [hold for hold in holds if hold.id not in own])
 
 
 async def _complete(tx: Tx, holds: Sequence[HoldView]) -> list[HoldView]:

@@ -131,6 +131,7 @@ async def decide_disclosure(
     Where `four_eyes` is off its proposer may, and it says so for ever.
     """
     need_operator(viewer, "let evidence go")
+    await get_disclosure(tx, viewer, disclosure_id)
     found = await store_law.lock_disclosure(tx, disclosure_id)
     if found is None:
         raise NotFound(f"There is no disclosure {disclosure_id}.")
@@ -164,10 +165,10 @@ async def note_disclosure_sent(
 
 
 async def get_disclosure(tx: Tx, viewer: Viewer, disclosure_id: int) -> DisclosureView:
-    """A disclosure. Raises NotFound."""
+    """A disclosure. Raises NotFound, also for one about the viewer."""
     need_staff(viewer)
     found = await store_law.list_disclosures(tx, disclosure_id=disclosure_id, limit=1)
-    if not found:
+    if not found or await _is_about(tx, viewer, found[0]):
         raise NotFound(f"There is no disclosure {disclosure_id}.")
     return found[0]
 
@@ -175,6 +176,13 @@ async def get_disclosure(tx: Tx, viewer: Viewer, disclosure_id: int) -> Disclosu
 async def list_disclosures(
     tx: Tx, viewer: Viewer, *, request_id: int | None = None, limit: int = 100
 ) -> list[DisclosureView]:
-    """What was, or is to be, handed out, newest first."""
+    """What was, or is to be, handed out, newest first. Without what is about the viewer."""
     need_staff(viewer)
-    return await store_law.list_disclosures(tx, request_id=request_id, limit=limit)
+    found = await store_law.list_disclosures(tx, request_id=request_id, limit=limit)
+    return [one for one in found if not await _is_about(tx, viewer, one)]
+
+
+async def _is_about(tx: Tx, viewer: Viewer, one: DisclosureView) -> bool:
+    if one.account_id is None and one.case_id is not None:
+        return await store_pack.get_case_account(tx, one.case_id) == viewer.account_id
+    return one.account_id == viewer.account_id

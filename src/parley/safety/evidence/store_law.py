@@ -75,6 +75,19 @@ async def list_held(tx: Tx, hold_ids: Sequence[int]) -> list[tuple[int, Held]]:
     return [(row[0], Held(row[1], row[2])) for row in await tx.fetch(LIST_HELD, hold_ids)]
 
 
+LIST_HELD_ABOUT = """
+    SELECT DISTINCT o.hold_id
+    FROM legal_hold_subjects o LEFT JOIN cases c ON o.subject_type = 'case' AND c.id = o.subject_id
+    WHERE o.hold_id = ANY($1::bigint[])
+      AND (o.subject_type IN ('account', 'profile') AND o.subject_id = $2 OR c.account_id = $2)
+"""
+
+
+async def list_held_about(tx: Tx, hold_ids: Sequence[int], account_id: int) -> set[int]:
+    """Which of these holds keep an account, or cases about it."""
+    return {row[0] for row in await tx.fetch(LIST_HELD_ABOUT, list(hold_ids), account_id)}
+
+
 COUNT_HOLD_SNAPSHOTS = """
     SELECT hold_id, count(*) FROM evidence_captures WHERE hold_id = ANY($1::bigint[]) GROUP BY hold_id
 """
