@@ -92,7 +92,7 @@ async def _take(
         return Taken("bounce")
     new = _notice_of(settings, mail, kept, provider)
     answer_to = "" if null_sender else _answer_to(settings, mail)
-    receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, provider is not None)
+    receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, answer_to, provider is not None)
     notice_id = await file_notice(
         tx, settings, actor, msgspec.structs.replace(new, answer_to=answer_to, wants_receipt=receipt)
     )
@@ -130,15 +130,16 @@ def _answer_to(settings: Settings, mail: Mail) -> str:
     return "" if wanted in (settings.abuse_mail, settings.sender.lower()) else wanted
 
 
-async def _may_send_receipt(tx: Tx, settings: Settings, mail: Mail, verified: bool) -> bool:
-    """Whether the program may answer by itself (RFC 3834): not to programs of strangers, and to nobody too often."""
+async def _may_send_receipt(tx: Tx, settings: Settings, mail: Mail, answer_to: str, verified: bool) -> bool:
+    """Whether the program may answer by itself (RFC 3834): not to programs of strangers, and to nobody too often,
+    whoever says that answers go there."""
     if verified:
         return True
     if mail.automatic:
         return False
     try:
         async with tx.transaction():
-            await check_rate(tx, settings, bucket_of("abuse-receipt", mail.sender), MOST_RECEIPTS, PER)
+            await check_rate(tx, settings, bucket_of("abuse-receipt", answer_to.lower()), MOST_RECEIPTS, PER)
     except RateLimited:
         return False
     return True

@@ -15,11 +15,12 @@ from litestar.response import Response
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound, ParleyError
+from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound, ParleyError, RateLimited
 from parley.kit.http import client_address
 from parley.kit.ids import parse_id
-from parley.kit.limits import bucket_of, count_try
+from parley.kit.limits import bucket_of, check_rate, count_try
 from parley.kit.mail import is_mail_address
+from parley.kit.settings import Settings
 from parley.safety.appeals.actions import file_appeal
 from parley.safety.appeals.reads import get_chance
 from parley.safety.appeals.views import Chance
@@ -34,6 +35,8 @@ from parley.web.visits import AnyRequest, Visit, read_form, visit_of
 
 MOST_NOTICES = 20
 NOTICES_PER = timedelta(hours=1)
+MOST_MAILED = 10
+"""Notices in an hour for which one address gets mails."""
 MOST_URLS = 200
 MOST_EXPLANATION = 10_000
 
@@ -63,12 +66,24 @@ async def send_notice(request: AnyRequest) -> Response[str]:
         new = _read(typed)
         async with visit.instance.db.write() as tx:
             await use_solution(tx, settings, typed.get("proof", ""))
-            notice_id = await file_notice(tx, settings, Actor("public"), new)
+            notice_id = await file_notice(tx, settings, Actor("public"), await _spare(tx, settings, new))
     except ParleyError as error:
         if error.status not in (422, 429):
             raise
         return await _form(visit, typed, said=error.text, code=error.status)
     return redirect(visit, f"/notice/{make_receipt(settings, notice_id)}")
+
+
+async def _spare(tx: Tx, settings: Settings, new: NewNotice) -> NewNotice:
+    """The same without mails to an address that gets too many of them: anybody can type in somebody else's."""
+    if not new.answer_to:
+        return new
+    try:
+        async with tx.transaction():
+            await check_rate(tx, settings, bucket_of("abuse-receipt", new.answer_to.lower()), MOST_MAILED, NOTICES_PER)
+    except RateLimited:
+        return msgspec.structs.replace(new, answer_to="", wants_receipt=False)
+    return new
 
 
 def _read(typed: Form) -> NewNotice:

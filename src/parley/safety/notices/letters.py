@@ -24,7 +24,9 @@ FOUND_WORDS: dict[Found, str] = {
 
 def receipt_text(settings: Settings, notice: NoticeView, lines: Sequence[LedgerLine]) -> str:
     """Tells that a notice arrived, what its URLs are, and what happens until when (DSA, Article 16(4))."""
-    named = "\n".join(f"  {line.position}. {line.url}\n     {FOUND_WORDS[line.found]}" for line in lines[:MOST_LINES])
+    named = "\n".join(
+        f"  {line.position}. {_address(notice, line)}\n     {FOUND_WORDS[line.found]}" for line in lines[:MOST_LINES]
+    )
     more = f"\n  ... and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
     urls = (
         f"What it names:\n\n{named}{more}"
@@ -50,7 +52,7 @@ def answer_text(
     parts = [f"Hello,\n\nthis is our answer to your notice of {_time(notice.received_at)}, number {notice.id}."]
     if words:
         parts.append(words)
-    parts += [_line_text(line) for line in lines[:MOST_LINES]]
+    parts += [_line_text(notice, line) for line in lines[:MOST_LINES]]
     if len(lines) > MOST_LINES:
         parts.append(f"... and {len(lines) - MOST_LINES} more, in the file `answer.json`.")
     parts.append(
@@ -63,8 +65,14 @@ def answer_text(
     return "\n\n".join(parts) + "\n\n" + _foot(settings)
 
 
-def _line_text(line: LedgerLine) -> str:
-    said = [f"{line.position}. {line.url}", f"   {OUTCOME_WORDS[line.outcome]}."]
+def _address(notice: NoticeView, line: LedgerLine) -> str:
+    """The address that was named. A stranger's that leads elsewhere is not repeated: anybody can give somebody else's
+    mail address, and we carry no advertisements."""
+    return line.url if notice.verified or line.found != "not_ours" else "(an address elsewhere)"
+
+
+def _line_text(notice: NoticeView, line: LedgerLine) -> str:
+    said = [f"{line.position}. {_address(notice, line)}", f"   {OUTCOME_WORDS[line.outcome]}."]
     if line.clause:
         said.append(f"   Rule: {line.clause} {line.clause_title}".rstrip() + ".")
     if line.first_action_at:
