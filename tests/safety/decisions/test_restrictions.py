@@ -31,6 +31,17 @@ def says_why(text: str, decision_id: int, *, ends: bool = True) -> bool:
     return "1.2" in text and f"/moderation/decisions/{decision_id}" in text and ("until" in text) == ends
 
 
+async def test_a_frozen_moderator_neither_reads_nor_writes_at_the_desk(world: World) -> None:
+    ada, max_ = await viewer_of(world, "ada", "admin"), await world.account("mod_max", role="moderator")
+    await decided(world, max_, NewAction("freeze", account(max_), 24.0), who=ada)
+    browser = await sign_in(world, "mod_max")
+    for page in ("/desk", "/desk/notices", "/desk/legal"):
+        assert (await browser.get(page)).status_code == 404, page
+    bob = await world.account("bob")
+    muted = await send_form(browser, "/moderation", f"/desk/accounts/{bob}/mute", muted="yes")
+    assert muted.status_code == 404
+
+
 async def test_who_may_not_post_is_refused_wherever_something_becomes_public(world: World) -> None:
     other = await world.post("bob", "hello")
     own = await world.post("alice", "mine")

@@ -32,7 +32,11 @@ async def watch_clocks(instance: Instance, payload: dict[str, Any]) -> None:
     async with instance.db.read() as tx:
         nearly = await store_clocks.list_nearly_due(tx, now() + LEAD, _MOST_TOLD)
     for case_id in nearly:
-        await hide_in_time(instance, {"case_id": case_id})
+        try:
+            await hide_in_time(instance, {"case_id": case_id})
+        except Exception:
+            # Its clock is breached, which calls people; it must not keep the promises of others from being watched.
+            log.exception("case %s: what is due could not be hidden", case_id)
     while True:
         async with instance.db.write() as tx:
             due = await list_due(tx, now(), _AT_ONCE)
@@ -55,7 +59,10 @@ async def hide_overdue(instance: Instance, payload: dict[str, Any]) -> None:
     async with instance.db.read() as tx:
         cases = await store_clocks.list_unmeasured(tx, moment - _TRY_AGAIN, _MOST_TRIED)
     for case_id in cases:
-        await hide_in_time(instance, {"case_id": case_id})
+        try:
+            await hide_in_time(instance, {"case_id": case_id})
+        except Exception:
+            log.exception("case %s: what was due could not be hidden", case_id)
 
 
 async def mail_breaches(instance: Instance, payload: dict[str, Any]) -> None:

@@ -128,6 +128,8 @@ async def decide_automatically(
     elif not kinds <= AUTOMATIC:
         raise Invalid(f"Only people may {', '.join(sorted(kinds - AUTOMATIC))}.")
     else:
+        if new.case_id is not None:  # before the key, as whoever holds the case already: no two wait for each other
+            await cases.get_locked_case(tx, new.case_id)
         await store.lock_key(tx, f"automatic:{new.account_id}")
         new, earlier = await _leave_out_done(tx, new)
         if earlier is not None:

@@ -105,9 +105,16 @@ async def tell_reporters(instance: Instance, payload: dict[str, Any]) -> None:
     while True:
         async with instance.db.read() as tx:
             untold = await store_told.list_untold(tx, int(case_id), _AT_ONCE)
+        refused = None
         for row in untold:
-            await _tell_reporter(instance, row)
-        if len(untold) < _AT_ONCE:
+            try:
+                await _tell_reporter(instance, row)
+            except Exception as error:  # one mailbox that takes no mail must not keep the others from hearing
+                log.warning("who sent report %s could not be told: %s", row.report_id, error)
+                refused = error
+        if len(untold) < _AT_ONCE or refused is not None:
+            if refused is not None:
+                raise refused
             return
 
 
