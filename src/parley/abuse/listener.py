@@ -33,6 +33,9 @@ MOST_LINE = 64 * 1024
 DRAINED = 2 * MOST_BYTES
 """Bytes that a client may go on sending of a mail that is too large, before the connection is cut."""
 
+MOST_HELD = 4 * MOST_BYTES
+"""Bytes of unfinished mails of all connections together: whoever sends more is told to come back later."""
+
 
 class Handler:
     """What happens at each step of a conversation."""
@@ -40,6 +43,7 @@ class Handler:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.open = 0
+        self.held = 0
 
     def wanted(self) -> frozenset[str]:
         """Addresses for which mail is taken: the abuse address, and the postmaster of RFC 5321, section 4.5.1."""
@@ -103,23 +107,31 @@ class _Bounded:
         if self._counted:
             self.event_handler.open -= 1  # type: ignore[attr-defined]
             self._counted = False
+            self._forget()
             super().connection_lost(error)  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         """Count what comes in since the last mail."""
-        self._drained += len(data)
         if not self._counted:
             return
-        if self._drained > DRAINED:
+        handler: Handler = self.event_handler  # type: ignore[attr-defined]
+        self._drained += len(data)
+        handler.held += len(data)
+        if self._drained > DRAINED or handler.held > MOST_HELD:
             transport: Any = getattr(self, "transport", None)
             if transport is not None:
-                transport.write(b"552 5.3.4 Message too big\r\n")
+                large = self._drained > DRAINED
+                transport.write(b"552 5.3.4 Message too big\r\n" if large else b"421 4.3.2 Try again later\r\n")
                 transport.close()
             return
         super().data_received(data)  # type: ignore[misc]
 
-    def _set_post_data_state(self) -> None:
+    def _forget(self) -> None:
+        self.event_handler.held -= self._drained  # type: ignore[attr-defined]
         self._drained = 0
+
+    def _set_post_data_state(self) -> None:
+        self._forget()
         super()._set_post_data_state()  # type: ignore[misc]
 
 
