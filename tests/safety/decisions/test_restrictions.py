@@ -38,7 +38,7 @@ async def test_a_frozen_moderator_neither_reads_nor_writes_at_the_desk(world: Wo
     for page in ("/desk", "/desk/notices", "/desk/legal"):
         assert (await browser.get(page)).status_code == 404, page
     bob = await world.account("bob")
-    muted = await send_form(browser, "/moderation", f"/desk/accounts/{bob}/mute", muted="yes")
+    muted = await send_form(browser, "/", f"/desk/accounts/{bob}/mute", muted="yes")
     assert muted.status_code == 404
 
 

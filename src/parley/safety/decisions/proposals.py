@@ -94,6 +94,8 @@ async def approve_proposal(tx: Tx, settings: Settings, viewer: Viewer, proposal_
         case = await cases.get_locked_case(tx, new.case_id) if new.case_id is not None else None
         if case is not None and case.state == "closed":
             raise Conflict("The case was decided otherwise meanwhile. Refuse this proposal, and decide anew.")
+        if case is not None and case.escalated_to in ("admin", "owner") and not viewer.runs_instance:
+            raise Forbidden(f"This case was escalated to {case.escalated_to}, who alone agrees to it.")
         try:
             checked.append(check_decision(new, needs_clause=True))
         except Invalid as error:
