@@ -112,7 +112,7 @@ async def render_case(
         events=_join_looks(view.events),
         case=case,
         history=history,
-        cards=[make_card(subject, visit.instance.settings) for subject in view.subjects],
+        cards=[make_card(subject, visit.instance.settings, case_id) for subject in view.subjects],
         clauses=_clauses(view, suggestions),
         chosen=chosen or _first_choice(best),
         why=" ".join(best.because),

@@ -14,6 +14,7 @@ from parley.kit.settings import Settings
 from parley.safety.cases.views import SubjectView
 from parley.social.media.reads import file_address
 from parley.social.media.views import MediaView
+from parley.web.desk_evidence import kept_address
 from parley.web.desk_words import subject_word
 
 RELATIONS = {"parent": "answers", "ancestor": "before it", "quoted": "quotes", "reply": "answered by"}
@@ -90,9 +91,13 @@ GONE = {
 }
 
 
-def make_card(subject: SubjectView, settings: Settings) -> Card:
-    """A subject as the page shows it."""
-    files = _files_of(subject, settings)
+UNSERVED = ("author_deleted", "gone")
+
+
+def make_card(subject: SubjectView, settings: Settings, case_id: int) -> Card:
+    """A subject as the page shows it. Of files that are not served any more the kept copies are shown."""
+    kept, served = _kept_files(subject.seen or {}, case_id), _files_of(subject, settings)
+    files = served | kept if subject.state_now in UNSERVED else kept | served
     now = None
     if subject.changed and subject.status is not None:
         status = subject.status
@@ -173,6 +178,20 @@ def _file_of(media: Mapping[str, Any], files: Mapping[str, SeenFile]) -> SeenFil
 def _files_of(subject: SubjectView, settings: Settings) -> dict[str, SeenFile]:
     status = subject.status.reblog or subject.status if subject.status else None
     return {str(media.id): _present_file(media, settings) for media in status.media} if status else {}
+
+
+def _kept_files(content: Mapping[str, Any], case_id: int) -> dict[str, SeenFile]:
+    """The files of the evidence by their id, at the addresses of their copies."""
+    status = content.get("status") or {}
+    media = [*((status.get("reblog") or status).get("media") or ()), *filter(None, (content.get("media"),))]
+    found = {}
+    for one in media:
+        if one.get("file"):
+            source = kept_address(case_id, str(one["file"]))
+            kind = str(one.get("type", "unknown"))
+            preview = source if kind == "image" else ""
+            found[str(one.get("id", ""))] = SeenFile(kind=kind, description="", source=source, preview=preview)
+    return found
 
 
 def _present_file(media: MediaView, settings: Settings) -> SeenFile:

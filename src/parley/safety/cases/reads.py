@@ -216,6 +216,11 @@ async def list_account_cases(tx: Tx, viewer: Viewer, account_id: int) -> list[Ca
     return await present_rows(tx, viewer, await store_lists.list_cases_about(tx, account_id, MOST_CASES))
 
 
+async def check_may_see_case(tx: Tx, viewer: Viewer, case_id: int) -> None:
+    """Raises NotFound when the viewer may not see the case, or there is none."""
+    await _get_row(tx, viewer, case_id)
+
+
 async def list_more_reports(tx: Tx, viewer: Viewer, case_id: int, below: int) -> list[CaseReport]:
     """More reports of a case, the newest first, below an id. Raises NotFound."""
     row = await _get_row(tx, viewer, case_id)

@@ -17,7 +17,7 @@ from parley.kit.jobs import enqueue
 from parley.safety.evidence import store
 from parley.safety.evidence.content import VERSION, describe_file, encode_evidence, find_files, hash_text
 from parley.safety.evidence.gathering import Found, gather_subjects
-from parley.safety.evidence.store import FileRow, NewSnapshot, SnapshotRow
+from parley.safety.evidence.store import FileRow, KeptFileRow, NewSnapshot, SnapshotRow
 from parley.safety.evidence.views import EvidenceFile, SnapshotView
 from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Subject, human, system
@@ -96,6 +96,17 @@ async def note_evidence_viewed(tx: Tx, viewer: Viewer, case_id: int) -> None:
     if not viewer.is_staff or not await store.has_case(tx, case_id):
         raise NotFound
     await append_event(tx, human(viewer), "evidence_viewed", case_id=case_id)
+
+
+async def get_kept_file(tx: Tx, viewer: Viewer, case_id: int, file: str) -> KeptFileRow:
+    """Where the copy of a file of a case is. Whoever calls this has checked that the viewer may see the case.
+
+    Raises NotFound for whoever is not staff, and for what was never copied or is purged.
+    """
+    row = await store.get_case_file(tx, case_id, file) if viewer.is_staff else None
+    if row is None:
+        raise NotFound
+    return row
 
 
 async def view_evidence(

@@ -235,6 +235,27 @@ async def list_snapshot_files(tx: Tx, snapshot_ids: Sequence[int]) -> list[FileR
     return [FileRow(*row) for row in await tx.fetch(LIST_SNAPSHOT_FILES, snapshot_ids)]
 
 
+class KeptFileRow(msgspec.Struct, frozen=True):
+    """A copy of a file, below the area of evidence."""
+
+    kept_as: str
+    size_bytes: int
+
+
+GET_CASE_FILE = """
+    SELECT f.kept_as, f.size_bytes
+    FROM evidence_captures c JOIN evidence_files f ON f.snapshot_id = c.snapshot_id
+    WHERE c.case_id = $1 AND f.file = $2 AND f.kept_as IS NOT NULL AND f.purged_at IS NULL
+    LIMIT 1
+"""
+
+
+async def get_case_file(tx: Tx, case_id: int, file: str) -> KeptFileRow | None:
+    """The copy of a file (by its public name) that was captured for a case."""
+    row = await tx.fetchrow(GET_CASE_FILE, case_id, file)
+    return KeptFileRow(*row) if row else None
+
+
 class KeptRow(msgspec.Struct, frozen=True):
     """Where some content is kept."""
 
