@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 TAKEN, REFUSED = "Parley", "Parley refused"
 MOST_AT_ONCE = 20
+MOST_TRIED = 200
+"""Mails of one run: what could not be taken now stays, and is tried again in the next."""
 SECONDS = 30.0
 
 
@@ -38,16 +40,16 @@ async def poll_abuse_mailbox(instance: Instance, payload: dict[str, Any]) -> Non
     url = instance.settings.abuse_imap
     if not url:
         return
-    while True:
-        fetched = await asyncio.to_thread(_fetch, url)
+    tried: set[str] = set()
+    while len(tried) < MOST_TRIED:
+        fetched = await asyncio.to_thread(_fetch, url, frozenset(tried))
         if not fetched:
             return
+        tried |= {one.uid for one in fetched}
         places = {}
         for one in fetched:
             places[one.uid] = await _take(instance, one)
         await asyncio.to_thread(_move, url, {uid: place for uid, place in places.items() if place})
-        if not all(places.values()):
-            return  # what could not be taken now stays, and is tried again
 
 
 async def _take(instance: Instance, one: Fetched) -> str:
@@ -62,6 +64,9 @@ async def _take(instance: Instance, one: Fetched) -> str:
     except Refused as error:
         log.warning("a mail in the abuse mailbox was not taken: %s", error.text)
         return "" if error.code < 500 else REFUSED
+    except Exception:
+        log.exception("a mail of %s bytes in the abuse mailbox could not be filed; it is tried again", len(one.raw))
+        return ""
     return TAKEN
 
 
@@ -82,10 +87,14 @@ def _open(url: str) -> tuple[Any, str]:
     return box.login(unquote(parts.username or ""), unquote(parts.password or ""), initial_folder=folder), folder
 
 
-def _fetch(url: str) -> list[Fetched]:
+def _fetch(url: str, tried: frozenset[str]) -> list[Fetched]:
+    """Some mails that were not tried in this run: the oldest and the newest, so that a host's notice does not wait
+    behind a thousand mails of strangers, of which only so many are taken in an hour."""
     box, _ = _open(url)
     with box:
-        uids = box.uids("ALL")[:MOST_AT_ONCE]
+        left = [uid for uid in box.uids("ALL") if uid not in tried]
+        half = MOST_AT_ONCE // 2
+        uids = dict.fromkeys([*left[:half], *left[-half:]])
         return [Fetched(uid, _raw_of(box, uid)) for uid in uids]
 
 
