@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from parley.kit.clock import now
@@ -13,6 +16,8 @@ from parley.safety.juries.convening import JURY, convene_for_appeal, convene_for
 from parley.safety.juries.states import next_seat_state
 from parley.safety.log.actions import append_event
 
+log = logging.getLogger(__name__)
+
 AT_ONCE = 100
 
 
@@ -23,22 +28,35 @@ async def run_juries(instance: Instance, payload: dict[str, Any]) -> None:
         cases = await store.list_waiting_cases(tx, AT_ONCE)
         appeals = await store.list_waiting_appeals(tx, AT_ONCE)
     for case_id in cases:
-        async with instance.db.write() as tx:
-            await convene_for_case(tx, settings, case_id)
+        with _alone(f"convening a jury for case {case_id}"):
+            async with instance.db.write() as tx:
+                await convene_for_case(tx, settings, case_id)
     for appeal_id in appeals:
-        async with instance.db.write() as tx:
-            await convene_for_appeal(tx, settings, appeal_id)
+        with _alone(f"convening a jury for appeal {appeal_id}"):
+            async with instance.db.write() as tx:
+                await convene_for_appeal(tx, settings, appeal_id)
     async with instance.db.read() as tx:
         convened = [row.id for row in await store.list_open(tx, AT_ONCE) if row.state == "convened"]
     for jury_id in convened:
-        async with instance.db.write() as tx:
-            await draw_jury(tx, jury_id)
+        with _alone(f"drawing jury {jury_id}"):
+            async with instance.db.write() as tx:
+                await draw_jury(tx, jury_id)
     await _expire_seats(instance)
     async with instance.db.read() as tx:
         sitting = [row.id for row in await store.list_open(tx, AT_ONCE) if row.state == "sitting"]
     for jury_id in sitting:
-        async with instance.db.write() as tx:
-            await settle_jury(tx, settings, jury_id)
+        with _alone(f"settling jury {jury_id}"):
+            async with instance.db.write() as tx:
+                await settle_jury(tx, settings, jury_id)
+
+
+@contextmanager
+def _alone(what: str) -> Iterator[None]:
+    """What fails is tried again in five minutes, and keeps no other jury waiting."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", what)
 
 
 async def _expire_seats(instance: Instance) -> None:
