@@ -366,6 +366,8 @@ LOCK_DUE_REPORTS = """
       AND NOT EXISTS (SELECT FROM appeals a WHERE a.case_id = k.id AND a.ended_at IS NULL)
       AND NOT has_hold('case', k.id) AND NOT has_hold('account', r.target_account_id)
       AND NOT EXISTS (SELECT FROM unnest(r.status_ids) AS s (id) WHERE has_hold('status', s.id))
+      AND NOT EXISTS (
+        SELECT FROM statuses t WHERE t.id = ANY(r.status_ids) AND has_hold('conversation', t.conversation_id))
     ORDER BY r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 """
 UPDATE_PURGED_REPORTS = """UPDATE reports SET evidence = '{"purged": true}' WHERE id = ANY($1::bigint[])"""
