@@ -120,7 +120,7 @@ class Crowd:
     """Members who see what is there to be seen: they report it, and what stays up they repeat."""
 
     def __init__(
-        self, world: World, known: Known, dice: random.Random, members: Sequence[Viewer], *, most: int | None
+        self, world: World, known: Known, dice: random.Random, members: Sequence[Viewer], *, most: int
     ) -> None:
         self.world, self.known, self.dice, self.members, self.most = world, known, dice, members, most
         self.names = {one.account_id: one.username for one in members}
@@ -152,7 +152,7 @@ class Crowd:
 
     async def report(self, status_id: int) -> None:
         """Somebody reports a post, when it is still there."""
-        if self.most is not None and self.filed >= self.most:
+        if self.filed >= self.most:
             return
         author, truth = self.known.authors[status_id], self.known.truths[status_id]
         reporter = self.dice.choice(self.members)
