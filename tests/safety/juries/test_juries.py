@@ -304,6 +304,25 @@ async def test_an_edit_while_the_jury_sits_brings_it_back_to_people(world: World
         assert "dissolved" in [row["state"] for row in await tx.fetch("SELECT state FROM juries")]
 
 
+async def test_who_reports_it_after_the_pool_was_fixed_is_not_seated_and_another_jury_is_drawn(world: World) -> None:
+    status = await world.post("spam_sam", "Cheap watches")
+    case_id = await report_spam(world, "bob", status)
+    people = await jurors(world, 6)
+    await before_a_jury(world, case_id)
+    first = await seated(world)
+    (left,) = [one for one in people if one.account_id not in first]
+    await report_spam(world, left.username, status)
+    decliner = next(one for one in people if one.account_id == first[0])
+    async with world.instance.db.read() as tx:
+        (duty,) = (await get_duties(tx, world.settings, decliner)).duties
+    async with world.instance.db.write() as tx:
+        await decline_question(tx, world.settings, decliner, duty.seat_id)
+    assert await seated(world) == []
+    await run_juries(world.instance, {})
+    await run_juries(world.instance, {})
+    assert set(await seated(world)) == {one.account_id for one in people} - {left.account_id}
+
+
 async def test_the_staff_do_not_sit_and_without_the_setting_nobody_does(world: World) -> None:
     mia = await viewer_of(world, "mod_mia", "moderator")
     alice = await viewer_of(world, "alice")

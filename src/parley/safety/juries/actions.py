@@ -13,7 +13,7 @@ from parley.safety.cases.actions import move_case
 from parley.safety.decisions.actions import decide_automatically
 from parley.safety.decisions.views import ActionKind, NewAction, NewDecision
 from parley.safety.juries import store, store_seats
-from parley.safety.juries.convening import JURY, call_jurors, order_of, terms_of
+from parley.safety.juries.convening import JURY, call_jurors, dissolve_jury, has_party, order_of, terms_of
 from parley.safety.juries.drawing import count_votes
 from parley.safety.juries.states import VOTES, SeatState, State, Vote, next_seat_state, next_state
 from parley.safety.juries.store import JuryRow
@@ -116,7 +116,9 @@ async def _replace(tx: Tx, jury: JuryRow, seats: list[SeatRow]) -> None:
         return
     begun = len(seats)
     following = [(one, begun + place) for place, one in enumerate(order[begun : begun + missing])]
-    if following:
+    if following and await has_party(tx, jury, [one for one, _ in following]):
+        await dissolve_jury(tx, jury, why="somebody who was drawn has reported it meanwhile")
+    elif following:
         await append_event(
             tx,
             JURY,

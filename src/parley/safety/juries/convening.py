@@ -163,6 +163,9 @@ async def draw_jury(tx: Tx, jury_id: int) -> bool:
     if jury is None or order is None:
         return False
     called = order[: jury.seats]
+    if await has_party(tx, jury, called):
+        await dissolve_jury(tx, jury, why="somebody who was drawn has reported it meanwhile")
+        return False
     await append_event(
         tx,
         JURY,
@@ -175,6 +178,21 @@ async def draw_jury(tx: Tx, jury_id: int) -> bool:
     await store.update_state(tx, jury.id, next_state(jury.state, "sitting"))
     await call_jurors(tx, jury, [(one, rank) for rank, one in enumerate(called)])
     return True
+
+
+async def has_party(tx: Tx, jury: JuryRow, account_ids: list[int]) -> bool:
+    """Whether one of these has become a party since the jury was convened: reported what it is about."""
+    case = await store.get_case(tx, jury.case_id)
+    return case is not None and not {case.account_id, *case.reporters}.isdisjoint(account_ids)
+
+
+async def dissolve_jury(tx: Tx, jury: JuryRow, *, why: str) -> None:
+    """End a locked jury without a verdict. A case is before another one soon; an appeal waits for people."""
+    await append_event(tx, JURY, "jury_dissolved", case_id=jury.case_id, jury_id=str(jury.id), why=why)
+    await store.update_ended(tx, jury.id, next_state(jury.state, "dissolved"), None, None)
+    await store_seats.update_left(tx, jury.id)
+    if jury.appeal_id is not None:
+        await requeue_appeal(tx, jury.appeal_id, "nobody", why=why)
 
 
 async def call_jurors(tx: Tx, jury: JuryRow, ranked: list[tuple[int, int]]) -> None:
