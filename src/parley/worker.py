@@ -292,8 +292,13 @@ JOBS: tuple[Job, ...] = (
 )
 """Jobs that rooms enqueue by name."""
 
-MAX_ATTEMPTS = 8
+MAX_ATTEMPTS = 130
 RETRY_DELAY = timedelta(seconds=2)
+LATER = 1.2
+"""Each delay is so many times the one before. With 2 the queue's arithmetic would overflow after 45 attempts."""
+
+LONGEST_DELAY = timedelta(minutes=5)
+"""A job that fails is tried again for about nine hours: an answer to a host survives a night without a mail server."""
 NICENESS = 5
 """On the machine that also serves people, jobs wait a little rather than people."""
 
@@ -374,7 +379,11 @@ def _register(queuer: Any, instance: Instance) -> None:
 
     def retrying(parameters: Any) -> Any:
         return DatabaseRetryEntrypointExecutor(
-            parameters, max_attempts=MAX_ATTEMPTS, initial_delay=RETRY_DELAY, max_delay=timedelta(minutes=10)
+            parameters,
+            max_attempts=MAX_ATTEMPTS,
+            initial_delay=RETRY_DELAY,
+            backoff_multiplier=LATER,
+            max_delay=LONGEST_DELAY,
         )
 
     def add(name: str, job: Job) -> None:
