@@ -179,7 +179,7 @@ async def go_on(
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < MOST_DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < MOST_DIGITS else None
 
 
 async def _give_back(tx: Tx, viewer: Viewer, case_id: int) -> None:

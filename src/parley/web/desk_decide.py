@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from parley.kit.db import Tx
-from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound, ParleyError
+from parley.kit.errors import Conflict, Forbidden, Invalid, ParleyError
 from parley.kit.ids import parse_id
 from parley.safety.cases.reads import get_case, list_similar
 from parley.safety.cases.views import CaseView
@@ -116,10 +116,9 @@ async def decide_case(request: AnyRequest, case_id: FromPath[str]) -> Response[s
 
 async def _copies(tx: Tx, viewer: Viewer, view: CaseView, chosen: Chosen) -> list[Subject]:
     """The copies of a post of this case that are not in the case themselves. Raises NotFound for another post."""
-    if not chosen.copies.isdigit():
-        raise NotFound
+    copied = parse_id(chosen.copies)
     own = {subject.id for subject in view.subjects if subject.type == "status"}
-    found = await list_similar(tx, viewer, view.case.id, int(chosen.copies), limit=MOST_COPIES)
+    found = await list_similar(tx, viewer, view.case.id, copied, limit=MOST_COPIES)
     return [Subject("status", copy.id) for copy in found if copy.id not in own and copy.state not in GONE]
 
 

@@ -22,7 +22,7 @@ class Done(msgspec.Struct, frozen=True):
 
 async def read_done(tx: Tx, viewer: Viewer, asked: str | None) -> Done | None:
     """What `?done=` of a page's address speaks of: the decision that the viewer has just made."""
-    if not asked or not asked.isdigit() or len(asked) > 18:
+    if not asked or not (asked.isascii() and asked.isdigit()) or len(asked) > 18:
         return None
     try:
         decision = await get_decision(tx, viewer, int(asked))
