@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from bench.world import WORDS
+
 Truth = Literal["violence", "hate", "abuse", "innocent"]
 TRUTHS: tuple[Truth, ...] = ("violence", "hate", "abuse", "innocent")
 
@@ -78,6 +80,9 @@ class Texts:
         text = dice.choice(self.by_truth[truth])
         if not self.given:
             text = text.format(people=dice.choice(_PEOPLE), place=dice.choice(_PLACES), day=dice.choice(_DAYS))
+            if truth == "innocent":
+                # What ordinary people write is not alike; or one post that is removed by mistake would take many along.
+                text = f"{' '.join(dice.choices(WORDS, k=8))}: {text}"
         return text
 
 

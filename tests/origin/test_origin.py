@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.origin import Options, replay
+from bench.origin import CONTROLS, Options, replay
 from bench.origin_figures import Figures, as_rows, as_text, write_plot
 from bench.origin_stream import TRUTHS, load_texts, write_script
 
@@ -57,7 +57,7 @@ async def test_a_small_replay_answers_the_host_in_time_and_keeps_its_backlog_sma
     assert found.reports > 0
     assert found.decisions > 0
     assert found.interim > 0
-    assert stopped(found, "violence", "hate", "abuse") > 3 * stopped(found, "innocent")
+    assert stopped(found, "violence", "hate", "abuse") > 2 * stopped(found, "innocent")
     assert found.hours_a_day < 8
     assert len(found.backlog) == 48
     assert {row[0] for row in as_rows(found)} >= {"backlog", "the host's URLs acted upon in time"}
@@ -67,9 +67,11 @@ async def test_a_small_replay_answers_the_host_in_time_and_keeps_its_backlog_sma
 
 
 @pytest.mark.timeout(600)
-async def test_without_the_judge_and_the_clocks_the_same_days_go_wrong() -> None:
-    found = await replay(Options(**{**vars(SMALL), "without": frozenset({"screening", "clocks"})}))
+async def test_without_the_judge_the_clocks_and_the_desk_the_same_days_go_wrong() -> None:
+    found = await replay(Options(**{**vars(SMALL), "without": frozenset(CONTROLS)}))
     assert all(row["share_stopped"] == 0 for row in found.stopped.values())
     assert found.interim == 0
     assert found.urls_in_time < found.urls, as_text(found)
+    assert found.days_waiting > 1, as_text(found)
+    assert found.log_problems == []
     assert not found.passed
