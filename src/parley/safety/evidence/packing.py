@@ -113,6 +113,8 @@ async def _check(instance: Instance, viewer: Viewer, new: NewPackage) -> _Found:
             disclosure = await get_disclosure(tx, viewer, new.disclosure_id)
             if disclosure.state != "approved":
                 raise Forbidden("This disclosure is not approved (any more): somebody else has to let it go first.")
+            if viewer.account_id != disclosure.proposed_by:
+                need_operator(viewer, "fetch a disclosure that somebody else proposed")
             case_id, account_id = disclosure.case_id, disclosure.account_id
         else:
             need_operator(viewer, "pack evidence without a disclosure")
