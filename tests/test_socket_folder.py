@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,13 @@ from parley.kit.settings import Settings
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedPostgres:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPostgres]:
     """A server whose data lies so deep that its socket must be elsewhere."""
-    shared = tmp_path / "shared"
-    shared.mkdir()
+    shared = Path(tempfile.mkdtemp(prefix="parley-shared-"))  # a short path, as /tmp is
     shared.chmod(0o1777)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(shared))
-    return EmbeddedPostgres(Settings(data_dir=tmp_path / ("deep" * 25)))
+    yield EmbeddedPostgres(Settings(data_dir=tmp_path / ("deep" * 25)))
+    shutil.rmtree(shared, ignore_errors=True)
 
 
 def test_a_link_in_place_of_the_folder_is_refused_and_what_it_leads_to_is_left_alone(

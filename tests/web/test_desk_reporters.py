@@ -35,7 +35,9 @@ async def test_only_moderators_mute_and_never_each_other(world: World) -> None:
     assert (await bob.post(f"{path}/mute", data={**form.values, "csrf": token})).status_code == 404
     assert (await mia.post(f"{path}/mute", data={**form.values, "csrf": "wrong"})).status_code == 403
     own = f"/desk/accounts/{world.ids['mod_mia']}"
-    assert f"{own}/mute" not in (await mia.get(own)).text
-    refused = await mia.post(f"{own}/mute", data=form.values)
+    assert (await mia.post(f"{own}/mute", data=form.values)).status_code == 404
+    other = f"/desk/accounts/{await world.account('mod_mo', role='moderator')}"
+    assert f"{other}/mute" not in (await mia.get(other)).text
+    refused = await mia.post(f"{other}/mute", data=form.values)
     assert refused.status_code == 422
     assert "cannot be muted" in refused.text
