@@ -108,7 +108,7 @@ async def test_what_one_process_voids_is_void_in_every_process(
         tokens._distrusted.clear()
 
         async def forgotten() -> bool:
-            return cache_of(there.live).get(token_hash(token)) is None
+            return all(cache_of(one.live).get(token_hash(token)) is None for one in (here, there))
 
         assert await eventually(forgotten)
         assert await is_void(there, token) and await is_void(here, token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -47,6 +47,13 @@ class Street:
 
     def is_there(self, status_id: str) -> bool:
         return httpx.get(f"{self.server.base_url}/api/v1/statuses/{status_id}").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def live_server() -> Iterator[LiveServer]:
+    """An instance whose desk holds the cases of this file alone."""
+    with LiveServer.started() as server:
+        yield server
 
 
 @pytest.fixture
