@@ -26,6 +26,7 @@ from parley.hosting.dumping import Progress, Tally
 from parley.hosting.errors import SnapshotError
 from parley.hosting.loading import Reading
 from parley.hosting.making import areas_of
+from parley.hosting.manifest import Index
 from parley.hosting.restoring import restore_snapshot
 from parley.hosting.verifying import find_snapshot, read_index
 from parley.kit.db import connect
@@ -84,7 +85,7 @@ async def drill_snapshot(
 
     Raises SnapshotError with the first thing that is not as it was saved. The scratch folder is always removed.
     """
-    _, manifest = await find_snapshot(url, name, signer=signer)
+    place, manifest = await find_snapshot(url, name, signer=signer)
     with _scratch_settings(settings, manifest.domain) as scratch:
         server = EmbeddedPostgres(scratch)
 
@@ -99,8 +100,9 @@ async def drill_snapshot(
                 scratch, started, url, identity=identity, name=manifest.snapshot, signer=signer, progress=progress
             )
             restored = time.monotonic()
-            tables = await _compare_rows(server.dsn, url, manifest.snapshot, identity, scratch)
-            compared = await _compare_files(url, manifest.snapshot, identity, scratch)
+            index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
+            await _compare_rows(server.dsn, index)
+            compared = await _compare_files(index, scratch)
             await visitor.sign_up(server.dsn, scratch)
             begun = time.monotonic()
             with _serving(scratch, server.dsn) as base:
@@ -115,7 +117,7 @@ async def drill_snapshot(
     return Drilled(
         snapshot=manifest.snapshot,
         rows=done.rows,
-        tables=tables,
+        tables=len(index.tables),
         files=done.files,
         files_compared=compared,
         visited=visited,
@@ -145,10 +147,8 @@ def _scratch_settings(settings: Settings, domain: str) -> Iterator[Settings]:
         )
 
 
-async def _compare_rows(dsn: str, url: str, name: str, identity: x25519.Identity, scratch: Settings) -> int:
-    """Count what is in every table now; returns how many tables."""
-    place, manifest = await find_snapshot(url, name, signer=None)
-    index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
+async def _compare_rows(dsn: str, index: Index) -> None:
+    """Count what is in every table now."""
     connection = await connect(dsn)
     try:
         counts = await store.count_rows(connection, [table.name for table in index.tables])
@@ -158,13 +158,10 @@ async def _compare_rows(dsn: str, url: str, name: str, identity: x25519.Identity
         if counts[table.name] != table.rows:
             found = counts[table.name]
             raise SnapshotError(f"{table.name} has {found} rows after the restore instead of {table.rows}.")
-    return len(index.tables)
 
 
-async def _compare_files(url: str, name: str, identity: x25519.Identity, scratch: Settings) -> int:
+async def _compare_files(index: Index, scratch: Settings) -> int:
     """Read a random sample of files back; returns how many."""
-    place, manifest = await find_snapshot(url, name, signer=None)
-    index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
     areas = areas_of(open_file_store(scratch))
     sample = secrets.SystemRandom().sample(index.files, min(SAMPLE, len(index.files)))
     for file in sample:

@@ -5,17 +5,13 @@ Whole objects only. Knows nothing of what is in them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from parley.hosting.errors import SnapshotError
-from parley.kit.files import CHUNK
-
-SLOWEST_OBJECT = timedelta(hours=1)
+from parley.kit.files import CHUNK, bucket_options
 
 
 class Place:
@@ -110,10 +106,8 @@ def open_place(url: str, *, make: bool = False) -> Place:
         return Place(str(folder), LocalStore(folder, automatic_cleanup=True))
     if parts.scheme != "s3":
         raise SnapshotError(f"{url} is neither a folder nor s3://bucket/prefix.")
-    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-    options: Any = {"timeout": SLOWEST_OBJECT, "allow_http": plain}
     try:
-        return Place(url, from_url(url.rstrip("/"), client_options=options), has_types=True)
+        return Place(url, from_url(url.rstrip("/"), client_options=bucket_options()), has_types=True)
     except Exception as error:
         raise SnapshotError(f"{url} cannot be opened: {_first_line(error)}") from error
 

@@ -199,14 +199,19 @@ def sweep_scratch(settings: Settings, before: datetime) -> None:
             continue
 
 
+def bucket_options() -> Any:
+    """How S3-compatible stores are spoken to. Plain http only where AWS_ALLOW_HTTP says so: a store on this machine."""
+    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+    return {"timeout": SLOWEST_READER, "allow_http": plain}
+
+
 def open_file_store(settings: Settings) -> FileStore:
     """The instance's file store, as `settings.media_store` says; makes the folders when they are missing."""
     from obstore.store import LocalStore, from_url
 
     if settings.media_store:
         base = settings.media_store.rstrip("/")
-        plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")  # A store on this machine.
-        options: Any = {"timeout": SLOWEST_READER, "allow_http": plain}
+        options = bucket_options()
         served, *others = (from_url(f"{base}/{name}", client_options=options) for name in AREAS)
         return FileStore(served, *map(FileStore, others))
     areas = []
