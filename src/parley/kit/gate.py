@@ -1,0 +1,143 @@
+"""The gate: what every process of this host must know before it begins a write, in one small mapped file.
+
+The host agent alone turns it (see parley.hosting); web processes and the worker read it, which costs no system call.
+A host that has no agent has no such file, and its gate is always open. It knows no table and no other host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import struct
+import time
+from enum import IntEnum
+from pathlib import Path
+
+from parley.kit.errors import Unavailable
+
+GATE_FILE = "gate"
+SIZE = 4096
+MAGIC = int.from_bytes(b"PARLEYG1", "little")
+LOOK_EVERY = 0.005
+"""Seconds between two looks of a write that waits."""
+
+MOST_WAITING = 500
+"""So many writes of one process wait while the gate is held; the next one is told to come back."""
+
+RETRY_AFTER = 5
+
+
+class State(IntEnum):
+    """OPEN: writes may begin. HOLD: they wait, until `hold_until` at most. CLOSED: they are refused; this host may
+    not write (a standby, a fenced host, one whose lease has run out). AWAY: the instance lives on another host now, to
+    which requests are handed on."""
+
+    OPEN = 0
+    HOLD = 1
+    CLOSED = 2
+    AWAY = 3
+
+
+class GateClosed(Unavailable):
+    """No write may begin on this host now. Nothing has been written by the call that raises it."""
+
+    code = "gate_closed"
+    default_text = "This instance takes no changes right now, because it is moving. Please try again in a moment."
+
+
+class Field(IntEnum):
+    """Where each number lies, in words of eight bytes. A word is read and written at once."""
+
+    MAGIC = 0
+    STATE = 1
+    EPOCH = 2
+    HOLD_UNTIL = 3
+    LEASE_UNTIL = 4
+    FILES_WRITTEN = 5
+    FILES_SAFE = 6
+    FILES_WAIT = 7
+
+
+def clock_ns() -> int:
+    """Nanoseconds of a clock that all processes of this machine share, and that goes on while it sleeps."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Gate:
+    """One process's view of the gate. `path` None: a host without an agent, always open."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._map: mmap.mmap | None = None
+        self._waiting = 0
+        if path is not None:
+            self._map = _map_file(path)
+
+    def get(self, field: Field) -> int:
+        """One number of the gate; 0 where there is no agent."""
+        return 0 if self._map is None else int(struct.unpack_from("<Q", self._map, field * 8)[0])
+
+    def put(self, field: Field, value: int) -> None:
+        """Write one number. For the agent, and for the file log's own fields."""
+        if self._map is None:
+            raise RuntimeError("a host without an agent has no gate to turn")
+        struct.pack_into("<Q", self._map, field * 8, value)
+
+    def turn(self, state: State, *, epoch: int | None = None, hold: float = 0) -> None:
+        """For the agent: change the state; `hold` seconds at most for HOLD."""
+        if epoch is not None:
+            self.put(Field.EPOCH, epoch)
+        if state is State.HOLD:
+            self.put(Field.HOLD_UNTIL, clock_ns() + int(hold * 1e9))
+        self.put(Field.STATE, state)
+
+    @property
+    def state(self) -> State:
+        """What may be done now. A lease that has run out closes an open gate."""
+        state = State(self.get(Field.STATE))
+        until = self.get(Field.LEASE_UNTIL)
+        if until and state in (State.OPEN, State.HOLD) and clock_ns() >= until:
+            return State.CLOSED
+        return state
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that this host writes with; 0 where the database alone says it."""
+        return self.get(Field.EPOCH)
+
+    def check(self) -> None:
+        """Raise GateClosed unless writes, and everything that is sent to outsiders, may go on at this very moment."""
+        if self.state is not State.OPEN:
+            raise GateClosed(retry_after=RETRY_AFTER)
+
+    async def enter(self) -> int:
+        """Wait until a write may begin and return the epoch to write with; raises GateClosed when it may not."""
+        if self.state is State.OPEN:
+            return self.epoch
+        if self._waiting >= MOST_WAITING:
+            raise GateClosed(retry_after=RETRY_AFTER)
+        self._waiting += 1
+        try:
+            while (state := self.state) is State.HOLD and clock_ns() < self.get(Field.HOLD_UNTIL):
+                await asyncio.sleep(LOOK_EVERY)
+        finally:
+            self._waiting -= 1
+        if state is not State.OPEN:
+            raise GateClosed(retry_after=RETRY_AFTER)
+        return self.epoch
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    """The file, made when it is missing: closed, because whoever makes it must say first what this host is."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        words = [0] * (SIZE // 8)
+        words[Field.MAGIC], words[Field.STATE] = MAGIC, State.CLOSED
+        fresh.write_bytes(struct.pack(f"<{len(words)}Q", *words))
+        fresh.replace(path)
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), SIZE)
+    if struct.unpack_from("<Q", mapped, 0)[0] != MAGIC:
+        raise RuntimeError(f"{path} is not a gate of this version: stop Parley and delete it.")
+    return mapped
