@@ -118,13 +118,15 @@ class Gate:
             raise GateClosed(retry_after=RETRY_AFTER)
         self._waiting += 1
         try:
-            while (state := self.state) is State.HOLD and clock_ns() < self.get(Field.HOLD_UNTIL):
-                await asyncio.sleep(LOOK_EVERY)
+            while self._is_held():
+                await asyncio.sleep(LOOK_EVERY)  # noqa: ASYNC110  another process turns it
         finally:
             self._waiting -= 1
-        if state is not State.OPEN:
-            raise GateClosed(retry_after=RETRY_AFTER)
+        self.check()
         return self.epoch
+
+    def _is_held(self) -> bool:
+        return self.state is State.HOLD and clock_ns() < self.get(Field.HOLD_UNTIL)
 
 
 def _map_file(path: Path) -> mmap.mmap:
