@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from parley.hosting.dns import Addresses, NamesError, ask_server
+from parley.hosting.dns import NamesError, ask_server
 from tests.hosting.stores import free_port
 
 ZONE = "example.test"
@@ -19,7 +19,7 @@ KEY = "c2VjcmV0LW9mLXRoZS10ZXN0LXNlcnZlci1vZi1wYXJsZXk="
 
 CONFIGURATION = """\
 server:
-    listen: 127.0.0.1@{port}
+    listen: {address}@{port}
     rundir: {folder}
 log:
   - target: stderr
@@ -55,33 +55,38 @@ other 60   A   192.0.2.9
 
 
 @contextmanager
-def knot_server(folder: Path) -> Iterator[str]:
-    """A server that is responsible for ZONE; yields what PARLEY_DNS would be. Skips where Knot is not installed."""
+def knot_server(
+    folder: Path, *, zone: str = ZONE, content: str = CONTENT, address: str = "127.0.0.1", prefix: Sequence[str] = ()
+) -> Iterator[str]:
+    """A server that is responsible for `zone`; yields what PARLEY_DNS would be. Skips where Knot is not installed.
+
+    `prefix` starts it elsewhere, such as in a network namespace.
+    """
     if shutil.which("knotd") is None:
         pytest.skip("Knot DNS is not installed: sudo apt-get install knot")
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "zone").write_text(CONTENT)
-    (folder / "knot.conf").write_text(CONFIGURATION.format(port=port, folder=folder, key=KEY, zone=ZONE))
+    (folder / "zone").write_text(content)
+    written = CONFIGURATION.format(address=address, port=port, folder=folder, key=KEY, zone=zone)
+    (folder / "knot.conf").write_text(written)
     log = (folder / "log").open("wb")
-    process = subprocess.Popen(["knotd", "-c", str(folder / "knot.conf")], stdout=log, stderr=log)
+    process = subprocess.Popen([*prefix, "knotd", "-c", str(folder / "knot.conf")], stdout=log, stderr=log)
     try:
-        _wait(port, folder)
-        yield f"rfc2136://mover:{KEY}@127.0.0.1:{port}/{ZONE}"
+        _wait(zone, address, port, folder)
+        yield f"rfc2136://mover:{KEY}@{address}:{port}/{zone}"
     finally:
         process.terminate()
         process.wait(10)
         log.close()
 
 
-def _wait(port: int, folder: Path) -> None:
+def _wait(zone: str, address: str, port: int, folder: Path) -> None:
     import asyncio
 
     deadline = time.monotonic() + 20
     while True:
         try:
-            found = asyncio.run(ask_server(ZONE, "127.0.0.1", port))
-            assert found == Addresses(v4=("192.0.2.1",), v6=("2001:db8::1",), ttl=60)
+            asyncio.run(ask_server(zone, address, port))
             return
         except NamesError as error:
             if time.monotonic() > deadline:

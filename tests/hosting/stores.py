@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 ENVIRONMENT = {
@@ -28,12 +28,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def s3_server(*buckets: str) -> Iterator[str]:
-    """moto's server with these buckets; yields its URL. Ends with the block."""
+def s3_server(*buckets: str, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> Iterator[str]:
+    """moto's server with these buckets; yields its URL. Ends with the block. `prefix` starts it elsewhere."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{address}:{port}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [*prefix, sys.executable, "-m", "moto.server", "-H", address, "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **ENVIRONMENT},
