@@ -185,6 +185,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     `?algorithm=hmac-sha512` for another than hmac-sha256), or `lexicon://provider/zone` for the API of a DNS company
     that dns-lexicon knows, with what it needs in the environment, such as `LEXICON_GANDI_AUTH_TOKEN`."""
 
+    witness: str = ""
+    """The third place in which the hosts of this instance keep their lease: `s3://bucket/prefix/lease.json`, with
+    credentials from the usual AWS_ variables, or with its own:
+    `s3://KEY-ID:SECRET@bucket/prefix/lease.json?endpoint=https://s3.example.net&region=eu-1`. The store must refuse
+    conditional writes that come too late (If-Match). Empty: no host ever takes over by itself."""
+
+    lease_seconds: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
+    """For how long the host that may write may go on without having renewed its lease; it is renewed three times as
+    often. A standby waits a little longer than this before it takes over."""
+
+    failover: Literal["manual", "auto"] = "manual"
+    """Whether the standby takes over by itself when the primary's lease has run out and nothing can be lost by it;
+    `manual`: by `parley failover` alone."""
+
+    degrade_after: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 60.0
+    """Seconds after which a synchronous primary that has lost its standby goes on alone, once it has written into the
+    lease that the standby may not take over by itself any more. Until then writes are answered with 503. 0: never;
+    without `witness` it takes `parley failover degrade` as well."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
@@ -304,12 +323,24 @@ def _check(settings: Settings) -> None:
         raise SettingsError("metrics_token is too short to be a secret: give at least 16 characters.")
     if settings.outside_model_url:
         _check_outside_model(settings)
+    _check_failover(settings)
     if settings.media_store and urlsplit(settings.media_store).scheme != "s3":
         raise SettingsError("media_store must be empty (a folder below data_dir) or begin with s3://.")
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
         raise SettingsError(f"data_dir is {settings.data_dir}, which is a file; name a folder.")
     if settings.policy_dir and not Path(settings.policy_dir).is_dir():
         raise SettingsError(f"policy_dir is {settings.policy_dir}, which is not a folder.")
+
+
+def _check_failover(settings: Settings) -> None:
+    if settings.witness:
+        place = urlsplit(settings.witness)
+        if place.scheme != "s3" or not place.hostname or not place.path.strip("/"):
+            raise SettingsError("witness must name an object in a bucket: s3://bucket/prefix/lease.json.")
+        if bool(place.username) != bool(place.password):
+            raise SettingsError("witness has half of a key: s3://KEY-ID:SECRET@bucket/prefix/lease.json.")
+    elif settings.failover == "auto":
+        raise SettingsError("failover is auto: that needs a witness in a third place; see docs/operators/failover.md.")
 
 
 def _check_abuse_mail(settings: Settings) -> None:
@@ -356,7 +387,7 @@ class Described(msgspec.Struct, frozen=True):
     meaning: str
 
 
-SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key", "abuse_imap", "dns")
+SECRET = ("secret_key", "database_url", "mail", "metrics_token", "outside_model_key", "abuse_imap", "dns", "witness")
 
 
 def describe_settings(settings: Settings) -> list[Described]:
