@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -193,15 +194,22 @@ def app() -> Litestar:
     settings = load_settings()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     end_with_parent()
-    made = create_app(settings, os.environ.get(DSN) or settings.database_url)
+    made = _build_once(settings)
     _calm_garbage_collection()
     return made
+
+
+@cache
+def _build_once(settings: Settings) -> Litestar:
+    """The application, built in the process that forks the others: they share it, 20 MB each."""
+    return create_app(settings, os.environ.get(DSN) or settings.database_url)
 
 
 def preload(settings: Settings) -> None:
     """Load what all web processes share, in the process that forks them. It opens nothing and starts no thread."""
     screening.warm_models()
     compile_ahead(settings)
+    _build_once(settings)
     gc.collect()
     gc.freeze()
 
