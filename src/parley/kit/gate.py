@@ -11,12 +11,18 @@ import mmap
 import os
 import struct
 import time
+from contextvars import ContextVar
 from enum import IntEnum
 from pathlib import Path
 
 from parley.kit.errors import Unavailable
+from parley.kit.settings import Settings
 
 GATE_FILE = "gate"
+HOSTS_FILE = "hosts.json"
+EPOCH_HEADER = "X-Parley-Epoch"
+"""With which epoch something was sent to outsiders: who receives two of the same can tell which host was right."""
+
 SIZE = 4096
 MAGIC = int.from_bytes(b"PARLEYG1", "little")
 LOOK_EVERY = 0.005
@@ -46,6 +52,40 @@ class GateClosed(Unavailable):
     default_text = "This instance takes no changes right now, because it is moving. Please try again in a moment."
 
 
+class StaleEpoch(Unavailable):
+    """The write was begun with an epoch that is not the instance's any more: nothing has been written."""
+
+    code = "stale_epoch"
+    default_text = "This instance has just moved to another host. Please try again in a moment."
+
+
+class NotAcknowledged(Unavailable):
+    """The commit was sent, and nobody can say whether it will last. It must never be shown as done."""
+
+    code = "not_acknowledged"
+    default_text = (
+        "We cannot say for sure that this was kept. Please send it again; with the same Idempotency-Key it is not done "
+        "twice."
+    )
+
+
+class Journey:
+    """What one request has done so far, for the door that may have to begin it again on another host.
+
+    `wrote`: a commit was begun, whatever became of it. `handed_back`: the handlers gave it up without an answer.
+    """
+
+    __slots__ = ("handed_back", "may_hand_back", "wrote")
+
+    def __init__(self) -> None:
+        self.wrote = False
+        self.may_hand_back = True
+        self.handed_back: Exception | None = None
+
+
+journey: ContextVar[Journey | None] = ContextVar("journey", default=None)
+
+
 class Field(IntEnum):
     """Where each number lies, in words of eight bytes. A word is read and written at once."""
 
@@ -57,6 +97,7 @@ class Field(IntEnum):
     FILES_WRITTEN = 5
     FILES_SAFE = 6
     FILES_WAIT = 7
+    DOUBT = 8
 
 
 def clock_ns() -> int:
@@ -70,6 +111,8 @@ class Gate:
     def __init__(self, path: Path | None = None) -> None:
         self._map: mmap.mmap | None = None
         self._waiting = 0
+        self._told_epoch = 0
+        self._doubt = 0
         if path is not None:
             self._map = _map_file(path)
 
@@ -101,9 +144,36 @@ class Gate:
         return state
 
     @property
+    def has_agent(self) -> bool:
+        """Whether somebody turns it."""
+        return self._map is not None
+
+    @property
     def epoch(self) -> int:
-        """The epoch that this host writes with; 0 where the database alone says it."""
-        return self.get(Field.EPOCH)
+        """The epoch that this host writes with: the agent's word, or else what the database said last (0: nothing)."""
+        return self._told_epoch if self._map is None else self.get(Field.EPOCH)
+
+    def tell_epoch(self, epoch: int) -> None:
+        """What the database says; believed only where there is no agent."""
+        self._told_epoch = epoch
+
+    @property
+    def doubt(self) -> int:
+        """When somebody last could not say whether a commit will last: grows. See Database.write."""
+        return self._doubt if self._map is None else self.get(Field.DOUBT)
+
+    def raise_doubt(self) -> None:
+        """Tell all processes of this host that what the database shows may not last."""
+        if self._map is None:
+            self._doubt = clock_ns()
+        else:
+            self.put(Field.DOUBT, clock_ns())
+
+    def may_end(self, epoch: int) -> bool:
+        """Whether a write that was begun with `epoch` may still be committed, and its commit be acknowledged."""
+        if self._map is None:
+            return True
+        return self.state in (State.OPEN, State.HOLD) and self.epoch == epoch
 
     def check(self) -> None:
         """Raise GateClosed unless writes, and everything that is sent to outsiders, may go on at this very moment."""
@@ -118,8 +188,8 @@ class Gate:
             raise GateClosed(retry_after=RETRY_AFTER)
         self._waiting += 1
         try:
-            while self._is_held():
-                await asyncio.sleep(LOOK_EVERY)  # noqa: ASYNC110  another process turns it
+            while self._is_held():  # noqa: ASYNC110  another process turns it
+                await asyncio.sleep(LOOK_EVERY)
         finally:
             self._waiting -= 1
         self.check()
@@ -127,6 +197,33 @@ class Gate:
 
     def _is_held(self) -> bool:
         return self.state is State.HOLD and clock_ns() < self.get(Field.HOLD_UNTIL)
+
+
+def has_agent(settings: Settings) -> bool:
+    """Whether this host has an agent that turns its gate: it listens for another host, or knows one."""
+    return bool(getattr(settings, "link_listen", "")) or settings.path(HOSTS_FILE).exists()
+
+
+_gates: dict[Path, Gate] = {}
+
+
+def gate_of(settings: Settings) -> Gate:
+    """This process's view of this host's gate, the same for all who ask. Whether there is an agent is settled once:
+    one that is set up while the process runs takes effect with the next start."""
+    path = settings.path(GATE_FILE)
+    if path not in _gates:
+        _gates[path] = Gate(path if has_agent(settings) else None)
+    return _gates[path]
+
+
+def check_out(settings: Settings) -> dict[str, str]:
+    """Call right before anything is sent to outsiders; raises GateClosed when this host may not speak for the instance.
+
+    Returns the header that says with which epoch it is sent.
+    """
+    gate = gate_of(settings)
+    gate.check()
+    return {EPOCH_HEADER: str(gate.epoch)}
 
 
 def _map_file(path: Path) -> mmap.mmap:

@@ -204,6 +204,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     lease that the standby may not take over by itself any more. Until then writes are answered with 503. 0: never;
     without `witness` it takes `parley failover degrade` as well."""
 
+    hold_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+    """For how many seconds writes wait at most while the instance moves to another host. After that they are answered
+    with 503."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 
