@@ -61,7 +61,7 @@ CREATE TRIGGER append_only_all BEFORE TRUNCATE ON moderation_events
     FOR EACH STATEMENT EXECUTE FUNCTION keep_moderation_events();
 
 -- A row as the log speaks of it: what must not stand in a log that is never shortened (text, mail addresses) is there
--- as its SHA-256 only; what is worked out again at any time (`ignored`) is not there.
+-- as its hash only (0033 salts it); what is worked out again at any time (`ignored`) is not there.
 CREATE FUNCTION moderation_row(whole jsonb, hidden text[], ignored text[]) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE

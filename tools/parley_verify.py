@@ -5,6 +5,7 @@
     python3 parley_verify.py evidence.zip                                 an evidence package
     python3 parley_verify.py FILE --key 3f2a...                           it must be signed with this key
     python3 parley_verify.py moderation-log.jsonl --checkpoint old.json   it must contain this earlier head
+    python3 parley_verify.py moderation-log.jsonl --value opened.json     a hidden value that was disclosed stands in it
 
 The fingerprint of an instance's key stands at https://INSTANCE/.well-known/parley-key, its signed heads at
 https://INSTANCE/.well-known/parley-checkpoints. Note both down, or keep copies, when you first deal with it: a log that
@@ -15,6 +16,9 @@ missing, that the tables of the instance were what the log says (the entries are
 what the instance signed), the signature of the head, and every head that was signed before. Of a package: every file
 against the signed manifest, every snapshot and file against the log's entries, and for each of these a proof that it is
 part of the log whose head was signed.
+
+The log does not show what people wrote, nor hashes of it, by which short words could be guessed: it holds salted
+commitments. For a value that an instance discloses it gives the opening with it, which proves that one value alone.
 
 Everything stands in this one file. Python 3.8 or newer. Ends with 0 when everything holds, with 1 when anything does
 not, with 2 when the file cannot be read.
@@ -57,6 +61,12 @@ def sha256(data):
 def link(previous, seq, entry_id, body):
     """The hash of an entry covers the hash of the one before, its number, its id and all that it says."""
     return sha256(previous + ("%d\n%s\n%s" % (seq, entry_id, body)).encode())
+
+
+def commitment(column, value, opening):
+    """How the log speaks of a hidden value; `opening` (hexadecimal) is what the instance gives with it."""
+    digest = sha256(("%s\n%s" % (column, value)).encode())
+    return "salted:" + sha256(bytes.fromhex(opening) + digest).hex()
 
 
 def leaf(entry_hash):
@@ -214,12 +224,37 @@ class Rows:
         return {row[0] for row in self.db.execute("SELECT DISTINCT t FROM kept")}
 
 
-def verify_log(lines, checks, wanted_key, earlier):
+class Opened:
+    """Hidden values that an instance disclosed, and the entries in which they stand."""
+
+    def __init__(self, values):
+        self.wanted, self.found = {}, {}
+        for one in values:
+            key = (one["table"], one["id"], one["column"], commitment(one["column"], one["value"], one["opening"]))
+            self.wanted[key] = self.found[key] = None
+
+    def look(self, seq, body):
+        """Note what an entry of the type row_changed has of them."""
+        for key in self.wanted:
+            if key[:2] == (body["table"], body["id"]) and body["row"].get(key[2]) == key[3]:
+                self.found[key] = seq
+
+    def tell(self, checks):
+        """Say which stand in the log."""
+        for (table, row_id, column, _), seq in self.found.items():
+            if seq is None:
+                checks.problem("the value of %s in row %s of %s: no entry has it" % (column, row_id, table))
+            else:
+                checks.notes.append("the value of %s in row %s of %s stands in entry %d" % (column, row_id, table, seq))
+
+
+def verify_log(lines, checks, wanted_key, earlier, values=()):
     """Check an export, line by line."""
     first = json.loads(next(lines))
     if first.get("kind") != "parley moderation log" or first.get("format") != 1:
         raise ValueError("this is no export of a moderation log that this program knows")
     rows, tree, last, seq, at_heads, end = Rows(), Tree(), b"", 0, {}, None
+    opened = Opened(values)
     wanted_heads = {head["seq"] for head in earlier} | set(first["checkpoints"])
     for line in lines:
         entry = json.loads(line)
@@ -239,6 +274,7 @@ def verify_log(lines, checks, wanted_key, earlier):
         if body["type"] == "row_changed":
             wrong = rows.apply(body)
             checks.expect(wrong is None, "%s: %s" % (where, wrong))
+            opened.look(seq, body)
     if end is None:
         checks.problem("the export ends in the middle")
         return
@@ -273,6 +309,7 @@ def verify_log(lines, checks, wanted_key, earlier):
         "%d earlier heads are part of it" % (len(end["checkpoints"]) + len(earlier)),
         "signed by %s with the key %s" % (signed["instance"], fingerprint),
     ]
+    opened.tell(checks)
 
 
 # ---- An evidence package ---------------------------------------------------------------------------------------------
@@ -291,7 +328,7 @@ def verify_package(package, checks, wanted_key, earlier):
     checks.expect(len(names) == len(set(names)), "the package holds a file twice")
     manifest_text = read_whole(package, "manifest.json").decode()
     manifest, seal = json.loads(manifest_text), json.loads(read_whole(package, "manifest.sig.json"))
-    if manifest.get("kind") != "parley evidence package" or manifest.get("format") != 1:
+    if manifest.get("kind") != "parley evidence package" or manifest.get("format") != 2:
         raise ValueError("this is no evidence package that this program knows")
     args = (manifest_text, seal["signature"], seal["public_key"], wanted_key)
     fingerprint = check_signature(checks, "the manifest", *args)
@@ -311,16 +348,18 @@ def verify_package(package, checks, wanted_key, earlier):
                 digest.update(piece)
                 size += len(piece)
         checks.expect(digest.hexdigest() == told["sha256"] and size == told["size_bytes"], "%s: it was changed" % name)
-    hashes, count = verify_excerpt(package, checks, wanted_key, earlier)
+    rows, count = verify_excerpt(package, checks, wanted_key, earlier)
     evidence = json.loads(read_whole(package, "evidence.json"))
     for one in evidence["snapshots"]:
         told = listed.get(one["path"], {}).get("sha256")
         checks.expect(told == one["sha256"], "%s: it is not the snapshot that is spoken of" % one["path"])
-        checks.expect(one["sha256"] in hashes, "%s: no entry of the log has this content" % one["path"])
+        stands = has_hash(rows, "evidence_snapshots", one)
+        checks.expect(stands, "%s: no entry of the log has this content" % one["path"])
         for file in one["files"]:
             if file.get("path"):
                 checks.expect(listed[file["path"]]["sha256"] == file["sha256"], "%s: another file" % file["path"])
-                checks.expect(file["sha256"] in hashes, "%s: no entry of the log has this file" % file["path"])
+                stands = has_hash(rows, "evidence_files", file)
+                checks.expect(stands, "%s: no entry of the log has this file" % file["path"])
     checks.notes += [
         "%d files are what the manifest says" % len(listed),
         "%d snapshots stand in the log; %d entries of it are proved" % (len(evidence["snapshots"]), count),
@@ -328,15 +367,21 @@ def verify_package(package, checks, wanted_key, earlier):
     ]
 
 
+def has_hash(rows, table, told):
+    """Whether the log has this SHA-256 for this row of a table."""
+    row = rows.get((table, told["id"]), {})
+    return row.get("sha256") == commitment("sha256", "\\x" + told["sha256"], told["opening"])
+
+
 def verify_excerpt(package, checks, wanted_key, earlier):
-    """Check the entries of the log in a package; returns every SHA-256 that they speak of, and how many they are."""
+    """Check the entries of the log in a package; returns the rows that they make, and how many they are."""
     head = json.loads(read_whole(package, "log/head.json"))
     check_signature(checks, "the head of the log", head["signed"], head["signature"], head["public_key"], wanted_key)
     signed = json.loads(head["signed"])
     for one in earlier:
         if one["seq"] == signed["seq"]:
             checks.expect(one["hash"] == signed["hash"], "the head of the log is not the one that you have")
-    root, hashes, count = bytes.fromhex(signed["root"]), set(), 0
+    root, rows, count = bytes.fromhex(signed["root"]), {}, 0
     for line in read_whole(package, "log/entries.jsonl").decode().splitlines():
         entry, count = json.loads(line), count + 1
         made = link(bytes.fromhex(entry["previous"]), entry["seq"], entry["id"], entry["body"])
@@ -345,9 +390,10 @@ def verify_excerpt(package, checks, wanted_key, earlier):
             checks.problem("entry %s of the log: it was changed" % entry["seq"])
         elif not is_in_tree(made, entry["seq"] - 1, signed["seq"], path, root):
             checks.problem("entry %s of the log: it is not part of what was signed" % entry["seq"])
-        row = json.loads(entry["body"]).get("row") or {}
-        hashes |= {str(value).replace("sha256:", "").replace("\\x", "") for value in row.values() if value}
-    return hashes, count
+        body = json.loads(entry["body"])
+        if body["type"] == "row_changed":
+            rows.setdefault((body["table"], body["id"]), {}).update(body["row"])
+    return rows, count
 
 
 # ---- The command -----------------------------------------------------------------------------------------------------
@@ -361,16 +407,28 @@ def read_checkpoint(path):
     return [json.loads(one["signed"]) if "signed" in one else one for one in found]
 
 
-def verify(path, wanted_key="", earlier=()):
+def read_value(path):
+    """A hidden value that an instance disclosed, with its opening."""
+    with open(path, encoding="utf-8") as file:
+        read = json.load(file)
+    wanted = ("table", "id", "column", "value", "opening")
+    if not isinstance(read, dict) or any(not isinstance(read.get(name), str) for name in wanted):
+        raise ValueError("%s is no disclosed value" % path)
+    return read
+
+
+def verify(path, wanted_key="", earlier=(), values=()):
     """Check one file; returns what was found. Raises ValueError for what cannot be read."""
     checks = Checks()
     try:
         if zipfile.is_zipfile(path):
+            if values:
+                raise ValueError("disclosed values are checked against an export of the log, not against a package")
             with zipfile.ZipFile(path) as package:
                 verify_package(package, checks, wanted_key, list(earlier))
         else:
             with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as lines:
-                verify_log(iter(lines), checks, wanted_key, list(earlier))
+                verify_log(iter(lines), checks, wanted_key, list(earlier), values)
     except (KeyError, TypeError, AttributeError, StopIteration, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError("the file cannot be read: %s: %s" % (type(error).__name__, error)) from error
     return checks
@@ -381,10 +439,12 @@ def main():
     parser.add_argument("file")
     parser.add_argument("--key", default="", help="fingerprint of the key that must have signed it")
     parser.add_argument("--checkpoint", action="append", default=[], help="a file with heads that you got earlier")
+    parser.add_argument("--value", action="append", default=[], help="a file with a hidden value that was disclosed")
     arguments = parser.parse_args()
     try:
+        values = [read_value(path) for path in arguments.value]
         earlier = [head for path in arguments.checkpoint for head in read_checkpoint(path)]
-        checks = verify(arguments.file, arguments.key.lower(), earlier)
+        checks = verify(arguments.file, arguments.key.lower(), earlier, values)
     except (ValueError, OSError) as error:
         print("CANNOT BE READ: %s" % error)
         return 2

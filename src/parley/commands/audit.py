@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from parley.commands.judging import progress_bar
-from parley.commands.running import AsJson, fail, settings_or_exit, show, with_instance
+from parley.commands.running import AsJson, fail, settings_or_exit, show, with_instance, with_transaction
 from parley.kit.instance import Instance
 from parley.safety.log.views import AuditReport, CheckpointView, Exported, Problem, SignedHead
 
@@ -107,6 +107,30 @@ def audit_export(
         f"Whoever gets it checks it with: python3 {VERIFIER} {to.name} --key {exported.key_fingerprint}"
     )
     show({**msgspec.to_builtins(exported), "file": str(to), "verifier": str(to.with_name(VERIFIER))}, as_json, text)
+
+
+@app.command("open")
+def audit_open(
+    table: Annotated[str, typer.Argument(help="The table that the entry names, such as reports.")],
+    row: Annotated[int, typer.Argument(help="The row's id.")],
+    column: Annotated[str, typer.Argument(help="The hidden column, such as comment.")],
+    to: Annotated[Path, typer.Option("--to", help="Where to write the value with its proof.")],
+    as_json: AsJson = False,
+) -> None:
+    """Disclose one value that the log hides, with the proof that it is what the log was told. Whoever has an export of
+    the log checks it with parley_verify.py --value, and learns of no other value. That it was opened stands in the log.
+    """
+    from parley.safety.log.exporting import VERIFIER
+    from parley.safety.log.opening import open_value
+    from parley.safety.log.views import system
+
+    if not to.parent.is_dir():
+        raise fail(f"{to.parent} is no folder: make it first, or give another name.")
+    opened = with_transaction(settings_or_exit(), lambda tx: open_value(tx, system("shell"), table, row, column))
+    to.write_bytes(msgspec.json.encode(opened))
+    to.chmod(0o600)
+    text = f"Written to {to}. It is checked with: python3 {VERIFIER} LOG --value {to.name}"
+    show({"file": str(to), "verifier": VERIFIER}, as_json, text)
 
 
 @app.command("checkpoint")

@@ -44,7 +44,7 @@ from parley.social.accounts.views import AccountView, Viewer
 from parley.social.sessions.for_evidence import Subscriber, get_subscriber
 from parley.social.statuses.for_evidence import list_written_ids
 
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 50
 PAGE = 200
 HOST_ACTORS = ("system", "rule", "provider")
@@ -249,6 +249,7 @@ async def _add_snapshots(
                 "id": str(one.id),
                 "path": told.path,
                 "sha256": one.sha256.hex(),
+                "opening": one.opening.hex(),
                 "subject_type": one.subject_type,
                 "subject_id": str(one.subject_id),
                 "revision": one.revision,
@@ -269,7 +270,7 @@ async def _add_file(
     instance: Instance, found: _Found, row: FileRow, package: Package, folder: Path
 ) -> dict[str, str | None]:
     """Put a copy in, once for each content; one that is not what it was is an error, never packed."""
-    told: dict[str, str | None] = {"file": row.file, "path": None, "sha256": None, "error": row.error}
+    told: dict[str, str | None] = {"file": row.file, "path": None, "sha256": None, "opening": None, "error": row.error}
     if row.kept_as is None or row.sha256 is None or row.purged_at is not None:
         found.missing += 1
         return told
@@ -284,7 +285,8 @@ async def _add_file(
         found.listed.append(await asyncio.to_thread(package.add_file, name, copy, digest))
         copy.unlink()
         found.kept += 1
-    return {**told, "path": name, "sha256": digest}
+    opening = row.opening.hex() if row.opening else None
+    return {**told, "id": str(row.id), "path": name, "sha256": digest, "opening": opening}
 
 
 async def _excerpt(tx: Tx, found: _Found, head: CheckpointView) -> bytes:

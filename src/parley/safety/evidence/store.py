@@ -222,10 +222,13 @@ class FileRow(msgspec.Struct, frozen=True):
     size_bytes: int | None
     error: str | None
     purged_at: datetime | None
+    opening: bytes | None
+    """Proves the hash to somebody who has the log."""
 
 
 LIST_SNAPSHOT_FILES = """
-    SELECT id, snapshot_id, file, kept_as, sha256, size_bytes, error, purged_at
+    SELECT id, snapshot_id, file, kept_as, sha256, size_bytes, error, purged_at,
+        moderation_opening(log_salt, 'sha256', '\\x' || encode(sha256, 'hex'))
     FROM evidence_files WHERE snapshot_id = ANY($1::bigint[]) ORDER BY id
 """
 

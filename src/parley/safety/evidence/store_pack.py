@@ -25,10 +25,13 @@ class PackedSnapshot(msgspec.Struct, frozen=True):
     account_id: int | None
     created_at: datetime
     content: str
+    opening: bytes
+    """Proves the hash to somebody who has the log."""
 
 
 LIST_PACKED_SNAPSHOTS = """
-    SELECT s.id, s.sha256, s.subject_type, s.subject_id, s.revision, s.account_id, s.created_at, s.content
+    SELECT s.id, s.sha256, s.subject_type, s.subject_id, s.revision, s.account_id, s.created_at, s.content,
+        moderation_opening(s.log_salt, 'sha256', '\\x' || encode(s.sha256, 'hex'))
     FROM evidence_snapshots s
     WHERE s.id > $3 AND s.content IS NOT NULL
       AND ($1::bigint IS NULL OR EXISTS (

@@ -126,3 +126,14 @@ class Exported(msgspec.Struct, frozen=True):
     head_hash: str
     key_fingerprint: str
     rows: int
+
+
+class OpenedValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that the log hides, disclosed: `opening` (hexadecimal) proves it to whoever has the log."""
+
+    kind: str
+    table: str
+    id: str
+    column: str
+    value: str
+    opening: str

@@ -68,7 +68,6 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
         source=checked.source,
         channel=checked.channel,
         urls=len(checked.urls),
-        raw_sha256=checked.raw.sha256.hex() if checked.raw else None,
         order=checked.order_kind,
     )
     by_mail = _gets_receipt(checked)
@@ -314,7 +313,7 @@ def _gets_receipt(new: NewNotice) -> bool:
 
 async def note_reply(tx: Tx, actor: Actor, notice_id: int, *, address: str, message_id: str, raw_sha256: bytes) -> None:
     """Somebody wrote again about a notice: the mail is kept beside it, and the staff see it. It starts no clock."""
-    await append_event(tx, actor, "notice_reply_received", notice_id=str(notice_id), raw_sha256=raw_sha256.hex())
+    await append_event(tx, actor, "notice_reply_received", notice_id=str(notice_id))
     moment = now()
     await store_notices.insert_message(
         tx,
