@@ -208,6 +208,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """For how many seconds writes wait at most while the instance moves to another host. After that they are answered
     with 503."""
 
+    link_listen: str = ""
+    """Where this host talks to the instance's other hosts: `0.0.0.0:7443`. Everything there is TLS 1.3 with
+    certificates on both sides. Empty: the instance has one host. See docs/operators/two-hosts.md."""
+
+    host_name: str = ""
+    """Name of this host among the instance's hosts: lowercase letters, digits and hyphens. Empty: `a` for the first, and
+    for another the name with which it was added."""
+
+    postgres_binaries: str = ""
+    """Folder with the programs of a PostgreSQL of your own, 15 or newer, such as `/usr/lib/postgresql/17/bin`, which
+    Parley then runs in the place of the embedded one. Every host of an instance needs the same major version."""
+
+    standby_commits: Literal["async", "sync"] = "async"
+    """Whether a write is acknowledged only once the standby has it as well (`sync`). `parley standby init --commits`
+    says it anew."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
 

@@ -1,0 +1,139 @@
+"""What the agent of one host holds: settings, gate, PostgreSQL, who the hosts are, and what this one is.
+
+Operations and loops receive it. Everything that another floor adds (files, the lease) is put into it by the program
+that runs the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+
+from parley.hosting.hosts.client import HostClient, open_host
+from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.records import Hosts, HostState, write_hosts, write_state
+from parley.hosting.hosts.views import LeaseStatus, MediaStatus
+from parley.kit.db import LostConnection, connect
+from parley.kit.gate import Gate
+from parley.kit.postgres import EmbeddedPostgres
+from parley.kit.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10
+
+
+async def _no_wait(position: int, root: str, within: float) -> None:
+    """For a host whose files are not copied by the agent."""
+
+
+class Host:
+    """One host, in its agent's process."""
+
+    def __init__(
+        self, settings: Settings, gate: Gate, postgres: EmbeddedPostgres | None, hosts: Hosts, state: HostState
+    ) -> None:
+        self.settings = settings
+        self.gate = gate
+        self._postgres = postgres
+        self.hosts = hosts
+        self.state = state
+        self.turning = asyncio.Lock()
+        """Held by whatever changes what this host is."""
+        self.media_status: Callable[[], MediaStatus | None] = lambda: None
+        self.wait_for_media: Callable[[int, str, float], Awaitable[None]] = _no_wait
+        """Standby: return once all files up to a position (with this chain hash) are here; HostError after a time."""
+        self.lease_status: Callable[[], LeaseStatus | None] = lambda: None
+        self.on_hosts_changed: Callable[[], None] = lambda: None
+        self.changed = asyncio.Condition()
+        """Notified after every change of the state, for loops that wait for one."""
+        self._connection: Any = None
+        self._using = asyncio.Lock()
+        self._clients: dict[tuple[str, str], HostClient] = {}
+        self._open = AsyncExitStack()
+
+    @property
+    def me(self) -> str:
+        """This host's name."""
+        return self.hosts.me
+
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        """The server that Parley runs here; raises HostError where somebody else runs it."""
+        if self._postgres is None:
+            raise HostError(
+                "The database of this host is run by somebody else (database_url is set), so Parley cannot do this: "
+                "use what runs it, such as Patroni. See docs/operators/two-hosts.md."
+            )
+        return self._postgres
+
+    @property
+    def runs_postgres(self) -> bool:
+        """Whether `postgres` may be asked."""
+        return self._postgres is not None
+
+    @property
+    def dsn(self) -> str:
+        """Where this host's database is."""
+        return self.settings.database_url or self.postgres.dsn
+
+    async def change_state(self, **changes: Any) -> HostState:
+        """Keep what this host is now, on the disk first."""
+        state = msgspec.structs.replace(self.state, **changes)
+        if state != self.state:
+            await asyncio.to_thread(write_state, self.settings, state)
+            self.state = state
+            log.info("this host is %s now: epoch %d, to %s", state.role, state.epoch, state.to)
+            async with self.changed:
+                self.changed.notify_all()
+        return state
+
+    async def change_hosts(self, hosts: Hosts) -> None:
+        """Keep who the hosts are, on the disk first."""
+        await asyncio.to_thread(write_hosts, self.settings, hosts)
+        self.hosts = hosts
+        self.on_hosts_changed()
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Any]:
+        """The agent's own connection, kept open; one user at a time. Raises HostError when PostgreSQL is not there."""
+        async with self._using:
+            if self._connection is None or self._connection.is_closed():
+                try:
+                    self._connection = await asyncio.wait_for(connect(self.dsn), CONNECT_SECONDS)
+                except (*LostConnection, TimeoutError) as error:
+                    raise HostError(f"PostgreSQL on {self.me} cannot be reached ({error}).") from error
+            try:
+                yield self._connection
+            except LostConnection as error:
+                self._forget_connection()
+                raise HostError(f"PostgreSQL on {self.me} went away ({error}).") from error
+            except asyncio.CancelledError:
+                self._forget_connection()
+                raise
+
+    def _forget_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.terminate()
+            self._connection = None
+
+    async def peer(self, name: str) -> HostClient:
+        """A client of another host, kept open; raises HostError when no host has that name."""
+        record = self.hosts.find(name)
+        if record is None or name == self.me:
+            raise HostError(f"There is no other host {name!r}: `parley host list` names them all.")
+        known = (record.link, record.key)
+        if known not in self._clients:
+            self._clients[known] = await self._open.enter_async_context(open_host(self.settings, name))
+        return self._clients[known]
+
+    async def close(self) -> None:
+        """Close connections to the database and to other hosts."""
+        await self._open.aclose()
+        self._forget_connection()
