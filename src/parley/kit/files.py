@@ -1,23 +1,30 @@
 """Files: named objects in a folder or in any S3-compatible store, through obstore. Knows no table.
 
-Three areas that never mix: what may be served (`FileStore` itself, below `media/`), what members sent and nobody
-has cleaned yet (`FileStore.uploads`) and copies of what was reported (`FileStore.evidence`); no route reads the
-latter two. A file is written whole or not at all.
+Areas that never mix: what may be served (`FileStore` itself, below `media/`), what members sent and nobody has
+cleaned yet (`FileStore.uploads`), copies of what was reported (`FileStore.evidence`), and archives of members
+(`FileStore.archives`), which their owners alone fetch; no route reads the others by name.
+A file is written whole or not at all.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import hashlib
+import io
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from parley.kit.errors import NotFound
+from parley.kit.filelog import FileLog, open_file_log, sync_folder
+from parley.kit.filelog_lines import NewChange
 from parley.kit.ids import new_token
 
 if TYPE_CHECKING:
@@ -27,7 +34,10 @@ CHUNK = 256 * 1024
 """How many bytes are read at a time."""
 
 AREAS = ("media", "uploads", "evidence")
-"""Folder or prefix of each area, the served one first."""
+"""Folder or prefix of each area that a snapshot keeps, the served one first."""
+
+ARCHIVES = "archives"
+"""What members take away and bring along: made again when it is lost, so no snapshot and no other host has it."""
 
 CONTENT = "content"
 """The folder of what is stored by its content, below the served area."""
@@ -38,6 +48,22 @@ SLOWEST_READER = timedelta(hours=1)
 NAME_BITS = 192
 KEY_BITS = 128
 _NAME = re.compile(r"[0-9a-z]{2}/[0-9a-z]{2}/[A-Za-z0-9_-]{22,64}\.[a-z0-9]{2,5}")
+_DIGEST = r"[0-9a-f]{2}/(?P<digest>[0-9a-f]{64})"
+_KEPT = {
+    "media": (re.compile(rf"{CONTENT}/[0-9a-f]{{2}}/{_DIGEST}-[A-Za-z0-9_-]{{22}}\.[a-z0-9]{{2,5}}"), _NAME),
+    "uploads": (_NAME,),
+    "evidence": (
+        re.compile(rf"{_DIGEST}(-[A-Za-z0-9_-]{{11}})?(\.[a-z0-9]{{2,5}})?"),
+        re.compile(rf"notices/{_DIGEST}"),
+    ),
+}
+"""Each area's names. What has another is refused when it is put, because no other host would take it."""
+
+IN_MEMORY = 5 * 2**20
+"""Files up to this size are read once, hashed and written from memory; larger ones are hashed as they are written."""
+
+Elsewhere = Callable[[str, str], Awaitable[bool]]
+"""Asked for a file (area, name) that is missing; True once it has been put where it belongs."""
 
 
 class FileInfo(msgspec.Struct, frozen=True):
@@ -69,13 +95,53 @@ def is_file_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-class FileStore:
-    """One area of the store. `uploads` and `evidence` are the other two (None on those areas themselves)."""
+def is_kept_name(area: str, name: str) -> bool:
+    """Whether a file of this area may have this name; nothing that leads elsewhere does."""
+    return any(form.fullmatch(name) for form in _KEPT.get(area, ()))
 
-    def __init__(self, store: Any, uploads: FileStore | None = None, evidence: FileStore | None = None) -> None:
+
+def digest_in_name(area: str, name: str) -> str | None:
+    """The SHA-256 that the name says its content has, in hexadecimal; None where the area's names say nothing."""
+    for form in _KEPT.get(area, ()):
+        match = form.fullmatch(name)
+        if match is not None:
+            return match.groupdict().get("digest")
+    return None
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """What else is done with an area where the instance has a second host.
+
+    `log`: where changes are written down; None on a host that only follows. `folder`: where the files lie, None for a
+    bucket, which keeps by itself what it has taken.
+    """
+
+    area: str
+    log: FileLog | None
+    folder: Path | None
+
+
+class FileStore:
+    """One area of the store. `uploads`, `evidence` and `archives` are the others (None on those areas themselves).
+
+    `keeping` None: a host that stands alone. `elsewhere` is asked for files that are missing.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        uploads: FileStore | None = None,
+        evidence: FileStore | None = None,
+        archives: FileStore | None = None,
+        *,
+        keeping: Keeping | None = None,
+    ) -> None:
         self._store = store
         self._uploads = uploads
         self._evidence = evidence
+        self._archives = archives
+        self._keeping = keeping
+        self.elsewhere: Elsewhere | None = None
 
     @property
     def uploads(self) -> FileStore:
@@ -91,11 +157,47 @@ class FileStore:
             raise RuntimeError("this area of the store has no area of evidence")
         return self._evidence
 
+    @property
+    def archives(self) -> FileStore:
+        """The area of archives that members take away or bring along."""
+        if self._archives is None:
+            raise RuntimeError("this area of the store has no area of archives")
+        return self._archives
+
     async def put(self, name: str, content: bytes | Path) -> None:
-        """Write a file from memory, or from a path in parts of 5 MiB. Atomic; replaces what was there."""
+        """Write a file from memory, or from a path in parts of 5 MiB. Atomic; replaces what was there.
+
+        With a second host it is on disk and in the file log then, and on the other host too where commits wait for it;
+        raises GateClosed where this host may not write, NotSafe when the other one did not confirm in time.
+        """
         import obstore
 
-        await obstore.put_async(self._store, name, content)
+        if self._keeping is None:
+            await obstore.put_async(self._store, name, content)
+            return
+        log = self._keeping.log
+        if not is_kept_name(self._keeping.area, name):
+            raise ValueError(f"{name} is no name that the area {self._keeping.area} knows: see _KEPT")
+        if log is not None:
+            await log.gate.enter()
+        size, sha256 = await self._put_durably(name, content)
+        if log is not None:
+            put = NewChange(op="put", area=self._keeping.area, name=name, size=size, sha256=sha256)
+            await log.wait_safe(await log.note(put))
+
+    async def _put_durably(self, name: str, content: bytes | Path) -> tuple[int, str]:
+        """Write, hash on the way, and wait for the disk; returns the size and the SHA-256 in hexadecimal."""
+        import obstore
+
+        hashing = _Hashing(content)
+        await obstore.put_async(self._store, name, await asyncio.to_thread(hashing.source))
+        await self._sync(name)
+        return hashing.size, hashing.digest.hexdigest()
+
+    async def _sync(self, name: str) -> None:
+        assert self._keeping is not None
+        if self._keeping.folder is not None:
+            await asyncio.to_thread(_sync_file, self._keeping.folder, name)
 
     async def head(self, name: str) -> FileInfo:
         """Size and time of a file; raises NotFound."""
@@ -106,6 +208,12 @@ class FileStore:
         except (FileNotFoundError, ValueError) as error:
             raise NotFound(detail=f"no file {name}") from error
         return FileInfo(meta["size"], meta["last_modified"])
+
+    async def fetch_missing(self, name: str) -> bool:
+        """Ask elsewhere for a file that is not here, where there is an elsewhere; True once it is here."""
+        return self.elsewhere is not None and await self.elsewhere(
+            self._keeping.area if self._keeping else AREAS[0], name
+        )
 
     async def exists(self, name: str) -> bool:
         """Whether the file is there."""
@@ -130,7 +238,9 @@ class FileStore:
         try:
             result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
         except (FileNotFoundError, ValueError) as error:
-            raise NotFound(detail=f"no file {name}") from error
+            if not await self.fetch_missing(name):
+                raise NotFound(detail=f"no file {name}") from error
+            result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
         return _chunks(result)
 
     async def get(self, name: str, *, limit: int) -> bytes:
@@ -139,10 +249,17 @@ class FileStore:
             raise ValueError(f"{name} is larger than {limit} bytes")
         return b"".join([chunk async for chunk in await self.read(name)])
 
+    def open_seekable(self, name: str) -> IO[bytes]:
+        """A stored file to be read from anywhere in it, on a thread of its own: each piece is fetched when it is read.
+
+        Raises FileNotFoundError.
+        """
+        import obstore
+
+        return io.BufferedReader(_SeekableFile(obstore.open_reader(self._store, name)), buffer_size=CHUNK)
+
     async def save_to(self, name: str, path: Path) -> None:
         """Copy a stored file to `path` on this machine, a chunk at a time."""
-        import asyncio
-
         with path.open("wb") as file:
             async for chunk in await self.read(name):
                 await asyncio.to_thread(file.write, chunk)
@@ -151,16 +268,41 @@ class FileStore:
         """Remove a file; one that is already gone is fine."""
         import obstore
 
-        try:
+        keeping = self._keeping
+        if keeping is not None and keeping.log is not None:
+            await keeping.log.gate.enter()
+        with contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, name)
-        except FileNotFoundError:
-            return
+        if keeping is not None and keeping.log is not None:
+            await keeping.log.note(NewChange(op="delete", area=keeping.area, name=name))
 
     async def move(self, name: str, target: str) -> None:
         """Give a file another name, in place of what had that name."""
         import obstore
 
+        keeping = self._keeping
+        if keeping is None:
+            await obstore.rename_async(self._store, name, target)
+            return
+        if not is_kept_name(keeping.area, target):
+            raise ValueError(f"{target} is no name that the area {keeping.area} knows: see _KEPT")
+        if keeping.log is not None:
+            await keeping.log.gate.enter()
         await obstore.rename_async(self._store, name, target)
+        await self._sync(target)
+        if keeping.log is not None:
+            size = (await self.head(target)).size
+            sha256 = digest_in_name(keeping.area, target) or await self.hash_of(target)
+            await keeping.log.note(
+                NewChange(op="move", area=keeping.area, name=name, target=target, size=size, sha256=sha256)
+            )
+
+    async def hash_of(self, name: str) -> str:
+        """The SHA-256 of a stored file in hexadecimal, read whole; raises NotFound."""
+        digest = hashlib.sha256()
+        async for chunk in await self.read(name):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     async def list_all(self) -> AsyncIterator[list[tuple[str, FileInfo]]]:
         """Every file of this area with what the store knows of it; batches in no order."""
@@ -177,9 +319,70 @@ class FileStore:
             yield [meta["path"] for meta in batch if meta["last_modified"] < than]
 
 
+class _SeekableFile(io.RawIOBase):
+    """A stored file as Python's own libraries want one."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        data = bytes(self._reader.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 async def _chunks(result: Any) -> AsyncIterator[bytes]:
     async for chunk in result.stream(min_chunk_size=CHUNK):
         yield bytes(chunk)
+
+
+class _Hashing:
+    """Content that is hashed as it is read, once."""
+
+    def __init__(self, content: bytes | Path) -> None:
+        self._content = content
+        self.size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        self.digest = hashlib.sha256()
+
+    def source(self) -> bytes | Iterator[bytes]:
+        """What the store is given."""
+        if isinstance(self._content, Path) and self.size > IN_MEMORY:
+            return self._parts(self._content)
+        data = self._content if isinstance(self._content, bytes) else self._content.read_bytes()
+        self.size = len(data)
+        self.digest.update(data)
+        return data
+
+    def _parts(self, path: Path) -> Iterator[bytes]:
+        self.size = 0
+        with path.open("rb") as file:
+            while chunk := file.read(2**20):
+                self.digest.update(chunk)
+                self.size += len(chunk)
+                yield chunk
+
+
+def _sync_file(folder: Path, name: str) -> None:
+    """Wait until a file, and every folder on the way to it, is on disk."""
+    path = folder / name
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    for parent in path.parents:
+        sync_folder(parent)
+        if parent == folder:
+            return
 
 
 def scratch_folder(settings: Settings) -> Path:
@@ -205,18 +408,27 @@ def bucket_options() -> Any:
     return {"timeout": SLOWEST_READER, "allow_http": plain}
 
 
-def open_file_store(settings: Settings) -> FileStore:
-    """The instance's file store, as `settings.media_store` says; makes the folders when they are missing."""
+def open_file_store(settings: Settings, *, following: bool = False) -> FileStore:
+    """The instance's file store, as `settings.media_store` says; makes the folders when they are missing.
+
+    `following`: for the one who copies another host's files here, which are on disk then and in no log.
+    """
+    places = [_open_area(settings, name) for name in (*AREAS, ARCHIVES)]
+    log = None if following else open_file_log(settings)
+    keeping = [
+        Keeping(area, log, folder) if following or log is not None else None
+        for area, (_, folder) in zip(AREAS, places, strict=False)
+    ]
+    uploads, evidence = (FileStore(places[at][0], keeping=keeping[at]) for at in (1, 2))
+    return FileStore(places[0][0], uploads, evidence, FileStore(places[3][0]), keeping=keeping[0])
+
+
+def _open_area(settings: Settings, name: str) -> tuple[Any, Path | None]:
+    """The store of one area, and its folder when it is one."""
     from obstore.store import LocalStore, from_url
 
     if settings.media_store:
-        base = settings.media_store.rstrip("/")
-        options = bucket_options()
-        served, *others = (from_url(f"{base}/{name}", client_options=options) for name in AREAS)
-        return FileStore(served, *map(FileStore, others))
-    areas = []
-    for name in AREAS:
-        folder = settings.path(name)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        areas.append(LocalStore(folder, automatic_cleanup=True))
-    return FileStore(areas[0], *map(FileStore, areas[1:]))
+        return from_url(f"{settings.media_store.rstrip('/')}/{name}", client_options=bucket_options()), None
+    folder = settings.path(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return LocalStore(folder, automatic_cleanup=True), folder
