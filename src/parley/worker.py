@@ -178,6 +178,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Muted: (remove_unfollowed,),
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
+    facts.StatusImported: (index_status, ask_outside_model),
     facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision),
     facts.DecisionReversed: (mail_reversal, answer_notices_of_decision, end_reversed_appeals),
     facts.RequiredChangeMade: (answer_required_change,),

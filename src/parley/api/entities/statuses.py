@@ -1,7 +1,8 @@
 """Statuses, polls, quotes, edits and scheduled statuses in Mastodon's JSON shapes. No rule lives here.
 
 Source: https://docs.joinmastodon.org/entities/Status/ and its neighbours. What is ours on top: `moderation`, which
-an author finds on a post that waits for a decision, and `local_only`.
+an author finds on a post that waits for a decision, `local_only`, and `imported`, which says that a post comes from an
+archive.
 
 A status is written in two halves. The first is the same for every reader of one version and is kept as JSON; the
 second holds counts and the reader's own marks.
@@ -108,6 +109,13 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     own_votes: Sequence[int] | msgspec.UnsetType = UNSET
 
 
+class Imported(msgspec.Struct, frozen=True):
+    """Ours: the status was posted elsewhere first. `proof` is own, signed or claimed (docs/members/archives.md)."""
+
+    host: str
+    proof: str
+
+
 class _Fixed(msgspec.Struct, frozen=True, kw_only=True):
     """The half of a Status that is the same for every reader of this version."""
 
@@ -128,6 +136,7 @@ class _Fixed(msgspec.Struct, frozen=True, kw_only=True):
     application: Application | None
     card: None
     local_only: bool
+    imported: Imported | msgspec.UnsetType = UNSET
 
 
 class _Moving(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +195,7 @@ def _fixed_half(view: StatusView, settings: Settings) -> bytes:
             application=Application(view.app_name, view.app_website) if view.app_name else None,
             card=None,
             local_only=view.local_only,
+            imported=Imported(view.imported.host, view.imported.proof) if view.imported else UNSET,
         )
     )
     # A file that is still processed will look different without a new version of the status; the address of one that is

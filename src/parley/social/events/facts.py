@@ -115,6 +115,12 @@ class StatusPosted(Fact, frozen=True):
     status_id: int
 
 
+class StatusImported(Fact, frozen=True):
+    """A status that was posted elsewhere first is published. It goes to no home, and nobody is told."""
+
+    status_id: int
+
+
 class StatusHeld(Fact, frozen=True):
     """A revision of a status waits for a decision."""
 

@@ -37,7 +37,9 @@ async def delete_status(tx: Tx, viewer: Viewer, status_id: int, *, delete_media:
     await store_writes.update_deleted(tx, status_id, now())
     if row.state != "held":
         quoted = row.quote_of_id if row.quote_state == "accepted" else None
-        await count_status(tx, viewer.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility)
+        await count_status(
+            tx, viewer.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility, imported=row.imported
+        )
     await detach_media(tx, status_id, keep=not delete_media)
     await record(tx, StatusDeleted(account_id=viewer.account_id, status_id=status_id))
     return view

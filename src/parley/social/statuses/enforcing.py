@@ -76,7 +76,15 @@ async def move_status(tx: Tx, status_id: int, state: str) -> None:
     counted = (state in COUNTED) - (row.state in COUNTED)
     if counted and row.reblog_of_id is None:
         quoted = row.quote_of_id if row.quote_state == "accepted" else None
-        await count_status(tx, row.account_id, row.in_reply_to_id, quoted, counted, visibility=row.visibility)
+        await count_status(
+            tx,
+            row.account_id,
+            row.in_reply_to_id,
+            quoted,
+            counted,
+            visibility=row.visibility,
+            imported=row.imported,
+        )
     if row.state in OPEN and state not in OPEN:
         await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
 

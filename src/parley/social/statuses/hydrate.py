@@ -28,7 +28,7 @@ from parley.social.statuses.gathering import (
 )
 from parley.social.statuses.store import Body, Marks, RevisionRow, read_mentions
 from parley.social.statuses.store_polls import PollRow
-from parley.social.statuses.views import HeldView, PollOptionView, PollView, QuoteView, StatusView
+from parley.social.statuses.views import HeldView, ImportedView, PollOptionView, PollView, QuoteView, StatusView
 from parley.social.statuses.visibility import can_see
 
 _NO_MARKS = (False,) * 5
@@ -247,6 +247,7 @@ def _view(
         is_committed=is_kept(body),
         viewer_id=found.viewer.account_id if found.viewer else None,
         following_author=found.ties.get(body.account_id, STRANGER).following,
+        imported=ImportedView(body.imported_from, body.import_proof or "claimed") if body.imported_from else None,
     )
 
 

@@ -102,7 +102,9 @@ async def hold_again(tx: Tx, row: LockedRow, revision: int, *, state: str, shown
     """
     if state == "held":
         quoted = row.quote_of_id if row.quote_state == "accepted" else None
-        await count_status(tx, row.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility)
+        await count_status(
+            tx, row.account_id, row.in_reply_to_id, quoted, -1, visibility=row.visibility, imported=row.imported
+        )
         await store_judged.update_revision_state(tx, row.id, revision, "held")
         await set_status_state(tx, row.id, "held")
         await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))

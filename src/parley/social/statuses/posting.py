@@ -15,13 +15,14 @@ from parley.kit.cleaning import plain_text
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid
+from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.screening import Content, Facts, Kind, Outcome
 from parley.social.accounts.profiles import address_key
 from parley.social.accounts.reads import AddressRow, find_addresses, load_emojis
 from parley.social.accounts.views import AccountHead, Viewer
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusHeld, StatusPosted
+from parley.social.events.facts import StatusHeld, StatusImported, StatusPosted
 from parley.social.media.actions import attach_media
 from parley.social.media.judging import wait_for_files, with_files
 from parley.social.media.reads import get_media_views
@@ -36,7 +37,7 @@ from parley.social.statuses.store import Body
 from parley.social.statuses.store_ground import Ground
 from parley.social.statuses.store_writes import StatusRow, body_of
 from parley.social.statuses.text import Composed
-from parley.social.statuses.views import NewPoll, NewStatus, StatusView
+from parley.social.statuses.views import NewPoll, NewStatus, Origin, StatusView
 from parley.social.statuses.visibility import SHOWN_ACCOUNT_STATES
 from parley.social.verdicts.actions import Screened, Subject, screen
 
@@ -49,13 +50,15 @@ async def post_status(
     *,
     idempotency_key: str | None = None,
     scheduled_id: int | None = None,
+    origin: Origin | None = None,
 ) -> StatusView:
     """Post `new` for the viewer; returns it as its author sees it.
 
     Published, or held for a decision (then `held` is set and nobody else sees it). The same `idempotency_key` of the
     same author gives the status that was made first. `scheduled_id` is the planned status that this one comes from,
-    whose media it takes over. Raises Invalid for a broken rule, NotFound when what it answers
-    or quotes is invisible to the author, Rejection when policy refuses it.
+    whose media it takes over. With an `origin` it was posted elsewhere first: it is dated back, addresses nobody,
+    goes to no home and notifies nobody; rules and verdict are the same. Raises Invalid for a broken rule, NotFound
+    when what it answers or quotes is invisible to the author, Rejection when policy refuses it.
     """
     key = rules.check_key(idempotency_key)
     checked = await check_new_status(tx, settings, viewer, new)
@@ -65,7 +68,7 @@ async def post_status(
             if earlier.status_id is None:
                 raise Invalid("This Idempotency-Key was used for something else; use a new one.")
             return await get_status(tx, viewer, earlier.status_id)
-    body, head = await _insert(tx, settings, viewer, checked, key, scheduled_id)
+    body, head = await _insert(tx, settings, viewer, checked, key, scheduled_id, origin)
     return await present_new(tx, viewer, body, head)
 
 
@@ -163,11 +166,18 @@ async def load_own_media(tx: Tx, viewer: Viewer, media_ids: Sequence[int]) -> li
 
 
 async def _insert(
-    tx: Tx, settings: Settings, viewer: Viewer, checked: Checked, key: str | None, scheduled_id: int | None
+    tx: Tx,
+    settings: Settings,
+    viewer: Viewer,
+    checked: Checked,
+    key: str | None,
+    scheduled_id: int | None,
+    origin: Origin | None,
 ) -> tuple[Body, AccountHead]:
     media = await load_own_media(tx, viewer, checked.media_ids)
     found = checked.words.found
-    people = await find_people(tx, settings, found)
+    # The names in a text that comes from elsewhere mean people of elsewhere.
+    people = await find_people(tx, settings, found) if origin is None else {}
     emojis = await load_emojis(tx, _shortcodes(checked))
     composed = text.compose(found, checked.new.content_type, people, emojis, settings)
     parent, quoted = checked.parent, checked.quoted
@@ -183,16 +193,18 @@ async def _insert(
         parent_id=parent.id if parent else None,
         conversation_id=parent.conversation_id if parent else None,
     )
+    if origin is not None:
+        ground = msgspec.structs.replace(ground, status_id=_date_back(ground.status_id, origin))
     draft = complete_draft(checked, ground)
     language = draft.language or await text.detect_language(found, draft.language_fallback)
     facts = facts_of(ground, fingerprint)
     screened = await _screen(tx, viewer, draft, composed, media, facts, ground.status_id, language)
     state = state_of(screened)
-    moment = now()
+    moment = now() if origin is None else origin.created_at
     if draft.poll is not None:
         await _insert_poll(tx, viewer, draft.poll, ground.poll_id, ground.status_id, moment)
     tag_ids = await make_tags(tx, composed) if state != "held" else []
-    row = _row_of(viewer, draft, composed, ground, screened, media, language, moment)
+    row = _row_of(viewer, draft, composed, ground, screened, media, language, moment, origin)
     bands = fingerprint.bands if fingerprint else None
     row = msgspec.structs.replace(row, emojis=list(emojis), tag_ids=tag_ids, key=key, bands=bands)
     head = await store_writes.insert_status(tx, row)
@@ -204,8 +216,14 @@ async def _insert(
     if state == "held" and not screened.waits:
         await record(tx, StatusHeld(account_id=viewer.account_id, status_id=row.id, revision=1))
     elif state != "held":
-        await record(tx, StatusPosted(account_id=viewer.account_id, status_id=row.id))
+        fact = StatusPosted if origin is None else StatusImported
+        await record(tx, fact(account_id=viewer.account_id, status_id=row.id))
     return body_of(row), head
+
+
+def _date_back(status_id: int, origin: Origin) -> int:
+    """A fresh id as if it had been made when the status was first posted, so that it stands where it belongs."""
+    return id_at(origin.created_at) | (status_id & 0xFFFF)
 
 
 def _row_of(
@@ -217,10 +235,11 @@ def _row_of(
     media: Sequence[MediaView],
     language: str | None,
     moment: datetime,
+    origin: Origin | None,
 ) -> StatusRow:
     parent, quoted, state = draft.parent, draft.quoted, state_of(screened)
     parent_id, quoted_id = parent.id if parent else None, quoted.id if quoted else None
-    counts = where_counted(state, draft.visibility, parent_id, quoted_id)
+    counts = where_counted(state, draft.visibility, parent_id, quoted_id, imported=origin is not None)
     return StatusRow(
         id=ground.status_id,
         account_id=viewer.account_id,
@@ -257,6 +276,8 @@ def _row_of(
         strangers=ground.strangers,
         reply_depth=ground.depth,
         bands=None,
+        imported_from=origin.host if origin else None,
+        import_proof=origin.proof if origin else None,
     )
 
 

@@ -18,7 +18,7 @@ from parley.kit.jobs import enqueue
 from parley.screening import Outcome
 from parley.social.accounts.actions import change_statuses_count
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusEdited, StatusPosted
+from parley.social.events.facts import StatusEdited, StatusImported, StatusPosted
 from parley.social.media.actions import withhold_media
 from parley.social.statuses import store_judged, store_polls, store_writes
 from parley.social.statuses.copies import mark_removed
@@ -70,10 +70,14 @@ async def announce(
     moment: datetime,
     *,
     visibility: str,
+    imported: bool = False,
 ) -> None:
-    """Count a status that has just become public, and tell the rest of the instance."""
-    await count_status(tx, account_id, in_reply_to_id, quote_of_id, 1, visibility=visibility, posted_at=moment)
-    await record(tx, StatusPosted(account_id=account_id, status_id=status_id))
+    """Count a status that has just become public, and tell the instance; of an imported one, search alone."""
+    await count_status(
+        tx, account_id, in_reply_to_id, quote_of_id, 1, visibility=visibility, posted_at=moment, imported=imported
+    )
+    fact = StatusImported if imported else StatusPosted
+    await record(tx, fact(account_id=account_id, status_id=status_id))
 
 
 class Counts(NamedTuple):
@@ -83,12 +87,14 @@ class Counts(NamedTuple):
     others: list[int]
 
 
-def where_counted(state: str, visibility: str, in_reply_to_id: int | None, quote_of_id: int | None) -> Counts:
+def where_counted(
+    state: str, visibility: str, in_reply_to_id: int | None, quote_of_id: int | None, *, imported: bool = False
+) -> Counts:
     """What `count_status` says, for a status that is being inserted."""
     if state == "held" or visibility == "direct":
         return Counts(0, [])
     targets = {target for target in (in_reply_to_id, quote_of_id) if target is not None}
-    return Counts(1, sorted(targets) if visibility in BOOSTABLE else [])
+    return Counts(0 if imported else 1, sorted(targets) if visibility in BOOSTABLE else [])
 
 
 async def count_status(
@@ -100,13 +106,15 @@ async def count_status(
     *,
     visibility: str,
     posted_at: datetime | None = None,
+    imported: bool = False,
 ) -> None:
     """Count a status in (1) or out (-1) wherever it is counted.
 
     Everybody sees the counters, so messages are in none of them, and those who are answered or quoted in private
-    are not seen to be.
+    are not seen to be. An author's number of statuses is of those that were posted here: the judge trusts it, and
+    what somebody brought along says nothing of how they behave here.
     """
-    if visibility != "direct":
+    if visibility != "direct" and not imported:
         await change_statuses_count(tx, account_id, by, posted_at=posted_at)
     if visibility in BOOSTABLE:
         await count_on_others(tx, in_reply_to_id, quote_of_id, by)
@@ -177,7 +185,14 @@ async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime,
     await store_writes.insert_status_mentions(tx, row.id, row.account_id, shown.mentioned_ids)
     if first:
         await announce(
-            tx, row.account_id, row.id, row.in_reply_to_id, row.quote_of_id, moment, visibility=row.visibility
+            tx,
+            row.account_id,
+            row.id,
+            row.in_reply_to_id,
+            row.quote_of_id,
+            moment,
+            visibility=row.visibility,
+            imported=row.imported,
         )
     else:
         await record(tx, StatusEdited(account_id=row.account_id, status_id=row.id, revision=revision))

@@ -55,6 +55,10 @@ class Body(msgspec.Struct, frozen=True):
     """What moderators tell readers about it; empty: nothing."""
     marked_sensitive: bool = False
     """Moderators marked it as sensitive."""
+    imported_from: str | None = None
+    """The host where it was first posted; None: here."""
+    import_proof: str | None = None
+    """How far that is proven: see `ImportedView`."""
 
 
 def read_mentions(rows: list[dict[str, Any]]) -> tuple[MentionView, ...]:
@@ -75,7 +79,7 @@ LIST_BODIES = """
         quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
         spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids, media_descriptions,
         poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at,
-        marked_label, marked_sensitive
+        marked_label, marked_sensitive, imported_from, import_proof
     FROM statuses WHERE id = ANY($1::bigint[])
 """
 
@@ -91,7 +95,7 @@ GET_BODY_WITH_AUTHOR = """
         s.reblog_of_id, s.quote_of_id, s.quote_state, s.quote_policy, s.visibility, s.local_only, s.state, s.text,
         s.content_type, s.html, s.spoiler_text, s.sensitive, s.language, s.mentions, s.mentioned_ids, s.tags, s.emojis,
         s.media_ids, s.media_descriptions, s.poll_id, s.app_id, s.revision, s.held_revision, s.screening_id, s.uri,
-        s.url, s.created_at, s.edited_at, s.marked_label, s.marked_sensitive,
+        s.url, s.created_at, s.edited_at, s.marked_label, s.marked_sensitive, s.imported_from, s.import_proof,
         a.id, a.version, a.updated_at, a.statuses_count, a.followers_count, a.following_count, a.last_status_at,
         a.following, a.blocked, a.muting
     FROM statuses s CROSS JOIN LATERAL accounts_as_seen($2, ARRAY[s.account_id]) a
@@ -105,7 +109,7 @@ async def get_body_with_author(tx: Tx, viewer_id: int | None, status_id: int) ->
     if row is None:
         return None
     columns = list(row)
-    return _body(columns[:36]), AccountHead(*columns[36:43]), tie_of(*columns[43:])
+    return _body(columns[:38]), AccountHead(*columns[38:45]), tie_of(*columns[45:])
 
 
 LIST_BODIES_WITH_ORIGINALS = """
@@ -122,7 +126,7 @@ LIST_BODIES_WITH_ORIGINALS = """
         quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
         spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids, media_descriptions,
         poll_id, app_id, revision, held_revision, screening_id, uri, url, created_at, edited_at,
-        marked_label, marked_sensitive
+        marked_label, marked_sensitive, imported_from, import_proof
     FROM statuses WHERE id IN (SELECT id FROM wanted)
 """
 

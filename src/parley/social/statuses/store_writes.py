@@ -57,6 +57,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     reply_depth: int
     bands: Sequence[int] | None
     """The fingerprint of what it says."""
+    imported_from: str | None = None
+    import_proof: str | None = None
 
 
 # One round trip for everything that belongs to a new status. The foreign keys between these rows are checked when
@@ -67,9 +69,9 @@ INSERT_STATUS = """
         INSERT INTO statuses (id, account_id, conversation_id, in_reply_to_id, in_reply_to_account_id,
             quote_of_id, quote_state, quote_policy, visibility, local_only, state, text, content_type, html,
             spoiler_text, sensitive, language, mentions, mentioned_ids, tags, emojis, media_ids,
-            media_descriptions, poll_id, app_id, screening_id, created_at, reply_depth)
+            media_descriptions, poll_id, app_id, screening_id, created_at, reply_depth, imported_from, import_proof)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-            $22, $23, $24, $25, $26, $27, $34)
+            $22, $23, $24, $25, $26, $27, $34, $36, $37)
     ), revision AS (
         INSERT INTO status_revisions (status_id, revision, text, content_type, html, spoiler_text, sensitive,
             language, mentions, tags, emojis, media_ids, media_descriptions, poll_id, poll_options, quote_policy,
@@ -153,6 +155,8 @@ def body_of(row: StatusRow) -> Body:
         url=None,
         created_at=row.created_at,
         edited_at=None,
+        imported_from=row.imported_from,
+        import_proof=row.import_proof,
     )
 
 
@@ -205,11 +209,12 @@ class LockedRow(msgspec.Struct, frozen=True):
     media_ids: list[int]
     tags: list[str]
     mentioned_ids: list[int]
+    imported: bool
 
 
 GET_LOCKED = """
     SELECT id, account_id, state, revision, held_revision, poll_id, in_reply_to_id, quote_of_id, quote_state,
-        reblog_of_id, visibility, media_ids, tags, mentioned_ids
+        reblog_of_id, visibility, media_ids, tags, mentioned_ids, imported_from IS NOT NULL
     FROM statuses WHERE id = $1 FOR NO KEY UPDATE
 """
 
@@ -253,7 +258,9 @@ UPDATE_SHOWN_REVISION = """
         tags = r.tags, emojis = r.emojis, media_ids = r.media_ids,
         media_descriptions = r.media_descriptions, poll_id = r.poll_id, quote_policy = r.quote_policy,
         screening_id = r.screening_id, revision = r.revision, held_revision = NULL, state = $3,
-        edited_at = CASE WHEN r.revision > 1 THEN $4 ELSE s.edited_at END
+        edited_at = CASE WHEN r.revision > 1 THEN $4 ELSE s.edited_at END,
+        -- What an author writes now was not posted elsewhere first.
+        import_proof = CASE WHEN r.revision > 1 AND s.import_proof IS NOT NULL THEN 'claimed' ELSE s.import_proof END
     FROM shown r WHERE s.id = r.status_id
 """
 

@@ -68,6 +68,16 @@ class QuoteView(msgspec.Struct, frozen=True):
     status_id: int | None = None
 
 
+class ImportedView(msgspec.Struct, frozen=True):
+    """Said of a status that its author brought along from elsewhere."""
+
+    host: str
+    """Where it was first posted, as the archive says."""
+    proof: str
+    """own: this instance signed the archive, and it is of this very account. signed: the other instance signed it, and
+    it names this account as the author's. claimed: the member says so, and nothing proves it."""
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """A status as one viewer may see it, with that viewer's own marks on it."""
 
@@ -121,6 +131,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The author's own part of `spoiler_text`, which moderators may have put a label before."""
     filtered: tuple[MatchView, ...] = ()
     """What the viewer's filters found; set by `filtered.mark_filtered`."""
+    imported: ImportedView | None = None
+    """Set when it was first posted elsewhere; `created_at` is then what the archive says."""
 
 
 class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +208,15 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     quote_policy: str | None = None
     media_ids: tuple[int, ...] = ()
     poll: NewPoll | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a status comes from that its author brings along: it is dated back, and nobody is told of it."""
+
+    host: str
+    proof: str
+    """One of those of `ImportedView`."""
+    created_at: datetime
 
 
 class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
