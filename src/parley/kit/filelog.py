@@ -111,7 +111,7 @@ class FileLog:
                 found += read_after(path, after, most - len(found), end)
                 if len(found) >= most:
                     break
-        if found and found[0].change.n != after + 1:
+        if after < end and (not found or found[0].change.n != after + 1):
             raise TooOld(f"what followed {after} is not kept any more")
         return found
 
