@@ -8,55 +8,80 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import asyncpg
-import msgspec
 from asyncpg.pool import PoolConnectionProxy
+
+from parley.kit.errors import Unavailable
+from parley.kit.gate import Gate, GateClosed, NotAcknowledged, StaleEpoch, journey
+from parley.kit.store_driver import (
+    Connection,
+    ForeignKeyViolation,
+    Interrupted,
+    LostConnection,
+    MaybeLost,
+    ReadOnlyDatabase,
+    UniqueViolation,
+    UnstorableText,
+    connect,
+    prepare_connection,
+)
+from parley.kit.store_nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
+
+__all__ = [
+    "PATIENCE",
+    "Database",
+    "ForeignKeyViolation",
+    "Interrupted",
+    "LostConnection",
+    "ReadOnlyDatabase",
+    "Tx",
+    "UniqueViolation",
+    "UnstorableText",
+    "connect",
+    "get_new_id",
+    "notify",
+    "wait_for_disk",
+    "wake_after",
+]
 
 log = logging.getLogger(__name__)
 
 Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """A connection inside a transaction (`db.write`) or of a read (`db.read`)."""
 
-UniqueViolation = asyncpg.UniqueViolationError
-ForeignKeyViolation = asyncpg.ForeignKeyViolationError
-UnstorableText = asyncpg.CharacterNotInRepertoireError
-"""Text with a null character, which PostgreSQL cannot hold."""
-ReadOnlyDatabase = asyncpg.ReadOnlySQLTransactionError
-"""A write to a database that takes none: a standby, or one that is being moved."""
-LostConnection = (asyncpg.PostgresConnectionError, ConnectionError, OSError)
+BEGIN = """BEGIN; SELECT parley_begin(%d);"""
+BEGIN_LOCAL = """BEGIN; SET LOCAL synchronous_commit = local; SELECT parley_begin(%d);"""
+COMMIT_SURELY = """SELECT pg_logical_emit_message(true, 'parley', ''); COMMIT;"""
+"""A commit that wrote nothing waits for nobody. This one always writes: it waits until all before it is safe too."""
 
-CAN_WRITE = """SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'"""
+STALE_EPOCH = "PE001"
+WARNING = "01000"
+"""SQLSTATE of "canceling wait for synchronous replication": the commit is kept here, and perhaps nowhere else."""
 
-_encode = msgspec.json.Encoder().encode
+PATIENCE = 5.0
+"""Seconds that a request waits for a connection."""
 
+CONNECT_SECONDS = 5.0
 
-def _encode_json(value: Any) -> str:
-    return _encode(value).decode()
-
-
-async def prepare_connection(connection: Any) -> None:
-    """Teach a new connection our JSON codec."""
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name, schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode, format="text"
-        )
+COMMIT_SECONDS = 15.0
+"""Seconds after which a commit is called not acknowledged. It goes on by itself, and keeps its connection."""
 
 
-async def connect(dsn: str) -> Any:
-    """One connection of its own, outside every pool (migrations, listening)."""
-    connection = await asyncpg.connect(dsn)
-    await prepare_connection(connection)
-    return connection
+class Crowded(Unavailable):
+    """Every connection that this process may have is in use, and stayed so."""
+
+    code = "crowded"
+    default_text = "There is too much going on right now. Please try again in a moment."
 
 
 NEW_ID = """SELECT parley_id()"""
 NOTIFY = """SELECT pg_notify($1, $2)"""
-ON_DISK = """SET LOCAL synchronous_commit = on"""
+ON_DISK = """SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'parley', '')"""
 
 _asked: ContextVar[set[tuple[str, str]] | None] = ContextVar("asked", default=None)
 
@@ -67,24 +92,46 @@ SEND_EVERY = 0.05
 class Database:
     """The pool of one process."""
 
-    def __init__(self, dsn: str, *, connections: int = 10, wait_for_disk: bool = True) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        connections: int = 10,
+        wait_for_disk: bool = True,
+        gate: Gate | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         """`wait_for_disk` off lets commits return before they are on disk. Nothing that is acknowledged to anybody may
         go through such a pool: it is for jobs, whose queue entry goes in a later commit, so that after a crash either
-        both are there or the job runs again."""
+        both are there or the job runs again.
+
+        `gate` says when writes may begin (None: always), `patience` how many seconds to wait for a connection.
+        """
         self.dsn = dsn
+        self.gate = gate or Gate()
         self._wait_for_disk = wait_for_disk
         self._connections = connections
+        self._patience = patience
+        # Writes that wait, for a standby or a lock, leave a fifth of the connections to those who only read.
+        self._writers = asyncio.Semaphore(connections - connections // 5)
+        self._nodes = Nodes(dsn)
+        self._epoch = 0
+        self._sure_since = -1
         self._pool: Any = None
-        self._watchers: list[list[str]] = []
+        self._watchers: list[Callable[[Any], None]] = []
         self._to_send: set[tuple[str, str]] = set()
         self._sender: asyncio.Task[None] | None = None
+        self._unfinished: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Open the pool; raises the driver's error when the database cannot be reached."""
+        """Open the pool. Raises the driver's error when the database cannot be reached, on a host without an agent:
+        with one, the database may come later."""
         self._pool = await asyncpg.create_pool(
             self.dsn,
-            min_size=1,
+            min_size=0 if self.gate.has_agent else 1,
             max_size=self._connections,
+            connect=self._connect,
+            connection_class=Connection,
             init=prepare_connection,
             reset=_keep_session,
             server_settings={
@@ -93,6 +140,16 @@ class Database:
                 **({} if self._wait_for_disk else {"synchronous_commit": "off"}),
             },
         )
+        if not self.gate.has_agent:
+            with suppress(*NotMigrated):
+                await self._ask_epoch()
+
+    async def _connect(self, _dsn: str, **options: Any) -> Any:
+        try:
+            return await asyncpg.connect(await self._nodes.pick(), timeout=CONNECT_SECONDS, **options)
+        except LostConnection:
+            self._nodes.forget()
+            raise
 
     async def close(self) -> None:
         """Close the pool."""
@@ -112,24 +169,48 @@ class Database:
         return self._pool.get_size(), self._pool.get_idle_size(), self._pool.get_max_size()
 
     async def can_write(self) -> bool:
-        """Whether the database is reachable and takes writes."""
+        """Whether the database is reachable and takes writes, and this host may write to it."""
         try:
+            self.gate.check()
             async with self.read() as tx:
-                return bool(await tx.fetchval(CAN_WRITE))
-        except LostConnection:
+                return bool(await tx.fetchval(GET_WRITABLE))
+        except (*LostConnection, Unavailable):
             return False
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Tx]:
+    async def write(self, *, local: bool = False) -> AsyncIterator[Tx]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
-        What `wake_after` asked for inside the block is sent once it has committed.
+        What `wake_after` asked for inside the block is sent once it has committed. `local` is for what may be lost
+        with this host: counters, read markers, when somebody was last seen. Its commit waits for no other host.
+
+        Raises GateClosed, StaleEpoch and Crowded before the block, when nothing has been written; NotAcknowledged
+        after it, when the commit may or may not last.
         """
+        epoch = await self.gate.enter()
+        if not self.gate.has_agent:
+            epoch = self._epoch or await self._ask_epoch()
         asked: set[tuple[str, str]] = set()
         token = _asked.set(asked)
         try:
-            async with self._acquire() as connection, connection.transaction():
-                yield connection
+            connection = await self._take(writing=True)
+            committing: asyncio.Task[None] | None = None
+            try:
+                transaction = await self._begin(connection, epoch, local=local)
+                try:
+                    yield connection
+                    self._check_end(epoch)
+                except BaseException as error:
+                    await self._roll_back(transaction, error)
+                    self._explain(connection, error)
+                    raise
+                committing = asyncio.create_task(self._commit(connection, transaction, local=local))
+                await self._wait_for(committing, epoch, local=local)
+            finally:
+                if committing is None or committing.done():
+                    await self._give_back(connection, writing=True)
+                else:
+                    self._leave(committing, connection)
         finally:
             _asked.reset(token)
         if asked:
@@ -137,48 +218,178 @@ class Database:
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send())
 
+    async def _begin(self, connection: Any, epoch: int, *, local: bool) -> Any:
+        transaction = connection.transaction()
+        connection.say((BEGIN_LOCAL if local and self._wait_for_disk else BEGIN) % epoch)
+        try:
+            await transaction.__aenter__()
+        except Exception as error:  # the pool rolls back what was begun, when it gets its connection back
+            self._explain(connection, error)
+            if getattr(error, "sqlstate", "") != STALE_EPOCH:
+                raise
+            self._epoch = 0
+            self._nodes.forget()
+            raise StaleEpoch(retry_after=1, detail=str(error)) from error
+        finally:
+            connection.say()
+        return transaction
+
+    async def _ask_epoch(self) -> int:
+        """What the database says its epoch is: the only word there is on a host without an agent."""
+        async with self.read() as tx:
+            self._epoch = int(await tx.fetchval(GET_EPOCH))
+        self.gate.tell_epoch(self._epoch)
+        return self._epoch
+
+    def _check_end(self, epoch: int) -> None:
+        """A write that was overtaken by a fence is not committed any more."""
+        if not self.gate.may_end(epoch):
+            raise GateClosed()
+
+    async def _commit(self, connection: Any, transaction: Any, *, local: bool) -> None:
+        """Commit, in a task of its own that nobody cancels: a commit whose wait is cancelled looks like a good one."""
+        doubt = self.gate.doubt
+        must_wait = self._wait_for_disk and not local
+        warnings: list[str] = []
+
+        def note(_connection: Any, message: Any) -> None:
+            warnings.append(message.sqlstate)
+
+        connection.say(last=COMMIT_SURELY if must_wait and doubt > self._sure_since else "")
+        connection.add_log_listener(note)
+        try:
+            await transaction.__aexit__(None, None, None)
+        except MaybeLost as error:
+            self.gate.raise_doubt()
+            self._note_loss(error)
+            raise NotAcknowledged(detail=f"the database was lost during a commit: {error!r}") from error
+        finally:
+            connection.say()
+            connection.remove_log_listener(note)
+        if WARNING in warnings:
+            self.gate.raise_doubt()
+            raise NotAcknowledged(detail="the wait for the standby was cancelled")
+        if must_wait and doubt > self._sure_since:
+            self._sure_since = doubt
+
+    async def _wait_for(self, committing: asyncio.Task[None], epoch: int, *, local: bool) -> None:
+        """Until the commit has ended, well enough to be acknowledged. Cancelling this does not cancel the commit."""
+        trip = journey.get()
+        if trip is not None and not local:
+            trip.wrote = True
+        done, _ = await asyncio.wait({committing}, timeout=COMMIT_SECONDS)
+        if not done:
+            self.gate.raise_doubt()
+            raise NotAcknowledged(detail=f"a commit took longer than {COMMIT_SECONDS:.0f} s")
+        committing.result()
+        if not self.gate.may_end(epoch):
+            self.gate.raise_doubt()
+            raise NotAcknowledged(detail="this host lost the right to write during a commit")
+
+    def _leave(self, committing: asyncio.Task[None], connection: Any) -> None:
+        """Let a commit that nobody waits for any more end by itself, and only then give its connection back."""
+
+        async def end() -> None:
+            try:
+                await committing
+            except Exception as error:
+                log.warning("a commit that nobody waited for any more failed: %r", error)
+            finally:
+                await self._give_back(connection, writing=True)
+
+        task = asyncio.create_task(end())
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+
+    async def _roll_back(self, transaction: Any, error: BaseException) -> None:
+        """Roll back; the error that was the reason goes on."""
+        try:
+            await transaction.__aexit__(type(error), error, None)
+        except (*MaybeLost, asyncpg.PostgresError) as second:
+            log.info("a rollback failed (%r) after %r", second, error)
+
+    def _explain(self, connection: Any, error: BaseException) -> None:
+        """Take note of a loss; raises ConnectionError where the driver only says that its connection is closed."""
+        if isinstance(error, (*MaybeLost, ReadOnlyDatabase)):
+            self._note_loss(error)
+            if isinstance(error, asyncpg.InterfaceError) and connection.is_closed():
+                raise ConnectionError("the connection to the database was lost") from error
+
+    def _note_loss(self, error: BaseException) -> None:
+        """Look for another server when there are several: this one is gone, or takes no writes any more."""
+        if len(self._nodes.all) > 1:
+            log.warning("looking for a database that takes writes, after: %s", error)
+            self._nodes.forget()
+            if isinstance(error, ReadOnlyDatabase):
+                self._expire()
+
+    def _expire(self) -> None:
+        task = asyncio.create_task(self._pool.expire_connections())
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+
     async def _send(self) -> None:
         """Send what waits, in a transaction that writes nothing; what comes in meanwhile goes together."""
         while self._to_send:
             await asyncio.sleep(SEND_EVERY)
             messages, self._to_send = self._to_send, set()
             try:
-                async with self._pool.acquire() as connection:
+                async with self.read() as connection:
                     await connection.executemany(NOTIFY, messages)
-            except LostConnection as error:
+            except (*LostConnection, ReadOnlyDatabase, Unavailable) as error:
                 log.warning("a wake-up was not sent (%s); the worker looks by itself now and then", error)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
-        """A connection for reading; each query sees its own snapshot."""
-        async with self._acquire() as connection:
+        """A connection for reading; each query sees its own snapshot. Raises Crowded when there is none to be had."""
+        connection = await self._take(writing=False)
+        try:
             yield connection
+        except Exception as error:
+            self._explain(connection, error)
+            raise
+        finally:
+            await self._give_back(connection, writing=False)
 
-    def _acquire(self) -> Any:
-        return self._pool.acquire() if not self._watchers else self._acquire_watched()
+    async def _take(self, *, writing: bool) -> Any:
+        try:
+            async with asyncio.timeout(self._patience):
+                if not writing:
+                    connection = await self._pool.acquire()
+                else:
+                    await self._writers.acquire()
+                    try:
+                        connection = await self._pool.acquire()
+                    except BaseException:
+                        self._writers.release()
+                        raise
+        except TimeoutError as error:
+            self._nodes.forget()
+            raise Crowded(detail=f"no connection to the database within {self._patience:.0f} s") from error
+        for watcher in self._watchers:
+            connection.add_query_logger(watcher)
+        return connection
 
-    @asynccontextmanager
-    async def _acquire_watched(self) -> AsyncIterator[Any]:
-        def note(record: Any) -> None:
-            for seen in self._watchers:
-                seen.append(record.query)
-
-        async with self._pool.acquire() as connection:
-            connection.add_query_logger(note)
-            try:
-                yield connection
-            finally:
-                connection.remove_query_logger(note)
+    async def _give_back(self, connection: Any, *, writing: bool) -> None:
+        if writing:
+            self._writers.release()
+        for watcher in self._watchers:
+            connection.remove_query_logger(watcher)
+        await self._pool.release(connection)
 
     @contextmanager
     def watch_queries(self) -> Iterator[list[str]]:
         """Collect the SQL that this process runs inside the block (tests assert its length)."""
         seen: list[str] = []
-        self._watchers.append(seen)
+
+        def watcher(record: Any) -> None:
+            seen.append(record.query)
+
+        self._watchers.append(watcher)
         try:
             yield seen
         finally:
-            self._watchers.remove(seen)
+            self._watchers.remove(watcher)
 
 
 async def _keep_session(connection: Any) -> None:
