@@ -334,9 +334,9 @@ class Database:
             await asyncio.sleep(SEND_EVERY)
             messages, self._to_send = self._to_send, set()
             try:
-                async with self.read() as connection:
+                async with self._pool.acquire(timeout=self._patience) as connection:
                     await connection.executemany(NOTIFY, messages)
-            except (*LostConnection, ReadOnlyDatabase, Unavailable) as error:
+            except (*LostConnection, ReadOnlyDatabase) as error:
                 log.warning("a wake-up was not sent (%s); the worker looks by itself now and then", error)
 
     @asynccontextmanager
