@@ -42,6 +42,7 @@ async def poll_abuse_mailbox(instance: Instance, payload: dict[str, Any]) -> Non
         return
     tried: set[str] = set()
     while len(tried) < MOST_TRIED:
+        instance.gate.check()  # what is read here is moved there
         fetched = await asyncio.to_thread(_fetch, url, frozenset(tried))
         if not fetched:
             return

@@ -18,6 +18,7 @@ async def make_nightly_snapshot(instance: Instance, payload: dict[str, Any]) -> 
     settings = instance.settings
     if not settings.snapshot_to:
         return
+    instance.gate.check()
     try:
         made = await create_snapshot(settings, instance.db.dsn, settings.snapshot_to, keep=settings.snapshot_keep)
     except SnapshotError as error:

@@ -17,8 +17,13 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from parley.kit.errors import Unavailable
-from parley.kit.gate import Gate, GateClosed, NotAcknowledged, StaleEpoch, journey
+from parley.kit.gate import Crowded, Gate, GateClosed, NotAcknowledged, StaleEpoch, journey
 from parley.kit.store_driver import (
+    BEGIN,
+    BEGIN_LOCAL,
+    COMMIT_SURELY,
+    STALE_EPOCH,
+    WARNING,
     Connection,
     ForeignKeyViolation,
     Interrupted,
@@ -54,15 +59,6 @@ log = logging.getLogger(__name__)
 Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """A connection inside a transaction (`db.write`) or of a read (`db.read`)."""
 
-BEGIN = """BEGIN; SELECT parley_begin(%d);"""
-BEGIN_LOCAL = """BEGIN; SET LOCAL synchronous_commit = local; SELECT parley_begin(%d);"""
-COMMIT_SURELY = """SELECT pg_logical_emit_message(true, 'parley', ''); COMMIT;"""
-"""A commit that wrote nothing waits for nobody. This one always writes: it waits until all before it is safe too."""
-
-STALE_EPOCH = "PE001"
-WARNING = "01000"
-"""SQLSTATE of "canceling wait for synchronous replication": the commit is kept here, and perhaps nowhere else."""
-
 PATIENCE = 5.0
 """Seconds that a request waits for a connection."""
 
@@ -70,13 +66,6 @@ CONNECT_SECONDS = 5.0
 
 COMMIT_SECONDS = 15.0
 """Seconds after which a commit is called not acknowledged. It goes on by itself, and keeps its connection."""
-
-
-class Crowded(Unavailable):
-    """Every connection that this process may have is in use, and stayed so."""
-
-    code = "crowded"
-    default_text = "There is too much going on right now. Please try again in a moment."
 
 
 NEW_ID = """SELECT parley_id()"""

@@ -69,6 +69,13 @@ class NotAcknowledged(Unavailable):
     )
 
 
+class Crowded(Unavailable):
+    """Every connection that this process may have is in use, and stayed so."""
+
+    code = "crowded"
+    default_text = "There is too much going on right now. Please try again in a moment."
+
+
 class Journey:
     """What one request has done so far, for the door that may have to begin it again on another host.
 

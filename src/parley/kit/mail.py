@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from parley.kit.clock import now
 from parley.kit.errors import Invalid
+from parley.kit.gate import check_out
 from parley.kit.settings import LOOPBACK, Settings
 
 TIMEOUT = 30.0
@@ -96,8 +97,9 @@ async def send_mail(
     headers: Mapping[str, str] | None = None,
     files: Sequence[Attached] = (),
 ) -> None:
-    """Send one plain-text mail; raises the SMTP library's error when it is not taken: the job tries again."""
-    message = write_mail(settings, to, subject, text, headers=headers, files=files)
+    """Send one plain-text mail; raises the SMTP library's error when it is not taken, and GateClosed on a host that may
+    not speak for the instance: the job tries again."""
+    message = write_mail(settings, to, subject, text, headers={**(headers or {}), **check_out(settings)}, files=files)
     if not settings.mail:
         await asyncio.to_thread(_keep, settings.path("mail"), message)
         return

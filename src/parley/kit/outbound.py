@@ -17,6 +17,8 @@ import httpx
 import msgspec
 
 from parley import __version__
+from parley.kit.gate import check_out
+from parley.kit.settings import Settings
 
 PORTS = frozenset({80, 443})
 HOPS = 5
@@ -145,16 +147,18 @@ async def follow_link(url: str, *, hops: int = HOPS) -> Followed:
         return Followed(hops=tuple(seen), problem=f"it could not be asked ({type(error).__name__})")
 
 
-async def post_outside(url: str, body: bytes, headers: dict[str, str]) -> int:
+async def post_outside(settings: Settings, url: str, body: bytes, headers: dict[str, str]) -> int:
     """POST `body` to somebody else's https address; returns the status of the answer, which is not read.
 
-    No redirect is followed. Raises OutboundRefused for an address that may not be asked, OSError when nobody answers.
+    No redirect is followed. Raises OutboundRefused for an address that may not be asked, OSError when nobody answers,
+    GateClosed on a host that may not speak for the instance.
     """
+    fixed = {"user-agent": f"Parley/{__version__}", **check_out(settings)}
     try:
         asked = httpx.URL(url)
         if asked.scheme != "https" or not asked.host or asked.userinfo:
             raise OutboundRefused("Only https addresses are called.")
-        fixed = {"user-agent": f"Parley/{__version__}", "host": asked.netloc.decode("ascii")}
+        fixed["host"] = asked.netloc.decode("ascii")
         async with asyncio.timeout(2 * SECONDS), GuardedTransport() as transport:
             answer = await transport.handle_async_request(
                 httpx.Request(

@@ -32,6 +32,15 @@ LostConnection = (
 MaybeLost = (*LostConnection, asyncpg.InterfaceError)
 """What a commit raises when nobody knows what became of it: the driver says InterfaceError of a closed connection."""
 
+BEGIN = """BEGIN; SELECT parley_begin(%d);"""
+BEGIN_LOCAL = """BEGIN; SET LOCAL synchronous_commit = local; SELECT parley_begin(%d);"""
+COMMIT_SURELY = """SELECT pg_logical_emit_message(true, 'parley', ''); COMMIT;"""
+"""A commit that wrote nothing waits for nobody. This one always writes: it waits until all before it is safe too."""
+
+STALE_EPOCH = "PE001"
+WARNING = "01000"
+"""SQLSTATE of "canceling wait for synchronous replication": the commit is kept here, and perhaps nowhere else."""
+
 _encode = msgspec.json.Encoder().encode
 
 

@@ -20,8 +20,8 @@ from parley.safety.decisions.actions import decide_automatically
 from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
-from parley.safety.notices import store, store_notices
-from parley.safety.notices.keeping import raw_name
+from parley.safety.notices import store, store_notices, store_raw
+from parley.safety.notices.keeping import sweep
 from parley.safety.notices.letters import answer_text, receipt_text
 from parley.safety.notices.reads import count_copies, list_responses, load_ledgers, load_notice
 from parley.safety.notices.responses import answer_when_settled
@@ -117,7 +117,7 @@ async def call_notice_webhook(instance: Instance, payload: dict[str, Any]) -> No
         "x-parley-key": response.key_fingerprint,
     }
     try:
-        status = await post_outside(row.address, response.contents.encode(), headers)
+        status = await post_outside(instance.settings, row.address, response.contents.encode(), headers)
         problem = "" if status < 400 else f"it answered {status}"
     except (OutboundRefused, OSError) as error:
         problem = str(error)
@@ -230,6 +230,5 @@ async def forget_notice_senders(instance: Instance, payload: dict[str, Any]) -> 
             return
         await append_event(tx, ME, "notice_senders_forgotten", notices=len(ids), before=iso(before))
         await store_notices.update_forgotten(tx, ids, now())
-        unused = await store_notices.list_unused_raw(tx, ids)
-    for digest in unused:
-        await instance.files.evidence.delete(raw_name(digest))
+        unused = await store_raw.list_raw_of(tx, ids)
+    await sweep(instance, before=now(), digests=unused)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from parley.kit.gate import check_out
 from parley.kit.settings import Settings
 from parley.screening.outside import MOST_ANSWER, BadAnswer, ask_for, read_answer
 
@@ -53,11 +54,13 @@ breaker = Breaker()
 
 
 async def ask_model(settings: Settings, text: str) -> dict[str, float]:
-    """Return the outside model's scores of a text. Raises OutsideUnavailable."""
+    """Return the outside model's scores of a text. Raises OutsideUnavailable, and GateClosed where it may not ask."""
     if breaker.is_open():
         raise OutsideUnavailable("it is left alone for a while, because it failed several times")
     path, body = ask_for(settings.outside_model_kind, settings.outside_model_name, text)
-    headers = {"Authorization": f"Bearer {settings.outside_model_key}"} if settings.outside_model_key else {}
+    headers = check_out(settings)
+    if settings.outside_model_key:
+        headers["Authorization"] = f"Bearer {settings.outside_model_key}"
     url = settings.outside_model_url.rstrip("/") + path
     try:
         answer = await _post(url, body, headers, settings.outside_model_timeout)

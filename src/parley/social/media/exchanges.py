@@ -16,6 +16,7 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
+from parley.kit.gate import GateClosed
 from parley.kit.instance import Instance
 from parley.kit.secrets import CannotUnseal, seal, unseal
 from parley.kit.settings import Settings
@@ -109,6 +110,7 @@ async def fetch_exchange(instance: Instance, name: str, *, seconds: float = LONG
         seen: set[str] | None = set() if checkpoint is None else None
         steps = client.fetch(checkpoint)
         while time.monotonic() < deadline:
+            instance.gate.check()
             delta = await asyncio.to_thread(_next, steps)
             if delta is None:
                 fetched.done = True
@@ -116,6 +118,8 @@ async def fetch_exchange(instance: Instance, name: str, *, seconds: float = LONG
             await _store(instance, row, delta, fetched)
             if seen is not None:
                 seen.update(key for key, shared in delta.updates.items() if shared)
+    except GateClosed:
+        raise
     except Exception as error:
         sentence = _describe(error)
         async with instance.db.write() as tx:
@@ -217,6 +221,7 @@ async def send_hash_opinions(instance: Instance, payload: dict[str, Any]) -> Non
             continue
         for opinion in waiting[row.id]:
             state, why = "sent", ""
+            instance.gate.check()
             try:
                 await asyncio.to_thread(
                     client.report_false_positive, opinion.kind, opinion.hash, opinion.external or {}

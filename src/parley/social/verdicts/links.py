@@ -54,6 +54,7 @@ async def follow_links(instance: Instance, urls: list[str]) -> None:
     """Find out where links lead, and keep it. No transaction is open while others' servers are asked."""
     from parley.kit.outbound import follow_link  # here: its HTTP client takes 9 MB that most processes never need
 
+    instance.gate.check()
     led_to = await asyncio.gather(*(follow_link(url) for url in urls[:MOST_LINKS]))
     for url, led in zip(urls, led_to, strict=False):
         row = ResolvedRow(url, [hop[:4000] for hop in led.hops], led.final, led.problem)
