@@ -103,7 +103,6 @@ class Host:
             **{key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")},
             **{f"PARLEY_{key.upper()}": value for key, value in chosen.items() if key in KNOWN_SETTINGS},
             **ENVIRONMENT,
-            "PYTHONPATH": "",
         }
 
     # Starting and ending.
@@ -114,7 +113,10 @@ class Host:
         `sabotage` is a folder of tests/moves/sabotage whose sitecustomize.py takes a guard away from this host.
         """
         begun = time.monotonic()
-        extra = {"PYTHONPATH": str(Path(__file__).parent / "sabotage" / sabotage)} if sabotage else {}
+        extra = {}
+        if sabotage:
+            first = str(Path(__file__).parent / "sabotage" / sabotage)
+            extra["PYTHONPATH"] = os.pathsep.join([first, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*self.place.prefix, sys.executable, "-m", "parley.cli", "up"],
@@ -298,6 +300,7 @@ class World:
 def two_providers(
     *,
     kind: str | None = None,
+    link: bool = True,
     witness: bool = True,
     relays: bool = False,
     settings: Mapping[str, str] | None = None,
@@ -307,7 +310,7 @@ def two_providers(
     """A world without anything started but the services around it.
 
     `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the
-    best that this machine can. `witness` off leaves both without a third place to ask who may write. With `relays` the
+    best that this machine can. `link` off makes them two instances that know of nobody. `witness` off leaves both without a third place to ask who may write. With `relays` the
     hosts reach each other and the witness through relays, which can delay (always so on loopback, where nothing else
     can be cut).
     """
@@ -333,12 +336,14 @@ def two_providers(
                     "dns": world.dns,
                     "mail": f"smtp://{mail}",
                     "outside_model_url": f"http://{model}/v1",
-                    **({"witness": LEASE} if witness else {}),
+                    **({"witness": LEASE} if witness and link else {}),
                     **(settings or {}),
                     **(own or {}),
                 },
             )
             host.environment["AWS_ENDPOINT_URL"] = world.s3
+            if not link:
+                del host.environment["PARLEY_LINK_LISTEN"]
             setattr(world, name, host)
             ends.callback(host.kill)
         if relays or net.kind == "loopback":

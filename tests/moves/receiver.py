@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP
 from tests.moves.history import Delivery, write_line
 
 EPOCH = "X-Parley-Epoch"
-ANSWER = json.dumps({"id": "x", "model": "x", "results": [{"flagged": False, "categories": {}, "category_scores": {}}]})
+ANSWER = json.dumps({"results": [{"flagged": False, "category_scores": {"violence": 0.0}}]})
 
 
 class Receiver:
@@ -46,7 +46,9 @@ class Receiver:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             self.note("model", headers.get(EPOCH.lower()), body.decode("utf-8", "replace"))
             size = len(ANSWER)
-            text = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {size}\r\nconnection: close\r\n"
+            text = (
+                f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {size}\r\nconnection: close\r\n"
+            )
             writer.write(f"{text}\r\n{ANSWER}".encode())
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
