@@ -309,10 +309,10 @@ def two_providers(
 ) -> Iterator[World]:
     """A world without anything started but the services around it.
 
-    `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the
-    best that this machine can. `link` off makes them two instances that know of nobody. `witness` off leaves both without a third place to ask who may write. With `relays` the
-    hosts reach each other and the witness through relays, which can delay (always so on loopback, where nothing else
-    can be cut).
+    `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the best
+    that this machine can. `link` off makes them two instances that know of nobody; `witness` off leaves both without a
+    third place to ask who may write. With `relays` the hosts reach each other and the witness through relays, which can
+    delay (always so on loopback, where nothing else can be cut).
     """
     with ExitStack() as ends:
         net = ends.enter_context(network(kind))

@@ -32,7 +32,7 @@ class Receiver:
         self._log.write(write_line(Delivery(at=time.monotonic(), kind=kind, epoch=known, what=what[:200])))
         self._log.flush()
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         """aiosmtpd's name for it."""
         mail = message_from_bytes(envelope.content)
         self.note("mail", mail.get(EPOCH), f"{mail.get('To')}: {mail.get('Subject')}")

@@ -26,7 +26,7 @@ class Wire:
 
 async def mended(wire: Wire) -> None:
     """Wait until the wire is whole."""
-    while wire.cut:  # noqa: ASYNC110
+    while wire.cut:
         await asyncio.sleep(0.02)
 
 
