@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -37,22 +37,9 @@ from parley.kit.store_driver import (
 )
 from parley.kit.store_nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
 
-__all__ = [
-    "PATIENCE",
-    "Database",
-    "ForeignKeyViolation",
-    "Interrupted",
-    "LostConnection",
-    "ReadOnlyDatabase",
-    "Tx",
-    "UniqueViolation",
-    "UnstorableText",
-    "connect",
-    "get_new_id",
-    "notify",
-    "wait_for_disk",
-    "wake_after",
-]
+__all__ = ["PATIENCE", "Database", "Tx", "connect", "get_new_id", "notify", "wait_for_disk", "wake_after"]
+__all__ += ["ForeignKeyViolation", "Interrupted", "LostConnection", "ReadOnlyDatabase", "UniqueViolation"]
+__all__ += ["UnstorableText"]
 
 log = logging.getLogger(__name__)
 
@@ -286,9 +273,7 @@ class Database:
             finally:
                 await self._give_back(connection, writing=True)
 
-        task = asyncio.create_task(end())
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
+        self._go_on_with(end())
 
     async def _roll_back(self, transaction: Any, error: BaseException) -> None:
         """Roll back; the error that was the reason goes on."""
@@ -310,10 +295,10 @@ class Database:
             log.warning("looking for a database that takes writes, after: %s", error)
             self._nodes.forget()
             if isinstance(error, ReadOnlyDatabase):
-                self._expire()
+                self._go_on_with(self._pool.expire_connections())
 
-    def _expire(self) -> None:
-        task = asyncio.create_task(self._pool.expire_connections())
+    def _go_on_with(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
 
