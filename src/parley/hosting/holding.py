@@ -95,12 +95,24 @@ def post_announcement(settings: Settings, state: State, title: str, text: str = 
     if len(text) > MOST_CHARACTERS:
         raise HoldingError(f"An announcement may have {MOST_CHARACTERS} characters at most.")
     made = Announcement(id=secrets.token_hex(8), at=now(), state=state, title=title, text=text.strip())
+    keep_announcement(settings, made)
+    return made
+
+
+def keep_announcement(settings: Settings, made: Announcement) -> bool:
+    """Add an announcement that was made here or on another host; one that is there already is kept once.
+
+    Returns whether it was added.
+    """
+    said = read_announcements(settings)
+    if any(one.id == made.id for one in said):
+        return False
     folder = settings.path(FOLDER)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = folder / f"announcements.{os.getpid()}"
-    fresh.write_bytes(msgspec.json.encode([made, *read_announcements(settings)]))
+    fresh.write_bytes(msgspec.json.encode([made, *said]))
     fresh.replace(folder / "announcements.json")
-    return made
+    return True
 
 
 def current_status(settings: Settings) -> Status:

@@ -31,7 +31,7 @@ CLOSED = "closed"
 MOST_BYTES = 4 * 1024 * 1024
 """A journal has some thirty entries; one that is larger is not a journal."""
 
-NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+NAMED = re.compile(r"[0-9]{6}-[a-z0-9-]{1,100}")
 _canonical = msgspec.json.Encoder(order="sorted")
 
 
@@ -192,7 +192,7 @@ def check_entries(settings: Settings, name: str, entries: Sequence[Entry]) -> No
 
 
 def list_journals(settings: Settings) -> list[str]:
-    """The names of all journals of this host, the oldest first: a name begins with the time."""
+    """The names of all journals of this host, the oldest first: a name begins with a number."""
     return sorted(path.name.removesuffix(".jsonl") for path in settings.path(FOLDER).glob("*.jsonl"))
 
 
@@ -204,7 +204,7 @@ def newest_journal(settings: Settings) -> tuple[str, tuple[Entry, ...]]:
 
 def _path_of(settings: Settings, name: str) -> Path:
     if NAMED.fullmatch(name) is None:
-        raise JournalError("A journal's name has letters, digits, dots and dashes only.")
+        raise JournalError("A journal's name is a number of six digits and two hosts, such as 000001-a-b.")
     return settings.path(FOLDER, f"{name}.jsonl")
 
 

@@ -172,6 +172,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Name by which your own mail server signs its `Authentication-Results` (RFC 8601): SPF, DKIM and DMARC results are
     believed from it alone. Empty: no mail counts as authenticated."""
 
+    abuse_daily_mib: int = 512
+    """MiB of raw messages (mails, reports of hosts) that are taken in a day of all strangers together, and of each
+    provider. Whoever sends more is told when to come back."""
+
+    abuse_kept_mib: int = 20_480
+    """MiB of raw messages that are kept in all. Strangers can fill three quarters of it; when most of it is used, those
+    who run the instance are told by mail, on their page, and in the metrics."""
+
     other_hosts: tuple[str, ...] = ()
     """Other names and addresses under which this instance is or was reached, such as a host for media: notices that
     name them are about this instance too."""
@@ -213,8 +221,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     certificates on both sides. Empty: the instance has one host. See docs/operators/two-hosts.md."""
 
     host_name: str = ""
-    """Name of this host among the instance's hosts: lowercase letters, digits and hyphens. Empty: `a` for the first, and
-    for another the name with which it was added."""
+    """Name of this host among the instance's hosts: lowercase letters, digits and hyphens. Empty: `a` for the first,
+    and for another the name with which it was added."""
 
     postgres_binaries: str = ""
     """Folder with the programs of a PostgreSQL of your own, 15 or newer, such as `/usr/lib/postgresql/17/bin`, which

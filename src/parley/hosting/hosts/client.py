@@ -5,18 +5,20 @@ One method for each operation of `operations.py`, where it is said what it does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
+from parley.hosting.holding import Announcement
 from parley.hosting.hosts.certificates import client_context, internal_name
 from parley.hosting.hosts.errors import HostError, HostUnreachable
 from parley.hosting.hosts.records import Hosts, read_hosts
 from parley.hosting.hosts.sockets import control_socket
 from parley.hosting.hosts.views import Commits, Fence, HostStatus, Smoke
+from parley.hosting.journals import Entry, JournalError, JournalMoved
 from parley.kit.settings import Settings
 
 T = TypeVar("T")
@@ -24,6 +26,21 @@ T = TypeVar("T")
 CONNECT_SECONDS = 5
 LONG = 900.0
 """Seconds for what may have to copy or replay much."""
+
+ERRORS: dict[str, type[Exception]] = {
+    "host": HostError,
+    "unreachable": HostUnreachable,
+    "journal": JournalError,
+    "journal_moved": JournalMoved,
+}
+"""What a host says went wrong, by the code in its answer."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The body of an answer that is not 200."""
+
+    error: str
+    code: str = "host"
 
 
 class HostClient:
@@ -44,7 +61,7 @@ class HostClient:
         except (httpx.TransportError, OSError) as error:
             raise HostUnreachable(f"The host {self.name} does not answer ({_why(error)}).") from error
         if answer.status_code != 200:
-            raise HostError(_sentence(answer, self.name))
+            raise _error_of(answer, self.name)
         return msgspec.json.decode(answer.content, type=kind)
 
     async def status(self, *, seconds: float = 10) -> HostStatus:
@@ -87,17 +104,35 @@ class HostClient:
         """Whether writes are acknowledged only once the standby has them."""
         await self.call("set_commits", type(None), commits=commits)
 
-    async def journal(self, move_id: str, entry: dict[str, Any]) -> None:
-        """Append to the host's copy of a move's journal; the same entry twice is kept once."""
-        await self.call("journal", type(None), move_id=move_id, entry=entry)
+    async def journal(self, move_id: str, entries: Sequence[Entry], *, instead: bool = False) -> None:
+        """Append to the host's copy of a journal. Raises JournalMoved, JournalError."""
+        await self.call("journal", type(None), move_id=move_id, entries=list(entries), instead=instead)
 
-    async def read_journal(self, move_id: str) -> list[dict[str, Any]]:
-        """The host's copy of a move's journal; empty when it has none."""
-        return await self.call("read_journal", list[dict[str, Any]], move_id=move_id)
+    async def read_journal(self, move_id: str = "") -> tuple[str, tuple[Entry, ...]]:
+        """The host's copy, and its name. Without a name the newest; an empty name when there never was one."""
+        return await self.call("read_journal", tuple[str, tuple[Entry, ...]], move_id=move_id)
 
-    async def list_journals(self) -> list[str]:
-        """Ids of the moves that the host has a journal of, oldest first."""
-        return await self.call("list_journals", list[str])
+    async def promise(self, epoch: int) -> bool:
+        """Never take over with this epoch or an older one. True: it is too late, the host has done so."""
+        return await self.call("promise", bool, epoch=epoch)
+
+    async def note(self, kind: str, *, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
+        """Note in the database what came of something; the same once."""
+        await self.call("note", type(None), kind=kind, ok=ok, seconds=seconds, detail=detail)
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Show an announcement; the same one twice is shown once."""
+        await self.call("announce", type(None), seconds=30, announcement=announcement)
+
+    async def opened(self) -> None:
+        """For `parley up`: the database is prepared, the gate may open."""
+        await self.call("opened", type(None), seconds=60)
+
+    async def start(self) -> str:
+        """For `parley up`: start PostgreSQL as what this host is; returns its role, or an empty text while it starts.
+
+        Raises HostError when it cannot be started."""
+        return await self.call("start", str, seconds=900)
 
     async def hosts(self) -> Hosts:
         """Who belongs to the instance, as this host knows."""
@@ -140,8 +175,9 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _sentence(answer: httpx.Response, name: str) -> str:
+def _error_of(answer: httpx.Response, name: str) -> Exception:
     try:
-        return str(msgspec.json.decode(answer.content, type=dict[str, str])["error"])
-    except (msgspec.DecodeError, KeyError):
-        return f"The host {name} answered with status {answer.status_code}."
+        said = msgspec.json.decode(answer.content, type=Refusal)
+    except msgspec.DecodeError:
+        return HostError(f"The host {name} answered with status {answer.status_code}.")
+    return ERRORS.get(said.code, HostError)(said.error)

@@ -17,9 +17,9 @@ import msgspec
 from parley.hosting.hosts.client import HostClient, open_host
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.records import Hosts, HostState, write_hosts, write_state
-from parley.hosting.hosts.views import LeaseStatus, MediaStatus
+from parley.hosting.hosts.views import Fence, LeaseStatus, MediaStatus
 from parley.kit.db import LostConnection, connect
-from parley.kit.gate import Gate
+from parley.kit.gate import Field, Gate, State
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 
@@ -30,6 +30,10 @@ CONNECT_SECONDS = 10
 
 async def _no_wait(position: int, root: str, within: float) -> None:
     """For a host whose files are not copied by the agent."""
+
+
+async def _nothing(_about: Any) -> None:
+    """For a host without a lease."""
 
 
 class Host:
@@ -49,11 +53,18 @@ class Host:
         self.wait_for_media: Callable[[int, str, float], Awaitable[None]] = _no_wait
         """Standby: return once all files up to a position (with this chain hash) are here; HostError after a time."""
         self.lease_status: Callable[[], LeaseStatus | None] = lambda: None
+        self.before_open: Callable[[int], Awaitable[None]] = _nothing
+        """Awaited with the epoch before the gate opens on a primary; HostError keeps it closed."""
+        self.on_fenced: Callable[[Fence], Awaitable[None]] = _nothing
+        """Awaited when this host has stopped writing, with its signed word."""
         self.on_hosts_changed: Callable[[], None] = lambda: None
         self.changed = asyncio.Condition()
         """Notified after every change of the state, for loops that wait for one."""
+        self.web_answered = (0.0, False)
+        """When the web was last asked whether it answers, and whether it did."""
         self._connection: Any = None
         self._using = asyncio.Lock()
+        self._opening: asyncio.TimerHandle | None = None
         self._clients: dict[tuple[str, str], HostClient] = {}
         self._open = AsyncExitStack()
 
@@ -116,6 +127,23 @@ class Host:
             except asyncio.CancelledError:
                 self._forget_connection()
                 raise
+
+    def drop_connection(self) -> None:
+        """Close the agent's connection, because PostgreSQL is about to stop."""
+        self._forget_connection()
+
+    def open_after(self, seconds: float | None) -> None:
+        """Open the gate of a primary by itself after a time of holding, unless something else is asked; None: do not."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        if seconds is not None:
+            self._opening = asyncio.get_running_loop().call_later(seconds, self._open_again)
+
+    def _open_again(self) -> None:
+        if self.state.role == "primary" and self.gate.get(Field.STATE) == State.HOLD:
+            log.warning("the gate was held and nothing followed: writes go on")
+            self.gate.turn(State.OPEN, epoch=self.state.epoch)
 
     def _forget_connection(self) -> None:
         if self._connection is not None:

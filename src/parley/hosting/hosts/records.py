@@ -82,6 +82,10 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """The highest that it has known. 0: not yet read from the database."""
     to: str | None = None
     """Standby: whom it follows. Fenced, away: who is to be the primary."""
+    refused_epoch: int = 0
+    """It has promised never to take over with this epoch or an older one."""
+    next_epoch: int = 0
+    """Fenced: the one for which it has stopped writing."""
     token: Fence | None = None
     """Fenced: what it said when it stopped writing."""
     commits: Commits = "async"

@@ -61,8 +61,12 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     to: str | None = None
     """The host that this one follows, or hands requests on to."""
     epoch: int
+    refused_epoch: int = 0
+    """With this epoch and older ones the host never takes over."""
     gate: str
     """open, hold, closed or away."""
+    now: datetime
+    """The host's clock."""
     database_up: bool = True
     """Whether PostgreSQL answers. While it does not, the six that follow are of the control file, or empty."""
     in_recovery: bool = False
