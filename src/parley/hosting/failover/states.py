@@ -155,8 +155,8 @@ def may_take_over(me: str, lease: Lease | None, *, has_witness: bool, expired: b
     if lease.in_sync:
         return _refused(f"{lease.standby}, not this host, has everything that {lease.holder} acknowledged.")
     return _refused(
-        f"{lease.holder} was not waiting for this host when it was last heard of: writes that it has acknowledged may be "
-        "missing here. `parley failover --accept-loss` takes over all the same."
+        f"{lease.holder} was not waiting for this host when it was last heard of: writes that it has acknowledged may "
+        "be missing here. `parley failover --accept-loss` takes over all the same."
     )
 
 
@@ -165,14 +165,14 @@ def _without_witness(asked: Asked) -> Permission:
         return _refused("Without a witness in a third place no host takes over by itself.")
     if not asked.other_host_is_off:
         return _refused(
-            "There is no witness in a third place, so this host cannot know whether the other one is off or only cannot "
-            "be reached: if both took writes, those of one would be lost. Switch the other host off, see that it is off, "
-            "and say so with --other-host-is-off."
+            "There is no witness in a third place, so this host cannot know whether the other one is off or only "
+            "cannot be reached: if both took writes, those of one would be lost. Switch the other host off, see that "
+            "it is off, and say so with --other-host-is-off."
         )
     if not asked.accept_loss:
         return _refused(
-            "Without a witness it is not recorded whether this host has everything that the other acknowledged. Say with "
-            "--accept-loss that what is missing here may be lost."
+            "Without a witness it is not recorded whether this host has everything that the other acknowledged. Say "
+            "with --accept-loss that what is missing here may be lost."
         )
     return Permission(claim="confirmed")
 

@@ -57,8 +57,8 @@ class Witness:
                 except Overtaken:
                     continue
                 raise FailoverError(
-                    f"The store of {place_of(self._settings)} takes writes whose condition does not hold (If-Match): two "
-                    "hosts could both win there. Keep the lease in a store that refuses them."
+                    f"The store of {place_of(self._settings)} takes writes whose condition does not hold (If-Match): "
+                    "two hosts could both win there. Keep the lease in a store that refuses them."
                 )
         finally:
             await self._delete(name)
@@ -118,16 +118,20 @@ def _open(settings: Settings, seconds: float) -> tuple[Any, str]:
     given = {name: values[0] for name, values in parse_qs(place.query).items()}
     unknown = set(given) - {"endpoint", "region"}
     if unknown:
-        raise FailoverError(f"PARLEY_WITNESS has {min(unknown)}= after its question mark: endpoint and region are known.")
+        raise FailoverError(f"PARLEY_WITNESS has {min(unknown)}= in it: only endpoint and region are known.")
     options: dict[str, Any] = dict(given)
     if place.username and place.password:
         if not given:
-            raise FailoverError("PARLEY_WITNESS has a key of its own: say of which company, with ?endpoint= or ?region=.")
+            raise FailoverError("PARLEY_WITNESS has a key of its own: say whose, with ?endpoint= or ?region=.")
         options |= {"access_key_id": unquote(place.username), "secret_access_key": unquote(place.password)}
         options.setdefault("endpoint", f"https://s3.{given.get('region')}.amazonaws.com")
     if "endpoint" in options:
         options["aws_endpoint_url_s3"] = options["endpoint"]  # or the environment's would go before it
-    limits = {**bucket_options(), "timeout": timedelta(seconds=seconds), "connect_timeout": timedelta(seconds=seconds)}
+    limits: Any = {
+        **bucket_options(),
+        "timeout": timedelta(seconds=seconds),
+        "connect_timeout": timedelta(seconds=seconds),
+    }
     limits["allow_http"] = limits["allow_http"] or urlsplit(given.get("endpoint", "")).hostname in LOOPBACK
     try:
         store = S3Store(place.hostname, **options, client_options=limits, retry_config={"max_retries": 0})
