@@ -92,9 +92,9 @@ class HostClient:
         """Become the standby of another host."""
         await self.call("rejoin", type(None), seconds=LONG, to=to)
 
-    async def release(self) -> None:
-        """Be the primary again as if nothing had happened."""
-        await self.call("release", type(None), seconds=120)
+    async def release(self, *, alone: bool = False) -> None:
+        """Be the primary again as if nothing had happened. `alone`: also when no other host answers."""
+        await self.call("release", type(None), seconds=120, alone=alone)
 
     async def smoke(self) -> tuple[Smoke, ...]:
         """Ask the host's own web for some pages."""

@@ -17,7 +17,7 @@ from typing import Any
 from parley.hosting import journals
 from parley.hosting.holding import Announcement, keep_announcement, publish_holding
 from parley.hosting.hosts import roles, store
-from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.errors import HostError, HostUnreachable
 from parley.hosting.hosts.fences import check_fence
 from parley.hosting.hosts.host import Host
 from parley.hosting.hosts.reporting import read_status, smoke_test
@@ -33,6 +33,7 @@ LOOK_EVERY = 0.005
 MOST_HOLD = 120.0
 HELD_AFTER_FENCE = 60.0
 STREAM_SECONDS = 10.0
+ASK_SECONDS = 1.0
 SEGMENT_BYTES = 16 * 1024 * 1024
 
 
@@ -204,10 +205,11 @@ async def rejoin(host: Host, to: str) -> None:
         )
 
 
-async def release(host: Host) -> None:
+async def release(host: Host, alone: bool = False) -> None:
     """Be the primary again, with the old epoch, as if nothing had happened; writes that wait go on.
 
-    Refused once another host may have taken over: each is asked to promise that it will not.
+    Refused once another host may have taken over: each is asked to promise that it will not. `alone`: one that does
+    not answer is passed over, because whoever calls knows from the journal that no host was ever told to take over.
     """
     async with host.turning:
         state = host.state
@@ -218,7 +220,7 @@ async def release(host: Host) -> None:
         if state.role != "fenced":
             raise HostError(f"{host.me} is {state.role}: another host is the primary, or is to be.")
         for other in host.hosts.others:
-            if await (await host.peer(other.name)).promise(state.next_epoch):
+            if await _has_taken_over(host, other.name, state.next_epoch, alone=alone):
                 raise HostError(f"{other.name} has taken over already: `parley move run` goes on with the move.")
         refused = max(state.refused_epoch, state.next_epoch)
         await roles.stop_cleanly(host, roles.STOP_SECONDS)  # where it was started to be read
@@ -226,6 +228,18 @@ async def release(host: Host) -> None:
         await host.change_state(role="primary", to=None, token=None, next_epoch=0, refused_epoch=refused)
         await roles.start_role(host)
         await _open(host)
+
+
+async def _has_taken_over(host: Host, name: str, epoch: int, *, alone: bool) -> bool:
+    """Whether another host writes with the epoch; it promises never to, when it does not."""
+    peer = await host.peer(name)
+    if not alone:
+        return await peer.promise(epoch)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            return await peer.promise(epoch)
+    except (HostUnreachable, TimeoutError):
+        return False
 
 
 async def opened(host: Host) -> None:
