@@ -25,6 +25,7 @@ from parley.kit.store_driver import (
     STALE_EPOCH,
     WARNING,
     Connection,
+    ConnectionIsClosed,
     ForeignKeyViolation,
     Interrupted,
     LostConnection,
@@ -39,7 +40,7 @@ from parley.kit.store_nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
 
 __all__ = ["PATIENCE", "Database", "Tx", "connect", "get_new_id", "notify", "wait_for_disk", "wake_after"]
 __all__ += ["ForeignKeyViolation", "Interrupted", "LostConnection", "ReadOnlyDatabase", "UniqueViolation"]
-__all__ += ["UnstorableText"]
+__all__ += ["ConnectionIsClosed", "UnstorableText"]
 
 log = logging.getLogger(__name__)
 

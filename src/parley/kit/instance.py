@@ -42,7 +42,7 @@ async def open_instance(settings: Settings, dsn: str, *, wait_for_disk: bool = T
         gate=gate,
         patience=PATIENCE if wait_for_disk else JOBS_PATIENCE,
     )
-    live = Live(dsn)
+    live = Live(dsn, may_come_later=gate.has_agent)
     await db.open()
     try:
         await live.open()

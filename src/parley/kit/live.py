@@ -14,11 +14,14 @@ from typing import Any
 
 import msgspec
 
-from parley.kit.db import LostConnection, Tx, connect, notify
+from parley.kit.db import ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "parley_live"
+RETRY_SECONDS = 1.0
+STANDBY_SECONDS = 0.25
+"""How often a standby is asked again: nobody can listen to it until it takes over."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,14 +44,17 @@ async def publish(tx: Tx, message: Message) -> None:
 class Live:
     """This process's ear: one connection of its own, and the subscribers of this process."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, may_come_later: bool = False) -> None:
+        """`may_come_later`: open without the database, or with one that is a standby. Once it can be listened to, the
+        subscribers are told to `resync`."""
         self._dsn = dsn
+        self._may_come_later = may_come_later
         self._subscribers: set[Callable[[Message], None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
     async def open(self) -> None:
-        """Begin to listen; returns once messages arrive."""
+        """Begin to listen; returns once messages arrive, or it is known that they come later."""
         self._task = asyncio.create_task(self._listen())
         await self._ready.wait()
 
@@ -79,7 +85,7 @@ class Live:
                 connection = await connect(self._dsn)
                 try:
                     connection.add_termination_listener(lambda _: lost.set())  # noqa: B023
-                    await connection.add_listener(CHANNEL, self._receive)
+                    await self._hear(connection)
                     if self._ready.is_set():
                         self._dispatch(Message("resync"))
                     self._ready.set()
@@ -87,9 +93,23 @@ class Live:
                 finally:
                     with contextlib.suppress(Exception):
                         await connection.close(timeout=1)
-            except LostConnection as error:
+            except (*LostConnection, ConnectionIsClosed) as error:
                 log.warning("live updates: lost the database (%s), trying again", error)
-            await asyncio.sleep(1)
+            if self._may_come_later:
+                self._ready.set()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hear(self, connection: Any) -> None:
+        while True:
+            try:
+                await connection.add_listener(CHANNEL, self._receive)
+            except ReadOnlyDatabase:
+                if not self._may_come_later:
+                    raise
+                self._ready.set()
+                await asyncio.sleep(STANDBY_SECONDS)
+            else:
+                return
 
     def _receive(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         self._dispatch(msgspec.json.decode(payload, type=Message))

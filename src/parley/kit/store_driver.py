@@ -29,6 +29,7 @@ LostConnection = (
     ConnectionError,
     OSError,
 )
+ConnectionIsClosed = asyncpg.InterfaceError
 MaybeLost = (*LostConnection, asyncpg.InterfaceError)
 """What a commit raises when nobody knows what became of it: the driver says InterfaceError of a closed connection."""
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from parley import screening
 from parley.kit.clock import now
-from parley.kit.db import Database, LostConnection, Tx
-from parley.kit.errors import NotFound
+from parley.kit.db import Database, LostConnection, ReadOnlyDatabase, Tx
+from parley.kit.errors import NotFound, Unavailable
 from parley.kit.instance import Instance
 from parley.kit.live import Message, publish
 from parley.kit.settings import Settings
@@ -36,6 +36,7 @@ TOPIC = "ruleset"
 RESYNC = "resync"
 """Of the message that this process lost its ear for a while (kit/live.py), and may have missed others."""
 
+AGAIN_SECONDS = 0.25
 _KEPT = 4
 _compiled: dict[str, Ruleset] = {}
 """Policies without entries of banks, by the hash of their files: compiling one takes longer than all else."""
@@ -273,7 +274,14 @@ async def follow_policy(instance: Instance) -> None:
                 begin()
 
     instance.live.subscribe(hear)  # before loading, so that no change falls between the two
-    await load_live(instance.db, instance.settings, starting=True)
+    while True:
+        try:
+            await load_live(instance.db, instance.settings, starting=True)
+            break
+        except (*LostConnection, ReadOnlyDatabase, Unavailable):
+            if not instance.gate.has_agent:
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)  # a host that is not the primary; it may become it
     started = True
     if wanted:
         begin()
