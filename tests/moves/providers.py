@@ -35,7 +35,7 @@ import httpx
 import msgspec
 import psutil
 
-from parley.hosting.dns import Addresses, ask_server
+from parley.hosting.dns import Addresses, ask_server, point_name, read_addresses, read_door
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 from tests.hosting.names import knot_server
@@ -53,7 +53,7 @@ ZONE = """\
 @     3600 SOA ns1 admin 1 3600 600 86400 60
 @     3600 NS  ns1
 ns1   3600 A   {witness}
-@     60   A   {address}
+@     1    A   {address}
 """
 KNOWN_SETTINGS = {one.name for one in msgspec.structs.fields(Settings)}
 
@@ -113,10 +113,7 @@ class Host:
         `sabotage` is a folder of tests/moves/sabotage whose sitecustomize.py takes a guard away from this host.
         """
         begun = time.monotonic()
-        extra = {}
-        if sabotage:
-            first = str(Path(__file__).parent / "sabotage" / sabotage)
-            extra["PYTHONPATH"] = os.pathsep.join([first, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+        extra = {"PYTHONPATH": self.python_path(sabotage)} if sabotage else {}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*self.place.prefix, sys.executable, "-m", "parley.cli", "up"],
@@ -211,6 +208,11 @@ class Host:
 
     # Commands.
 
+    def python_path(self, sabotage: str) -> str:
+        """PYTHONPATH with a folder of tests/moves/sabotage first."""
+        first = str(Path(__file__).parent / "sabotage" / sabotage)
+        return os.pathsep.join([first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+
     def command(self, *words: str) -> list[str]:
         """How a command is started on this host."""
         return [*self.place.prefix, sys.executable, "-m", "parley.cli", *words]
@@ -288,6 +290,11 @@ class World:
         """The one address that the name has now."""
         return ",".join(asyncio.run(self._ask()).all)
 
+    def forget_names_soon(self, address: str = "") -> None:
+        """Let the world remember the name for one second only; with `address`, let it point there, whoever says so."""
+        wanted = read_addresses([address or self.points_to()])
+        asyncio.run(point_name(read_door(self.dns), NAME, wanted, expected=None, ttl=1))
+
     async def _ask(self) -> Addresses:
         return await ask_server(NAME, *self.dns_server)
 
@@ -309,10 +316,10 @@ def two_providers(
 ) -> Iterator[World]:
     """A world without anything started but the services around it.
 
-    `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the best
-    that this machine can. `link` off makes them two instances that know of nobody; `witness` off leaves both without a
-    third place to ask who may write. With `relays` the hosts reach each other and the witness through relays, which can
-    delay (always so on loopback, where nothing else can be cut).
+    `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the
+    best that this machine can. `link` off makes them two instances that know of nobody; `witness` off leaves both
+    without a third place to ask who may write. With `relays` the hosts reach each other and the witness through relays,
+    which can delay (always so on loopback, where nothing else can be cut).
     """
     with ExitStack() as ends:
         net = ends.enter_context(network(kind))
@@ -369,13 +376,13 @@ def _put_relays_between(world: World) -> None:
 
 @contextmanager
 def _receiver(world: World) -> Iterator[tuple[str, str]]:
-    """The process that takes mails and answers as an outside model; yields the addresses of both."""
-    third = world.network["witness"]
-    mail, model = f"{third.address}:{free_port()}", f"{third.address}:{free_port()}"
+    """The process that takes mails and answers as an outside model, where members are; yields both addresses."""
+    place = world.network["clients"]
+    mail, model = f"{place.address}:{free_port()}", f"{place.address}:{free_port()}"
     log = world.folder / "deliveries.jsonl"
     log.touch()
     process = subprocess.Popen(
-        [*third.prefix, sys.executable, "-m", "tests.moves.receiver", mail, model, str(log)],
+        [*place.prefix, sys.executable, "-m", "tests.moves.receiver", mail, model, str(log)],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 PLACES = ("a", "b", "witness", "clients")
-"""Two providers, the third place (bucket, name server, mail server of others), and where members are."""
+"""Two providers, the third place (bucket, name server), and where members and everybody else are."""
 
 NOBODY = "02:00:00:00:00:0f"
 """An Ethernet address that no place has."""

@@ -1,0 +1,133 @@
+"""A primary and its standby at two providers: set up by the real commands, brought back to READY between scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from parley.hosting.hosts.client import open_host
+from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.views import HostStatus
+from parley.kit.settings import load_settings
+from tests.moves.checker import Report, check, text_of
+from tests.moves.load import Load, damaged_files, read_final, stored_files
+from tests.moves.providers import Host, World, two_providers
+
+LEASE_SECONDS = 3
+"""Shorter than the default, so that the suite takes less time; bench/moves.py keeps the default."""
+
+
+@contextmanager
+def pair(
+    *, commits: str = "sync", failover: str = "manual", sabotage_of_a: str = "", relays: bool = False, **settings: str
+) -> Iterator[World]:
+    """A is the primary, B follows it; both are READY."""
+    chosen = {
+        "standby_commits": commits,
+        "failover": failover,
+        "lease_seconds": str(LEASE_SECONDS),
+        "degrade_after": "30",
+        **settings,
+    }
+    with two_providers(settings=chosen, relays=relays) as world:
+        world.a.start(sabotage=sabotage_of_a)
+        join(world, world.a, world.b)
+        wait_ready(world)
+        yield world
+
+
+def join(world: World, primary: Host, standby: Host) -> None:
+    """Make one host the standby of the other, by the commands that an operator uses, and start it."""
+    added = primary.parley("host", "add", standby.name, "--link", standby.link, "--address", standby.place.address)
+    standby.parley("standby", "init", "--from", primary.link, "--code", added["code"])
+    standby.start(healthy=False)
+
+
+def status_of(host: Host) -> HostStatus | None:
+    """What a host says of itself, asked at its own socket; None when it does not answer."""
+
+    async def ask() -> HostStatus:
+        settings = load_settings({key: value for key, value in host.environment.items() if key.startswith("PARLEY_")})
+        async with open_host(settings, host.name) as client:
+            return await client.status(seconds=5)
+
+    with suppress(HostError, OSError):
+        return asyncio.run(ask())
+    return None
+
+
+def primary_of(world: World) -> Host:
+    """The host that may write: of several that say so, the one with the highest epoch."""
+    known = [(status.epoch, host) for host in world.hosts if (status := status_of(host)) and status.role == "primary"]
+    assert known, f"no host is the primary: {[(host.name, status_of(host)) for host in world.hosts]}"
+    return max(known, key=lambda one: one[0])[1]
+
+
+def is_ready(world: World) -> str:
+    """Why a planned move could not begin at once; empty when it could."""
+    states = [status_of(host) for host in world.hosts]
+    roles = sorted(one.role if one else "silent" for one in states)
+    if roles not in (["primary", "standby"], ["away", "primary"]):
+        return f"roles are {roles}"
+    primary, other = sorted((one for one in states if one), key=lambda one: one.role != "primary")
+    if not other.streaming or not primary.streaming:
+        return f"{other.name} does not stream"
+    if primary.commits == "sync" and (primary.sync_state != "sync" or primary.degraded_since):
+        return f"{primary.name} does not wait for {other.name}"
+    if other.media and other.media.backlog_files:
+        return f"{other.media.backlog_files} files are missing on {other.name}"
+    return "" if primary.gate == "open" else f"the gate of {primary.name} is {primary.gate}"
+
+
+def wait_ready(world: World, patience: float = 60) -> Host:
+    """Start what does not run, and wait until there is a primary with a standby that has everything; returns it."""
+    world.network.heal()
+    for host in world.hosts:
+        if host.process is None or host.process.poll() is not None:
+            host.kill()
+            host.start(healthy=False)
+    deadline = time.monotonic() + patience
+    while why := is_ready(world):
+        assert time.monotonic() < deadline, f"not ready after {patience} s: {why}"
+        time.sleep(0.2)
+    return primary_of(world)
+
+
+def judge(world: World, load: Load, host: Host, *, say: str = "") -> Report:
+    """Stop the load, look at everything on the host that is the primary now, and check it. Prints one line."""
+    events = load.stop()
+    report = check(events, read_final(load, host), world.deliveries())
+    print(f"{say or 'result'}: {text_of(report)}")
+    return report
+
+
+def wait_files_equal(world: World, patience: float = 30) -> None:
+    """Every kept file is on both hosts, with the same bytes, which are what their names promise."""
+    deadline = time.monotonic() + patience
+    while (ours := stored_files(world.a)) != (theirs := stored_files(world.b)):
+        differ = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        assert time.monotonic() < deadline, f"files differ on the two hosts: {differ[:5]} of {len(differ)}"
+        time.sleep(0.2)
+    assert damaged_files(world.a) == damaged_files(world.b) == []
+
+
+def prove_log(host: Host) -> Any:
+    """The moderation log can still be proved, entry by entry; raises CommandFailed when it cannot."""
+    return host.parley("audit", "verify")
+
+
+def wait_until(condition: Any, what: str, patience: float = 30, *, every: float = 0.05) -> float:
+    """Wait for something; returns the seconds that it took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < patience, f"not after {patience} s: {what}"
+        time.sleep(every)
+    return time.monotonic() - begun
+
+
+def tails(hosts: Sequence[Host]) -> str:
+    """The ends of the logs of some hosts."""
+    return "\n".join(f"--- {host.name}\n{host.tail(2500)}" for host in hosts)
