@@ -27,6 +27,7 @@ from bench import (
     instance,
     judge,
     media,
+    moves,
     near_duplicates,
     origin,
     posting,
@@ -51,6 +52,7 @@ ONLY = (
     "judge",
     "sweep",
     "snapshots",
+    "moves",
     "origin",
     "log",
     "desk",
@@ -191,6 +193,9 @@ def main() -> None:
     if "snapshots" in only:
         say("snapshots ...")
         rows += snapshots.rows()
+    if "moves" in only:
+        say("moves and failovers ...")
+        rows += moves.rows()
     if "origin" in only:
         say("replay of the origin ...")
         rows += origin.rows(arguments.scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -100,7 +101,7 @@ def judge(world: World, load: Load, host: Host, *, say: str = "") -> Report:
     """Stop the load, look at everything on the host that is the primary now, and check it. Prints one line."""
     events = load.stop()
     report = check(events, read_final(load, host), world.deliveries())
-    print(f"{say or 'result'}: {text_of(report)}")
+    print(f"{say or 'result'}: {text_of(report)}", file=sys.stderr)
     return report
 
 

@@ -151,9 +151,13 @@ class Host:
         self.kill()
         return -9 if code is None else code
 
-    def kill(self) -> None:
-        """kill -9 of every process of the host: all are frozen first, so that it is one moment for all of them."""
+    def kill(self) -> float:
+        """kill -9 of every process of the host: all are frozen first, so that it is one moment for all of them.
+
+        Returns that moment, by the monotonic clock.
+        """
         processes = self.family()
+        moment = time.monotonic()
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in processes:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -162,6 +166,7 @@ class Host:
         if self.process is not None:
             self.process.wait(10)
             self.process = None
+        return moment
 
     def family(self) -> list[psutil.Process]:
         """Every process of this host, the embedded database's included, and no other."""
