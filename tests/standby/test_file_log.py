@@ -139,7 +139,10 @@ def test_the_log_does_not_grow_for_ever_and_positions_go_on(tmp_path: Path) -> N
     for position in range(log.oldest, 401, 7):
         lines = log.read(position, most=10)
         assert [one.change.n for one in lines] == list(range(position + 1, min(position + 11, 401)))
-        assert log.root_at(position) is not None
+        at = log.mark_at(position)
+        assert at is not None
+        if lines:
+            check_follows(at, lines[0])
     kept = log.oldest
     log.gate.put(Field.FILES_SAFE, 400)
     for number in range(60):
@@ -153,9 +156,11 @@ def test_what_the_other_host_never_got_is_cut_off_and_named(tmp_path: Path) -> N
     for number in range(100):
         log.append([put(f"file-{number}")])
     there = log_at(tmp_path / "there")
-    there.begin_at(Mark(log.oldest, log.root_at(log.oldest) or "", 0))
+    start = log.mark_at(log.oldest)
+    assert start is not None
+    there.begin_at(start)
     there.follow([one for one in log.read(log.oldest, most=200) if one.change.n <= 70])
-    assert there.root_at(70) == log.root_at(70)
+    assert there.mark_at(70) == log.mark_at(70)
     lost = log.cut_after(70)
     assert [one.change.name for one in lost] == [f"file-{number}" for number in range(70, 100)]
     assert log.mark().root == there.mark().root

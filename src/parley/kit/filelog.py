@@ -104,7 +104,8 @@ class FileLog:
             end = self.gate.get(Field.FILES_WRITTEN)
             if after > self._mark.position:
                 raise TooOld(f"the log ends at {self._mark.position}, before {after}")
-            if root is not None and self._root_at(after) != root:
+            known = self._mark_at(after) if root is not None else None
+            if root is not None and (known is None or known.root != root):
                 raise TooOld(f"position {after} is of another history")
             found: list[Line] = []
             for path in self._segments():
@@ -115,10 +116,10 @@ class FileLog:
             raise TooOld(f"what followed {after} is not kept any more")
         return found
 
-    def root_at(self, position: int) -> str | None:
-        """The chain hash at a position; None when it is not known any more, or not yet."""
+    def mark_at(self, position: int) -> Mark | None:
+        """The place at a position; None when it is not known any more, or not yet."""
         with self._locked():
-            return self._root_at(position)
+            return self._mark_at(position)
 
     @property
     def oldest(self) -> int:
@@ -354,10 +355,6 @@ class FileLog:
         safe = self.gate.get(Field.FILES_SAFE)
         while len(old) > 1 and (len(old) > MOST_SEGMENTS or first_of(old[1]) <= safe):
             old.pop(0).unlink()
-
-    def _root_at(self, position: int) -> str | None:
-        mark = self._mark_at(position)
-        return None if mark is None else mark.root
 
     def _mark_at(self, position: int) -> Mark | None:
         if position == self._mark.position:

@@ -42,6 +42,9 @@ ARCHIVES = "archives"
 CONTENT = "content"
 """The folder of what is stored by its content, below the served area."""
 
+NOTICES = "notices"
+"""The folder of raw messages, in the area of evidence."""
+
 SLOWEST_READER = timedelta(hours=1)
 """How long one file may take to be read from or written to an S3-compatible store: a video on a slow line."""
 
@@ -54,7 +57,7 @@ _KEPT = {
     "uploads": (_NAME,),
     "evidence": (
         re.compile(rf"{_DIGEST}(-[A-Za-z0-9_-]{{11}})?(\.[a-z0-9]{{2,5}})?"),
-        re.compile(rf"notices/{_DIGEST}"),
+        re.compile(rf"{NOTICES}/{_DIGEST}"),
     ),
 }
 """Each area's names. What has another is refused when it is put, because no other host would take it."""
@@ -310,6 +313,28 @@ class FileStore:
 
         async for batch in obstore.list(self._store, chunk_size=200):
             yield [(meta["path"], FileInfo(meta["size"], meta["last_modified"])) for meta in batch]
+
+    async def list_folders(self) -> list[str]:
+        """Folders that hold all files between them, each with not too many: those at the top, in order, and instead of
+        the few that hold most of everything the folders in them."""
+        import obstore
+
+        folders: list[str] = []
+        for folder in (await obstore.list_with_delimiter_async(self._store))["common_prefixes"]:
+            if folder in (CONTENT, NOTICES):
+                folders += (await obstore.list_with_delimiter_async(self._store, folder))["common_prefixes"]
+            else:
+                folders.append(folder)
+        return sorted(folders)
+
+    async def list_sizes(self, folder: str) -> dict[str, int]:
+        """Every file below a folder, with its size in bytes."""
+        import obstore
+
+        found: dict[str, int] = {}
+        async for batch in obstore.list(self._store, folder, chunk_size=1000):
+            found.update((meta["path"], meta["size"]) for meta in batch)
+        return found
 
     async def list_older(self, than: datetime, *, under: str | None = None) -> AsyncIterator[list[str]]:
         """Names of files last written before `than`, in the folder `under` or everywhere; batches in no order."""

@@ -58,6 +58,8 @@ class Host:
         self.on_fenced: Callable[[Fence], Awaitable[None]] = _nothing
         """Awaited when this host has stopped writing, with its signed word."""
         self.on_hosts_changed: Callable[[], None] = lambda: None
+        self.on_state_changed: Callable[[], None] = lambda: None
+        """Called at once after every change of the state, before the gate is turned by it."""
         self.changed = asyncio.Condition()
         """Notified after every change of the state, for loops that wait for one."""
         self.web_answered = (0.0, False)
@@ -99,6 +101,7 @@ class Host:
         if state != self.state:
             await asyncio.to_thread(write_state, self.settings, state)
             self.state = state
+            self.on_state_changed()
             log.info("this host is %s now: epoch %d, to %s", state.role, state.epoch, state.to)
             async with self.changed:
                 self.changed.notify_all()
