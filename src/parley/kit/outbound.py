@@ -2,7 +2,7 @@
 
 A name is resolved once, every address that it has must be public, and the connection goes to the very address that was
 checked, so that no second answer of the name server (DNS rebinding) leads elsewhere. No cookies, no proxies of the
-environment, no body is read. Must not be used inside a transaction.
+environment; a body is read by `get_outside` alone. Must not be used inside a transaction.
 """
 
 from __future__ import annotations
@@ -171,6 +171,38 @@ async def post_outside(settings: Settings, url: str, body: bytes, headers: dict[
             )
             await answer.aclose()
             return answer.status_code
+    except TimeoutError as error:
+        raise OSError("it did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise OSError(f"it could not be asked ({type(error).__name__})") from error
+
+
+async def get_outside(settings: Settings, url: str, *, most: int) -> bytes:
+    """What somebody else's https address answers to a GET, at most `most` bytes of it.
+
+    No redirect is followed. Raises OutboundRefused for an address that may not be asked, OSError when there is no such
+    answer, GateClosed on a host that may not speak for the instance.
+    """
+    fixed = {"user-agent": f"Parley/{__version__}", **check_out(settings)}
+    try:
+        asked = httpx.URL(url)
+        if asked.scheme != "https" or not asked.host or asked.userinfo:
+            raise OutboundRefused("Only https addresses are called.")
+        extensions = {"timeout": httpx.Timeout(SECONDS).as_dict()}
+        async with asyncio.timeout(2 * SECONDS), GuardedTransport() as transport:
+            request = httpx.Request("GET", asked, headers=fixed, extensions=extensions)
+            answer = await transport.handle_async_request(request)
+            try:
+                if answer.status_code != 200:
+                    raise OSError(f"the answer is {answer.status_code}")
+                body = bytearray()
+                async for chunk in answer.aiter_raw():
+                    body += chunk
+                    if len(body) > most:
+                        raise OSError(f"the answer is longer than {most} bytes")
+                return bytes(body)
+            finally:
+                await answer.aclose()
     except TimeoutError as error:
         raise OSError("it did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
