@@ -84,6 +84,7 @@ class Load:
 def prepare_people(world: World, kinds: dict[str, int], *, host: Host | None = None) -> list[Job]:
     """Members for so many writers of each kind, what they follow and favourite, and their orders."""
     crowd = world.people("alice", "bob", "remote_rei", host=host)
+    _report(host or world.a, *crowd[:2])
     jobs = []
     for kind, count in kinds.items():
         for at in range(count):
@@ -92,6 +93,16 @@ def prepare_people(world: World, kinds: dict[str, int], *, host: Host | None = N
     seeds = _seeds(world, crowd, host or world.a) if "favourite" in kinds else []
     targets = {"message": ["alice"], "follow": [str(one.id) for one in crowd], "favourite": seeds}
     return [msgspec.structs.replace(job, targets=targets.get(job.kind, [])) for job in jobs]
+
+
+def _report(host: Host, person: Person, about: Person) -> None:
+    """A report, so that the moderation log has something to prove."""
+    answer = httpx.post(
+        f"http://{host.address}/api/v1/reports",
+        json={"account_id": str(about.id), "comment": "Please have a look."},
+        headers={"Host": NAME, "Authorization": f"Bearer {person.token}"},
+    )
+    answer.raise_for_status()
 
 
 def _seeds(world: World, crowd: list[Person], host: Host) -> list[str]:

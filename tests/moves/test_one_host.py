@@ -9,6 +9,7 @@ import pytest
 
 from tests.moves.checker import check, text_of
 from tests.moves.load import damaged_files, read_final, writing
+from tests.moves.pairs import prove_log
 from tests.moves.providers import World, two_providers
 
 
@@ -35,6 +36,9 @@ def test_a_kill_of_everything_under_load_loses_nothing(world: World) -> None:
     assert report.pause > 0.3
     assert damaged_files(world.a) == []
     assert {one.kind for one in world.deliveries()} >= {"model"}
+    proved = prove_log(world.a)
+    assert proved["holds"]
+    assert proved["entries"] > 0
 
 
 def test_clients_that_hang_up_while_they_are_answered_lose_nothing_and_post_nothing_twice(world: World) -> None:

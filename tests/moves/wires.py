@@ -170,7 +170,9 @@ def can_make_namespaces() -> bool:
 
 @contextmanager
 def network(kind: str | None = None) -> Iterator[Network]:
-    """The places of one test. `kind` is `namespaces` or `loopback`; by default the best that this machine can."""
+    """The places of one test. `kind` is `namespaces` or `loopback`; by default what MOVES_NETWORK says in the
+    environment, or the best that this machine can."""
+    kind = kind or os.environ.get("MOVES_NETWORK")
     if (kind or ("namespaces" if can_make_namespaces() else "loopback")) == "loopback":
         number = secrets.randbelow(250) + 2
         made = Network({name: Place(name, f"127.77.{number}.{at + 1}") for at, name in enumerate(PLACES)}, "loopback")
