@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, get
@@ -26,10 +26,11 @@ from parley.abuse.routes import abuse_routes
 from parley.api.access import add_limit_headers
 from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
-from parley.kit.db import LostConnection, ReadOnlyDatabase, UnstorableText
+from parley.kit.db import Interrupted, LostConnection, ReadOnlyDatabase, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
+from parley.kit.gate import GateClosed, NotAcknowledged, StaleEpoch, gate_of, journey
 from parley.kit.http import instance_of
-from parley.kit.instance import open_instance
+from parley.kit.instance import Instance, open_instance
 from parley.kit.metrics import count_requests
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
@@ -37,6 +38,9 @@ from parley.social.policies.live import compile_ahead, follow_policy
 from parley.social.verdicts.actions import Rejection, keep_rejection
 from parley.web.errors import render_error
 from parley.web.routes import web_routes
+
+if TYPE_CHECKING:
+    from parley.handing.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,10 @@ EXPOSED = [
 ]
 
 
+SEEN_TO_AGAIN = (GateClosed, StaleEpoch, NotAcknowledged, ReadOnlyDatabase, *LostConnection)
+"""Errors of a host that is being left: a request that ends with one of them may be begun again on another."""
+
+
 @get("/health", scope=None)
 async def health(request: Request[Any, Any, Any]) -> Response[str]:
     """200 once the instance can take writes; 503 with a sentence while it cannot."""
@@ -80,6 +88,9 @@ class _ErrorResponse(Response[None]):
         """An ASGI application that renders the error and sends it."""
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
+            trip = journey.get()
+            if trip is not None and isinstance(self.error, SEEN_TO_AGAIN) and trip.hand_back(self.error):
+                return  # nothing was sent: the door begins the request again, here or on another host
             response = await show_error(request, self.error)
             await response.to_asgi_response(app, request, **options)(scope, receive, send)
 
@@ -138,6 +149,8 @@ def _known(error: Exception) -> ParleyError | None:
         return BadRequest("Text may not hold a null character.")
     if isinstance(error, ReadOnlyDatabase):
         return Unavailable("This instance can only be read right now. Please try again in a minute.", detail=str(error))
+    if isinstance(error, Interrupted):
+        return Unavailable("This was interrupted, and nothing of it was kept. Please try again.", detail=str(error))
     if isinstance(error, LostConnection):
         return Unavailable("The database cannot be reached right now.", detail=str(error))
     return None
@@ -145,14 +158,23 @@ def _known(error: Exception) -> ParleyError | None:
 
 def create_app(settings: Settings, dsn: str) -> Litestar:
     """The application of one web process, over the database at `dsn`."""
+    door: Door | None = None
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_instance(settings, dsn) as instance:
-            await follow_policy(instance)
-            await asyncio.to_thread(screening.warm_models)
             app.state.instance = instance
-            yield
+            await asyncio.to_thread(screening.warm_models)
+            if door is None:
+                await follow_policy(instance)
+                yield
+                return
+            getting_ready = asyncio.create_task(_get_ready(instance, door))
+            try:
+                yield
+            finally:
+                getting_ready.cancel()
+                await door.away.close()
 
     made = Litestar(
         route_handlers=[health, show_metrics, *api_routes, *abuse_routes, *web_routes],
@@ -164,8 +186,24 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    made.asgi_handler = count_requests(answer_head(made.asgi_handler))
+    made.asgi_handler = answer_head(made.asgi_handler)
+    if gate_of(settings).has_agent:
+        from parley.handing.door import Door
+
+        made.asgi_handler = door = Door(made.asgi_handler, settings, gate_of(settings), machine_paths=MACHINE_PATHS)
+    made.asgi_handler = count_requests(made.asgi_handler)
     return made
+
+
+async def _get_ready(instance: Instance, door: Door) -> None:
+    """Load what judges, before anything is written. On a host that is not the primary the database may come later."""
+    while not door.ready.is_set():
+        try:
+            await follow_policy(instance)
+            door.ready.set()
+        except Exception:
+            log.exception("the policy cannot be loaded; nothing is served until it can")
+            await asyncio.sleep(5)
 
 
 def answer_head(inner: ASGIApp) -> ASGIApp:

@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from enum import IntEnum
 from pathlib import Path
@@ -79,15 +80,21 @@ class Crowded(Unavailable):
 class Journey:
     """What one request has done so far, for the door that may have to begin it again on another host.
 
-    `wrote`: a commit was begun, whatever became of it. `handed_back`: the handlers gave it up without an answer.
+    `wrote`: a commit was begun, whatever became of it. `handed_back`: why the application gave it up unanswered.
     """
 
-    __slots__ = ("handed_back", "may_hand_back", "wrote")
+    __slots__ = ("_takes_back", "handed_back", "wrote")
 
-    def __init__(self) -> None:
+    def __init__(self, takes_back: Callable[[Journey], bool]) -> None:
         self.wrote = False
-        self.may_hand_back = True
         self.handed_back: Exception | None = None
+        self._takes_back = takes_back
+
+    def hand_back(self, error: Exception) -> bool:
+        """Whether the door will see to the request again, so that nothing is to be answered now."""
+        if self.handed_back is None and self._takes_back(self):
+            self.handed_back = error
+        return self.handed_back is error
 
 
 journey: ContextVar[Journey | None] = ContextVar("journey", default=None)
@@ -208,7 +215,7 @@ class Gate:
 
 def has_agent(settings: Settings) -> bool:
     """Whether this host has an agent that turns its gate: it listens for another host, or knows one."""
-    return bool(getattr(settings, "link_listen", "")) or settings.path(HOSTS_FILE).exists()
+    return bool(settings.link_listen) or settings.path(HOSTS_FILE).exists()
 
 
 _gates: dict[Path, Gate] = {}

@@ -204,10 +204,14 @@ def client_address(request: Request[Any, Any, Any], settings: Settings) -> str:
     An IPv6 address is cut to its /64, which is what one subscriber holds.
     """
     peer = request.client.host if request.client else "127.0.0.1"
+    return address_of(peer, request.headers.getall("x-forwarded-for", []), settings)
+
+
+def address_of(peer: str, forwarded: list[str], settings: Settings) -> str:
+    """The client's address, of who is connected and the X-Forwarded-For lines that came along."""
     if peer in settings.trusted_proxies:
         # A proxy may add a line of its own below one that the client sent: all of them are one list.
-        forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        hops = [hop.strip() for hop in ",".join(forwarded).split(",") if hop.strip()]
         untrusted = [hop for hop in hops if hop not in settings.trusted_proxies]
         peer = untrusted[-1] if untrusted else peer
     try:

@@ -1,0 +1,56 @@
+"""What is answered when nobody can take a request now: a sentence for programs, the holding page for people."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from parley.hosting.holding import Announcement, current_status, page_policy, render_page
+from parley.kit.clock import now
+from parley.kit.errors import Unavailable
+from parley.kit.settings import Settings
+
+KEPT_SECONDS = 2.0
+"""So long the page is used again: it is asked for most when there is the least time for it."""
+
+
+class Refusals:
+    """Answers 503 with Retry-After, and nothing else."""
+
+    def __init__(self, settings: Settings, machine_paths: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._machine_paths = machine_paths
+        self._page = b""
+        self._until = 0.0
+
+    async def refuse(self, scope: Any, send: Any, error: Unavailable) -> None:
+        """Answer a request that was not done, or of which nobody knows whether it was."""
+        if scope["path"].startswith(self._machine_paths):
+            body = msgspec.json.encode({"error": error.text})
+            headers = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+        else:
+            body = self._holding_page()
+            headers = [
+                (b"content-type", b"text/html; charset=utf-8"),
+                (b"content-security-policy", page_policy().encode()),
+            ]
+        headers += [
+            (b"retry-after", str(error.retry_after).encode()),
+            (b"cache-control", b"no-store"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        shown = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": shown, "more_body": False})
+
+    def _holding_page(self) -> bytes:
+        if self._until < time.monotonic():
+            status = current_status(self._settings)
+            if not status.announcements or status.state == "operational":
+                title = "We are moving to another host. One moment."
+                status = status.with_newest(Announcement(id="moving", at=now(), state="moving", title=title))
+            self._page = render_page(status, base_url=self._settings.base_url, refresh_seconds=5).encode()
+            self._until = time.monotonic() + KEPT_SECONDS
+        return self._page
