@@ -14,6 +14,10 @@ from parley.kit.jobs import enqueue
 from parley.safety.cases import store, store_notes
 from parley.safety.cases.clocks import meet_clocks as meet_clocks
 from parley.safety.cases.clocks import start_clock as start_clock
+from parley.safety.cases.escalating import ADMINS as ADMINS
+from parley.safety.cases.escalating import OWNERS as OWNERS
+from parley.safety.cases.escalating import STAFF as STAFF
+from parley.safety.cases.escalating import find_reachable
 from parley.safety.cases.opening import open_case as open_case
 from parley.safety.cases.reads import get_case
 from parley.safety.cases.routing import QUEUES
@@ -35,8 +39,6 @@ LONGEST_LEASE = 240
 HANDED_OVER_MINUTES = 240
 """How long a case that was handed over waits for its new moderator before anybody may take it."""
 MOST_NOTE = 5000
-STAFF, ADMINS, OWNERS = "staff", "admin", "owner"
-"""To whom a case is escalated: everybody of the staff, those who run the instance, its owner; or one by name."""
 
 
 async def claim_case(tx: Tx, viewer: Viewer, case_id: int, *, minutes: int = LEASE_MINUTES) -> CaseView:
@@ -146,7 +148,8 @@ async def escalate_case(
     """Ask for somebody with more say: `to` is staff, admin, owner, or a member of the staff by name.
 
     A person's reasons are kept as a note (and mailed to nobody); the program's stand in the log. Never silent: a mail
-    goes to whom it is addressed. Raises NotFound; Invalid for whom there is not.
+    goes to whom it is addressed. Where nobody who has that role can act, it goes to the next who can. Raises NotFound;
+    Invalid for whom there is not.
     """
     if viewer is not None:
         _need_staff(viewer)
@@ -156,11 +159,14 @@ async def escalate_case(
         raise Invalid("The case is about them: escalate it to somebody else.")
     if viewer is not None:
         _check_addressed(viewer, case, to=to)
+    asked, to = to, await find_reachable(tx, to, but=case.account_id)
     about = Subject("account", case.account_id)
     note_id = None
     if actor.type == "human" and actor.id is not None and why.strip():
         note_id = await _write_note(tx, actor, actor.id, case.account_id, case_id, why)
     payload = {"to": to, "note_id": str(note_id)} if note_id else {"to": to, "why": why if note_id is None else ""}
+    if asked != to:
+        payload["asked"] = asked
     await append_event(tx, actor, "case_escalated", case_id=case_id, subject=about, **payload)
     state: State = case.state
     if state == "queued":

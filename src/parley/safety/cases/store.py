@@ -90,6 +90,19 @@ async def get_next_case(
     return StateRow(*row) if row else None
 
 
+LIST_ESCALATED_CASES = """
+    SELECT id, account_id, state, queue, source, clause, severity, incident_id, assigned_to, leased_until, escalated_to,
+        opened_at, due_at
+    FROM cases WHERE state <> 'closed' AND escalated_to <> 'staff' AND id > $1 ORDER BY id LIMIT $2
+    FOR UPDATE
+"""
+
+
+async def list_escalated_cases(tx: Tx, above: int, limit: int) -> list[StateRow]:
+    """Open cases that were escalated to some of the staff, locked, by id."""
+    return [StateRow(*row) for row in await tx.fetch(LIST_ESCALATED_CASES, above, limit)]
+
+
 INSERT_CASE = """
     INSERT INTO cases (id, account_id, state, queue, source, clause, severity, incident_id, opened_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -51,6 +51,25 @@ async def get_case_account(tx: Tx, case_id: int) -> int | None:
     return found
 
 
+class StaffRow(msgspec.Struct, frozen=True):
+    """Somebody who can act as a member of the staff."""
+
+    account_id: int
+    username: str
+    role: str
+
+
+LIST_ACTIVE_STAFF = """
+    SELECT account_id, username, role::text FROM members
+    WHERE role <> 'member' AND account_state = 'active' AND disabled_at IS NULL AND account_id <> $1 ORDER BY account_id
+"""
+
+
+async def list_active_staff(tx: Tx, but: int = 0) -> list[StaffRow]:
+    """Everybody of the staff who can sign in, without the account `but`."""
+    return [StaffRow(*row) for row in await tx.fetch(LIST_ACTIVE_STAFF, but)]
+
+
 GET_STAFF_BY_NAME = """
     SELECT id FROM accounts
     WHERE lower(username) = lower($1) AND domain IS NULL AND role <> 'member' AND state = 'active'
