@@ -33,6 +33,7 @@ from parley.safety.appeals.jobs import (
     tell_of_appeal,
 )
 from parley.safety.candidates.jobs import judge_by_candidate
+from parley.safety.cases.escalating import reach_escalated
 from parley.safety.cases.jobs import (
     count_reporters,
     expire_leases,
@@ -92,9 +93,11 @@ from parley.safety.notices.jobs import (
     hide_overdue_notice,
     mail_notice_message,
 )
+from parley.safety.notices.keeping import sweep_raw_files, sweep_raw_messages
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.quality.jobs import draw_quality_checks
 from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
+from parley.safety.warnings import mail_warnings
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
 from parley.social.discovery.jobs import index_status, unindex_status
@@ -231,6 +234,8 @@ SCHEDULES: dict[Job, str] = {
     poll_abuse_mailbox: "* * * * *",
     clean_notice_tokens: "49 * * * *",
     forget_notice_senders: "57 4 * * *",
+    sweep_raw_messages: "27 * * * *",
+    sweep_raw_files: "7 4 * * *",
     sign_log_head: "33 3 * * *",
     capture_all_held: "51 2 * * *",
     end_legal_holds: "9 * * * *",
@@ -259,6 +264,8 @@ SCHEDULES: dict[Job, str] = {
     open_cases_of_findings: "* * * * *",
     watch_clocks: "* * * * *",
     expire_leases: "* * * * *",
+    reach_escalated: "4-59/10 * * * *",
+    mail_warnings: "14,44 * * * *",
     settle_found: "8,38 * * * *",
     open_cases_of_reports: "* * * * *",
     mail_breaches: "* * * * *",

@@ -258,7 +258,7 @@ async def test_who_wrote_a_public_notice_is_forgotten_when_nobody_can_appeal_any
     from parley.safety.notices.keeping import keep_raw, raw_name
 
     mia = await a_moderator(world)
-    raw = await keep_raw(world.instance.files, b"a raw message")
+    raw = await keep_raw(world.instance, b"a raw message", provider_id=None)
     notice_id = await take(
         world,
         "https://elsewhere.example/x",

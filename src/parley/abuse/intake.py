@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from parley.abuse.headers import Envelope, read_envelope
 from parley.abuse.mail import Mail, Refused, read_mail
 from parley.abuse.reading import SOURCES
 from parley.kit.clock import now
@@ -55,20 +56,24 @@ async def take_mail(instance: Instance, raw: bytes, *, null_sender: bool = False
     Raises Refused with the answer to whoever delivers it; a 4xx means that it is tried again later.
     """
     settings = instance.settings
-    mail = await asyncio.to_thread(read_mail, raw, own_hosts(settings), relay=settings.abuse_relay)
+    # The header alone is read before anything is counted: a body costs as much as its sender likes.
+    envelope = await asyncio.to_thread(read_envelope, raw, relay=settings.abuse_relay)
     try:
         async with instance.db.write() as tx:
-            provider = await _provider_of(tx, mail)
-            await _check_rate(tx, settings, mail, provider)
+            provider = await _provider_of(tx, envelope)
+            await _check_rate(tx, settings, envelope, provider)
         if provider is None and len(raw) > MOST_BYTES_OF_STRANGERS:
             size = MOST_BYTES_OF_STRANGERS // 2**20
             raise Refused(552, f"5.3.4 Message too big: at most {size} MiB are taken from senders that we do not know")
-        kept = await keep_raw(instance.files, raw)
+        mail = await asyncio.to_thread(read_mail, raw, own_hosts(settings), relay=settings.abuse_relay)
+        mail = msgspec.structs.replace(mail, sender=envelope.sender, authenticated=envelope.authenticated)
+        kept = await keep_raw(instance, raw, provider_id=provider.id if provider is not None else None)
         async with instance.db.write() as tx:
             await wait_for_disk(tx)
             return await _take(tx, settings, mail, kept, provider, null_sender=null_sender)
     except RateLimited as error:
-        raise Refused(451, "4.7.1 Too many mails: try again later") from error
+        minutes = -(-error.retry_after // 60)
+        raise Refused(451, f"4.7.1 Too many mails: nothing is lost, try again in {minutes} minutes") from error
     except Invalid as error:
         raise Refused(554, f"5.6.0 {error.text}") from error
 
@@ -99,7 +104,7 @@ async def _take(
     return Taken("notice", notice_id)
 
 
-async def _provider_of(tx: Tx, mail: Mail) -> ProviderView | None:
+async def _provider_of(tx: Tx, mail: Envelope) -> ProviderView | None:
     """The provider that we know to have written it. One that a mail only names did not."""
     provider = await get_provider_by_sender(tx, mail.sender) if mail.sender else None
     if provider is None:
@@ -108,7 +113,7 @@ async def _provider_of(tx: Tx, mail: Mail) -> ProviderView | None:
     return provider if vouched or provider.address_suffices else None
 
 
-async def _check_rate(tx: Tx, settings: Settings, mail: Mail, provider: ProviderView | None) -> None:
+async def _check_rate(tx: Tx, settings: Settings, mail: Envelope, provider: ProviderView | None) -> None:
     """Count a mail before anything of it is kept: of a provider, else of its sender and of all strangers together."""
     if provider is not None:
         await check_rate(tx, settings, bucket_of("abuse-mail", provider.id), MOST_OF_PROVIDERS, PER)

@@ -9,40 +9,44 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email import policy
-from email.errors import HeaderParseError, MessageError
-from email.header import decode_header, make_header
+from email.errors import MessageError
 from email.message import Message
 from email.parser import BytesParser
-from email.utils import getaddresses
 
 import msgspec
 
 from parley.abuse.authenticity import authenticated_domains
+from parley.abuse.headers import (
+    HEADERS_END,
+    MOST_HEADER_BYTES,
+    automatic_kind,
+    decoded,
+    from_domain,
+    header_of,
+    headers_of,
+    is_bounce_report,
+    mentioned_ids_of,
+    one_address,
+    own_id_of,
+    wanted_answers,
+)
 from parley.abuse.reading import LONGEST, Understood, is_report, read_report
 from parley.kit.cleaning import plain_text
 from parley.kit.errors import BadRequest, Invalid
-from parley.kit.mail import is_mail_address
 from parley.safety.notices.urls import Hosts, find_urls
 
 MOST_BYTES = 25 * 2**20
-MOST_HEADER_BYTES = 256 * 1024
 MOST_NESTED = 30
 MOST_PARTS = 300
 MOST_TEXT = 1_000_000
 MOST_URLS = 500
-MOST_LINE = 2000
 
 _NESTED = re.compile(rb"^content-type:[ \t]*(?:\r?\n[ \t]+)?(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
-_HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _REFERENCE = re.compile(
     r"\[([A-Za-z][A-Za-z _-]{0,30}[:#=]\s?[^\]\s][^\]]{0,100})\]|\[(#?[A-Z0-9][A-Z0-9._:/-]{4,60})\]|"
     r"((?:AbuseID|Abuse-ID|Case|Ticket|Ref|Reference)[:#]\s?[A-Za-z0-9][A-Za-z0-9._:/-]{2,60})",
 )
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
 _INLINE = re.compile(r'"(?:xarf_version|ReporterInfo)"')
-_ADDRESS = re.compile(r"<([^<>\s()\",;]{3,320})>")
-_BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
-_MACHINES = ("mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce")
 
 
 class Refused(Exception):
@@ -76,7 +80,7 @@ def check_raw(raw: bytes) -> None:
     """Refuse what would cost too much to take apart. Raises Refused."""
     if len(raw) > MOST_BYTES:
         raise Refused(552, f"5.3.4 Message too big: at most {MOST_BYTES // 2**20} MiB are taken")
-    end = _HEADERS_END.search(raw, 0, MOST_HEADER_BYTES + 4)
+    end = HEADERS_END.search(raw, 0, MOST_HEADER_BYTES + 4)
     if end is None and len(raw) > MOST_HEADER_BYTES:
         raise Refused(554, f"5.6.0 The header is longer than {MOST_HEADER_BYTES // 1024} KiB")
     if sum(1 for _ in _first(_NESTED.finditer(raw), MOST_NESTED + 1)) > MOST_NESTED:
@@ -107,109 +111,21 @@ _UNREADABLE = (
 
 
 def _read(message: Message, raw: bytes, hosts: Hosts, relay: str) -> Mail:
-    sender_name, sender = _one_address(_header(message, "from"))
-    subject = _header(message, "subject")
+    sender_name, sender = one_address(header_of(message, "from"))
+    subject = header_of(message, "subject")
     understood = _understand(list(_parts(message)), subject, raw, hosts)
     return Mail(
         sender=sender.lower(),
         sender_name=sender_name[:300],
-        reply_to=_wanted_answers(message),
+        reply_to=wanted_answers(message),
         subject=subject,
-        message_id=_own_id(message),
-        mentioned_ids=_mentioned(message),
-        automatic=_automatic(message, sender),
-        is_bounce=_is_bounce(message),
-        authenticated=authenticated_domains(_headers(message, "authentication-results"), relay, _from_domain(message)),
+        message_id=own_id_of(message),
+        mentioned_ids=mentioned_ids_of(message),
+        automatic=automatic_kind(message, sender),
+        is_bounce=is_bounce_report(message),
+        authenticated=authenticated_domains(headers_of(message, "authentication-results"), relay, from_domain(message)),
         understood=understood,
     )
-
-
-# ---- Headers --------------------------------------------------------------------------------------------------------
-
-
-def _header(message: Message, name: str) -> str:
-    values = _headers(message, name)
-    return values[0] if values else ""
-
-
-def _headers(message: Message, name: str) -> list[str]:
-    return [_decoded(str(value)) for value in (message.get_all(name) or [])[:20]]
-
-
-def _decoded(value: str) -> str:
-    """A header's words in plain text, on one line."""
-    value = value[: 4 * MOST_LINE]
-    try:
-        text = str(make_header(decode_header(value)))
-    except (HeaderParseError, ValueError, LookupError, UnicodeError):
-        text = value
-    text = text.encode("utf-8", "replace").decode("utf-8", "replace")
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:MOST_LINE]
-
-
-def _own_id(message: Message) -> str:
-    found = _MESSAGE_ID.search(_header(message, "message-id"))
-    return found[0] if found else ""
-
-
-def _mentioned(message: Message) -> tuple[str, ...]:
-    named = " ".join((*_headers(message, "in-reply-to"), *_headers(message, "references")))
-    return tuple(dict.fromkeys(_MESSAGE_ID.findall(named)))[:50]
-
-
-def _addresses(text: str) -> list[tuple[str, str]]:
-    """Names and addresses of a header; only the addresses where the rest is too twisted to be read."""
-    if text.count("(") < 20 and text.count('"') < 50:
-        try:
-            return getaddresses([text])[:50]
-        except (RecursionError, ValueError, IndexError, TypeError):
-            pass
-    return [("", one) for one in _ADDRESS.findall(text)[:50]]
-
-
-def _one_address(text: str) -> tuple[str, str]:
-    found = [one for one in _addresses(text) if is_mail_address(one[1])]
-    return found[0] if found else ("", "")
-
-
-def _wanted_answers(message: Message) -> str:
-    wanted = _addresses(_header(message, "reply-to"))
-    return wanted[0][1].lower() if len(wanted) == 1 and is_mail_address(wanted[0][1]) else ""
-
-
-def _from_domain(message: Message) -> str:
-    """The domain of the only author; empty when there are several, which nobody vouches for."""
-    headers = _headers(message, "from")
-    authors = _addresses(headers[0]) if len(headers) == 1 else []
-    if len(authors) != 1 or not is_mail_address(authors[0][1]):
-        return ""
-    return authors[0][1].rpartition("@")[2].lower()
-
-
-def _automatic(message: Message, sender: str) -> str:
-    """Whether a program wrote it, as far as it says so (RFC 3834, section 2)."""
-    said = _header(message, "auto-submitted").lower().partition(";")[0].strip()
-    if said.startswith("auto-repl") or said.startswith("auto-notif"):
-        return "replied"
-    if (
-        _header(message, "precedence").lower() in _BULK
-        or _headers(message, "x-autoreply")
-        or _headers(message, "list-id")
-    ):
-        return "replied"
-    if (message.get("return-path") or "").strip() == "<>" or sender.lower().startswith(_MACHINES[:2]):
-        return "replied"
-    if (said and said != "no") or sender.lower().partition("@")[0].startswith(_MACHINES):
-        return "generated"
-    return ""
-
-
-def _is_bounce(message: Message) -> bool:
-    """Whether it tells that a mail of ours was (not) delivered or read (RFC 3464, RFC 8098)."""
-    if message.get_content_type() != "multipart/report":
-        return False
-    kind = str(message.get_param("report-type") or "").lower()
-    return kind in ("delivery-status", "disposition-notification")
 
 
 # ---- Parts ----------------------------------------------------------------------------------------------------------
@@ -287,7 +203,7 @@ def _feedback_text(part: Message) -> str:
     inner = payload[0] if isinstance(payload, list) and payload and isinstance(payload[0], Message) else None
     if inner is None:
         return payload if isinstance(payload, str) else ""
-    return "\n".join(f"{name}: {_decoded(str(value))}" for name, value in inner.items()[:200])
+    return "\n".join(f"{name}: {decoded(str(value))}" for name, value in inner.items()[:200])
 
 
 # ---- Meaning --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from parley.abuse.reading import SOURCES, Understood, read_json, read_report
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import BadRequest, Conflict, Unauthorized
-from parley.kit.http import instance_of
+from parley.kit.http import client_address, instance_of
 from parley.kit.ids import parse_id
 from parley.kit.limits import bucket_of, count_try
 from parley.kit.signing import fingerprint_of, public_key_of
@@ -36,6 +36,7 @@ from parley.safety.notices.reads import (
     receipt_address,
 )
 from parley.safety.notices.responses import describe_line
+from parley.safety.notices.strangers import network_of
 from parley.safety.notices.tokens import find_token, keep_token
 from parley.safety.notices.urls import own_hosts
 from parley.safety.notices.views import NewNotice, NoticeView, OrderKind, ProviderView, RawMessage
@@ -46,6 +47,8 @@ Asked = Request[Any, Any, Any]
 MOST_REPORTS = 600
 REPORTS_PER = timedelta(minutes=5)
 MOST_READS = 3000
+MOST_UNKNOWN = 60
+"""Calls of a network whose tokens are not known."""
 LONGEST_TOKEN = 200
 
 
@@ -60,7 +63,7 @@ async def send_report(request: Asked) -> Response[dict[str, Any]]:
     data = read_json(body)
     token = _token_of(request, data)
     understood = read_report(data, own_hosts(instance.settings))
-    raw = await keep_raw(instance.files, body)
+    raw = await keep_raw(instance, body, provider_id=provider.id)
     async with instance.db.write() as tx:
         notice_id = await _take(tx, request, provider, understood, raw, token)
         described = await _describe(tx, request, await get_provider_notice(tx, provider.id, notice_id))
@@ -174,11 +177,20 @@ async def show_key(request: Asked) -> Response[dict[str, str]]:
 
 
 async def _provider(request: Asked) -> ProviderView:
+    instance = instance_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("Send `Authorization: Bearer TOKEN` with the token that this server's operator gave you.")
-    async with instance_of(request).db.read() as tx:
-        return await authenticate_provider(tx, token.strip())
+    try:
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(
+                "Send `Authorization: Bearer TOKEN` with the token that this server's operator gave you. Without one, "
+                f"use {instance.settings.base_url}/notice, or write to {instance.settings.abuse_mail}."
+            )
+        async with instance.db.read() as tx:
+            return await authenticate_provider(tx, token.strip())
+    except Unauthorized:
+        network = bucket_of("abuse-api-unknown", network_of(client_address(request, instance.settings)))
+        await count_try(instance.db, instance.settings, network, MOST_UNKNOWN, REPORTS_PER)
+        raise
 
 
 def _token_of(request: Asked, data: dict[str, Any]) -> str:

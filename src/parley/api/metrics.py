@@ -21,6 +21,7 @@ from parley.kit.http import instance_of
 from parley.kit.jobs import QueueRow, list_queue
 from parley.kit.metrics import CONTENT_TYPE, note_connections, write_metrics
 from parley.kit.settings import LOOPBACK
+from parley.safety.warnings import CODES, DeskWarning, list_warnings
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
 from parley.social.statuses.waiting import count_waiting_statuses
 from parley.social.verdicts.counting import LATENCY_MS, Tally, get_totals
@@ -45,7 +46,9 @@ async def show_metrics(request: Asked) -> Response[bytes]:
         waiting = {"status": await count_waiting_statuses(tx), "profile": await count_waiting_profiles(tx)}
         queue = await list_queue(tx)
         host = await get_last_records(tx)
-    body = write_metrics([*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _build()])
+        warnings = await list_warnings(tx, instance.settings)
+    known = [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings), _build()]
+    body = write_metrics(known)
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -136,6 +139,15 @@ def _host(rows: list[RecordRow]) -> Iterator[Metric]:
         if row.ok:
             took.add_metric([row.kind], row.seconds)
     yield from (age, took)
+
+
+def _desk(warnings: list[DeskWarning]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily("parley_desk_warning", "1 while the desk needs a look, by what it is.", labels=["code"])
+    for code in CODES:
+        family.add_metric([code], float(code in {one.code for one in warnings}))
+    return family
 
 
 def _build() -> Metric:

@@ -51,6 +51,11 @@ async def count_try(db: Database, settings: Settings, bucket: str, most: int, pe
         await check_rate(tx, settings, bucket, most, per)
 
 
+async def get_tries(tx: Tx, bucket: str, per: timedelta) -> int:
+    """How many tries of `bucket` were let through in the current window of `per`."""
+    return await store_limits.get_tries(tx, bucket, _window_start(now(), per))
+
+
 def _window_start(moment: datetime, per: timedelta) -> datetime:
     seconds = int(per.total_seconds())
     return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, tz=UTC)

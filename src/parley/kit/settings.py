@@ -180,6 +180,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """MiB of raw messages that are kept in all. Strangers can fill three quarters of it; when most of it is used, those
     who run the instance are told by mail, on their page, and in the metrics."""
 
+    abuse_daily_mib: int = 512
+    """MiB of raw messages (mails, reports of hosts) that are taken in a day of all strangers together, and of each
+    provider. Whoever sends more is told when to come back."""
+
+    abuse_kept_mib: int = 20_480
+    """MiB of raw messages that are kept in all. Strangers can fill three quarters of it; when most of it is used, those
+    who run the instance are told by mail, on their page, and in the metrics."""
+
     other_hosts: tuple[str, ...] = ()
     """Other names and addresses under which this instance is or was reached, such as a host for media: notices that
     name them are about this instance too."""

@@ -18,6 +18,14 @@ async def upsert_try(tx: Tx, bucket: str, window_start: datetime) -> int:
     return int(await tx.fetchval(UPSERT_TRY, bucket, window_start))
 
 
+GET_TRIES = """SELECT coalesce(max(tries), 0) FROM rate_limits WHERE bucket = $1 AND window_start = $2"""
+
+
+async def get_tries(tx: Tx, bucket: str, window_start: datetime) -> int:
+    """How many tries there were in the window."""
+    return int(await tx.fetchval(GET_TRIES, bucket, window_start))
+
+
 DELETE_OLD_TRIES = """DELETE FROM rate_limits WHERE window_start < $1"""
 
 

@@ -10,6 +10,8 @@ import msgspec
 from parley.hosting.records import RecordRow, get_last_records
 from parley.kit.db import Tx
 from parley.kit.jobs import QueueRow, list_queue
+from parley.kit.settings import Settings
+from parley.safety.warnings import DeskWarning, list_warnings
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
 from parley.social.accounts.views import Viewer
 from parley.social.policies.reads import ActivationRow, AlarmRow, list_activations, list_alarms, list_rules
@@ -33,10 +35,12 @@ class OperationsView(msgspec.Struct, frozen=True, kw_only=True):
     queue: list[QueueRow]
     host: list[RecordRow]
     """The last snapshot and drill that went well, and the last that did not."""
+    warnings: list[DeskWarning]
+    """What is the matter with the desk."""
 
 
-async def get_operations(tx: Tx, viewer: Viewer) -> OperationsView:
-    """In nine queries, however much there is. Raises NotFound for whoever does not run the instance."""
+async def get_operations(tx: Tx, settings: Settings, viewer: Viewer) -> OperationsView:
+    """In ten queries, however much there is. Raises NotFound for whoever does not run the instance."""
     viewer.need_operator()
     activations = await list_activations(tx, limit=1)
     return OperationsView(
@@ -48,4 +52,5 @@ async def get_operations(tx: Tx, viewer: Viewer) -> OperationsView:
         alarms=await list_alarms(tx, limit=MOST_ALARMS),
         queue=await list_queue(tx),
         host=await get_last_records(tx),
+        warnings=await list_warnings(tx, settings),
     )

@@ -27,13 +27,15 @@ from parley.safety.appeals.views import Chance
 from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice
 from parley.safety.notices.challenges import make_challenge, use_solution
-from parley.safety.notices.harms import CHILD_ABUSE, load_harms
+from parley.safety.notices.harms import CHILD_ABUSE, load_harms, read_harms
 from parley.safety.notices.reads import get_notice_by_receipt, list_responses, load_ledgers, make_receipt
+from parley.safety.notices.strangers import check_strangers, count_stranger, get_load
 from parley.safety.notices.views import OUTCOME_WORDS, LedgerLine, NewNotice
+from parley.screening import live_ruleset
 from parley.web.pages import redirect, render
 from parley.web.visits import AnyRequest, Visit, read_form, visit_of
 
-MOST_NOTICES = 20
+MOST_CONTESTED = 20
 NOTICES_PER = timedelta(hours=1)
 MOST_MAILED = 10
 """Notices in an hour for which one address gets mails."""
@@ -62,15 +64,20 @@ async def send_notice(request: AnyRequest) -> Response[str]:
     typed = {name: str(value) for name, value in (await read_form(request)).items() if isinstance(value, str)}
     address = client_address(request, settings)
     try:
-        await count_try(visit.instance.db, settings, bucket_of("notice", address), MOST_NOTICES, NOTICES_PER)
+        await count_stranger(visit.instance.db, settings, address)
         new = _read(typed)
+        urgent = read_harms(load_harms(settings).harms, live_ruleset(), new.harms, source=new.source).severity == 0
         async with visit.instance.db.write() as tx:
-            await use_solution(tx, settings, typed.get("proof", ""))
+            await use_solution(tx, settings, typed.get("proof", ""), await get_load(tx, settings))
+            await check_strangers(tx, settings, urgent=urgent)
             notice_id = await file_notice(tx, settings, Actor("public"), await _spare(tx, settings, new))
     except ParleyError as error:
         if error.status not in (422, 429):
             raise
-        return await _form(visit, typed, said=error.text, code=error.status)
+        form = await _form(visit, typed, said=error.text, code=error.status)
+        if isinstance(error, RateLimited):
+            form.headers["Retry-After"] = str(error.retry_after)
+        return form
     return redirect(visit, f"/notice/{make_receipt(settings, notice_id)}")
 
 
@@ -123,6 +130,8 @@ def _read(typed: Form) -> NewNotice:
 
 async def _form(visit: Visit, typed: Form, *, said: str = "", code: int = 200) -> Response[str]:
     settings = visit.instance.settings
+    async with visit.instance.db.read() as tx:
+        load = await get_load(tx, settings)
     return await render(
         visit,
         "notice.html",
@@ -133,7 +142,7 @@ async def _form(visit: Visit, typed: Form, *, said: str = "", code: int = 200) -
         said=said,
         choices=load_harms(settings).form,
         child_abuse=CHILD_ABUSE,
-        challenge=msgspec.json.encode(make_challenge(settings)).decode(),
+        challenge=msgspec.json.encode(make_challenge(settings, load)).decode(),
     )
 
 
@@ -196,7 +205,7 @@ async def contest(request: AnyRequest, receipt: FromPath[str]) -> Response[str]:
     settings = visit.instance.settings
     typed = {name: str(value) for name, value in (await read_form(request)).items() if isinstance(value, str)}
     decision_id = parse_id(typed.get("decision_id", ""))
-    await count_try(visit.instance.db, settings, bucket_of("contest", receipt), MOST_NOTICES, NOTICES_PER)
+    await count_try(visit.instance.db, settings, bucket_of("contest", receipt), MOST_CONTESTED, NOTICES_PER)
     try:
         async with visit.instance.db.write() as tx:
             notice = await get_notice_by_receipt(tx, settings, receipt)

@@ -64,7 +64,7 @@ async def show_operator(request: AnyRequest) -> Response[str]:
     visit = await visit_of(request)
     viewer = visit.need_member()
     async with visit.instance.db.read() as tx:
-        found = await get_operations(tx, viewer)
+        found = await get_operations(tx, visit.instance.settings, viewer)
     whole = found.health.whole
     return await render(
         visit,
@@ -79,6 +79,7 @@ async def show_operator(request: AnyRequest) -> Response[str]:
         rules=sorted(found.rules, key=lambda rule: (-rule.fired, rule.id)),
         does=DOES,
         alarms=found.alarms,
+        warnings=found.warnings,
         signals=_signals(whole),
         queue=found.queue,
         host=found.host,

@@ -18,7 +18,7 @@ KIND = "parley opened value"
 
 async def open_value(tx: Tx, actor: Actor, table: str, row_id: int, column: str) -> OpenedValue:
     """One hidden value as it is now, with its opening. Raises NotFound for what the log does not hide, or is gone."""
-    found = await store_chain.open_value(tx, table, row_id, column)
+    found = await store_chain.get_opened_value(tx, table, row_id, column)
     if found is None:
         raise NotFound(
             f"The log hides no value in the column {column} of row {row_id} of {table}: the table or the column is "

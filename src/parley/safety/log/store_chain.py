@@ -79,12 +79,12 @@ async def list_rows(tx: Tx, table: str) -> AsyncIterator[Sequence[Any]]:
         yield rows
 
 
-OPEN_VALUE = """SELECT value, opening FROM open_moderation_value($1, $2, $3)"""
+GET_OPENED_VALUE = """SELECT value, opening FROM open_moderation_value($1, $2, $3)"""
 
 
-async def open_value(tx: Tx, table: str, row_id: int, column: str) -> tuple[str, bytes] | None:
+async def get_opened_value(tx: Tx, table: str, row_id: int, column: str) -> tuple[str, bytes] | None:
     """A hidden value of a row, as text, and what proves it; None for a column that is not hidden, or empty."""
-    row = await tx.fetchrow(OPEN_VALUE, table, row_id, column)
+    row = await tx.fetchrow(GET_OPENED_VALUE, table, row_id, column)
     return (row[0], row[1]) if row else None
 
 

@@ -8,6 +8,7 @@ import base64
 import binascii
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -21,23 +22,32 @@ from parley.safety.notices import store
 MOST = 100_000
 """The number that is looked for is below it: about a second of a phone's time."""
 
+FACTOR = 4
+"""By so much the work grows with each step of the load."""
+
 GOOD_FOR = timedelta(hours=3)
 """Writing a notice takes a while."""
 
 LONGEST = 4000
 
 
-def make_challenge(settings: Settings) -> dict[str, Any]:
-    """A challenge for the visitor's browser, in ALTCHA's JSON (version 1)."""
+def make_challenge(settings: Settings, load: int = 0) -> dict[str, Any]:
+    """A challenge for the visitor's browser, in ALTCHA's JSON (version 1). The work grows with the `load` (from 0)."""
     from altcha.v1 import ChallengeOptions, create_challenge
 
-    options = ChallengeOptions(hmac_key=_key(settings), max_number=MOST, expires=now() + GOOD_FOR)
+    options = ChallengeOptions(
+        hmac_key=_key(settings),
+        max_number=MOST * FACTOR**load,
+        expires=now() + GOOD_FOR,
+        params={"load": str(load)},
+    )
     made: dict[str, Any] = create_challenge(options).to_dict()
     return made
 
 
-async def use_solution(tx: Tx, settings: Settings, solution: str) -> None:
-    """Accept a solution, once. Raises Invalid with what to do."""
+async def use_solution(tx: Tx, settings: Settings, solution: str, load: int = 0) -> None:
+    """Accept a solution, once. One that was easier by two steps than it is now is too easy: nobody keeps a store of
+    them. Raises Invalid with what to do."""
     from altcha.v1 import verify_solution
 
     payload = _read(solution)
@@ -49,6 +59,8 @@ async def use_solution(tx: Tx, settings: Settings, solution: str) -> None:
             "The proof of work is missing, wrong or too old. Load the form again and wait until it says that it is "
             "ready."
         )
+    if _load_of(payload["salt"]) < load - 1:
+        raise Invalid("Very many notices come in just now, so a little more work is needed: wait until it is done.")
     if not await store.insert_challenge(tx, str(payload["challenge"]), now()):
         raise Invalid("This form was sent already. Load it again if you want to send another notice.")
 
@@ -64,6 +76,12 @@ def _read(solution: str) -> Any:
     if not isinstance(payload, dict) or any(type(payload.get(name)) is not kind for name, kind in wanted.items()):
         return None
     return payload if payload["algorithm"] == "SHA-256" and "expires=" in payload["salt"] else None
+
+
+def _load_of(salt: str) -> int:
+    """The load for which a challenge was made; the salt is signed with it."""
+    said = parse_qs(salt.partition("?")[2]).get("load", ["0"])[0]
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 3 else 0
 
 
 def _key(settings: Settings) -> str:

@@ -177,18 +177,6 @@ async def update_forgotten(tx: Tx, ids: Sequence[int], moment: datetime) -> None
     await tx.execute(UPDATE_FORGOTTEN, ids, moment)
 
 
-LIST_UNUSED_RAW = """
-    SELECT DISTINCT n.raw_sha256 FROM notices n
-    WHERE n.id = ANY($1::bigint[]) AND n.raw_sha256 IS NOT NULL
-      AND NOT EXISTS (SELECT FROM notices o WHERE o.raw_sha256 = n.raw_sha256 AND o.forgotten_at IS NULL)
-"""
-
-
-async def list_unused_raw(tx: Tx, ids: Sequence[int]) -> list[bytes]:
-    """Raw messages of these notices that no other one has whose sender is known."""
-    return [row[0] for row in await tx.fetch(LIST_UNUSED_RAW, ids)]
-
-
 # ---- URLs and subjects ----------------------------------------------------------------------------------------------
 
 

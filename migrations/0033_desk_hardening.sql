@@ -98,7 +98,7 @@ BEGIN
     END IF;
     EXECUTE format('CREATE TRIGGER logged AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW '
         'EXECUTE FUNCTION log_moderation_row(%L, %L)', name, hidden, ignored);
-    PERFORM adopt_moderation_rows(name, '0033_commitments');
+    PERFORM adopt_moderation_rows(name, '0033_desk_hardening');
 END $$;
 
 -- The hash of what is hidden is hidden too: of something short it is as good as the words.
@@ -139,3 +139,38 @@ BEGIN
         USING row_id, hidden_column;
     END IF;
 END $$;
+
+-- ---- Raw messages ---------------------------------------------------------------------------------------------------
+-- What is kept byte for byte in the area of evidence, by its hash, and who sent it first: `strangers`, or `provider:ID`.
+-- `doomed`: no notice names it any more, and its file is being deleted.
+CREATE TABLE raw_messages (
+    sha256 bytea PRIMARY KEY,
+    size_bytes bigint NOT NULL,
+    sent_by text NOT NULL,
+    day date NOT NULL,                                    -- under which it is counted
+    kept_at timestamptz NOT NULL,
+    doomed boolean NOT NULL DEFAULT false
+);
+CREATE INDEX raw_messages_age ON raw_messages (kept_at);
+-- Bytes that came on a day, and how many of them are still kept.
+CREATE TABLE raw_message_days (
+    sent_by text NOT NULL,
+    day date NOT NULL,
+    arrived bigint NOT NULL,
+    kept bigint NOT NULL,
+    PRIMARY KEY (sent_by, day)
+);
+CREATE INDEX notices_raw ON notices (raw_sha256) WHERE raw_sha256 IS NOT NULL;
+CREATE INDEX notice_messages_raw ON notice_messages (raw_sha256) WHERE raw_sha256 IS NOT NULL;
+INSERT INTO raw_messages (sha256, size_bytes, sent_by, day, kept_at)
+SELECT DISTINCT ON (raw_sha256) raw_sha256, coalesce(raw_bytes, 0),
+    coalesce('provider:' || provider_id, 'strangers'), (received_at AT TIME ZONE 'UTC')::date, received_at
+FROM notices WHERE raw_sha256 IS NOT NULL ORDER BY raw_sha256, received_at;
+INSERT INTO raw_message_days (sent_by, day, arrived, kept)
+SELECT sent_by, day, sum(size_bytes), sum(size_bytes) FROM raw_messages GROUP BY 1, 2;
+
+-- What those who run the instance were told by mail, so that they are told once a day.
+CREATE TABLE desk_warnings (
+    code text PRIMARY KEY,
+    told_at timestamptz NOT NULL
+);
