@@ -15,7 +15,6 @@ from parley.hosting.journals import CLOSED, Entry, JournalError, newest_journal
 from parley.hosting.moves.journal import Journal, longest
 from parley.hosting.moves.peers import Peer
 from parley.hosting.moves.states import Order, standing_of
-from parley.kit.clock import now
 from parley.kit.settings import Settings
 
 OpenHost = Callable[[str], AbstractAsyncContextManager[Peer]]
@@ -104,8 +103,8 @@ async def opened_journal(
 
 async def open_journal(settings: Settings, route: Route, order: Order, by: str) -> Journal:
     """A new move. Raises JournalError when another one is not over, on either host."""
-    name = f"{now():%Y%m%dT%H%M%S}-{order.source}-{order.target}"
-    await _close_copies(route)
+    newest = await _close_copies(route)
+    name = f"{newest + 1:06d}-{order.source}-{order.target}"
     journal = Journal(settings, name, by, route.source, route.target)
     await journal.add(("opened", "", msgspec.to_builtins(order)))
     await journal.catch_up(5)
@@ -114,11 +113,14 @@ async def open_journal(settings: Settings, route: Route, order: Order, by: str) 
     return journal
 
 
-async def _close_copies(route: Route) -> None:
-    """A host that was away when the last move was closed gets the end of its journal."""
+async def _close_copies(route: Route) -> int:
+    """A host that was away when the last move was closed gets the end of its journal. Returns the last number."""
+    numbers = [0]
     for one, other in ((route.source, route.target), (route.target, route.source)):
         name, entries = await one.read_journal()
+        numbers.append(int(name.split("-")[0]) if name else 0)
         if name and entries[-1].kind == CLOSED:
             theirs = (await other.read_journal(name))[1]
             if theirs and theirs[-1].kind != CLOSED:
                 await other.journal(name, entries, instead=True)
+    return max(numbers)

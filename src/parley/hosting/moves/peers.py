@@ -40,8 +40,9 @@ class Peer(Protocol):
     async def rejoin(self, to: str) -> None:
         """Become the standby of another host."""
 
-    async def release(self) -> None:
-        """Be the primary again as if nothing had happened."""
+    async def release(self, *, alone: bool = False) -> None:
+        """Be the primary again as if nothing had happened. `alone`: also when no other host answers, because none was
+        told to take over."""
 
     async def smoke(self) -> tuple[Smoke, ...]:
         """Pages, asked of its own web."""

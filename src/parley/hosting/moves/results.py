@@ -1,11 +1,13 @@
-"""What is said about a move: what a standby lacks, and the figures of one that is over. Pure functions."""
+"""What is said about a move: what a standby lacks, and the figures of one that is over."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from parley.hosting.hosts.views import HostStatus
-from parley.hosting.moves.states import STEPS, UNDO, Standing
+from parley.hosting.journals import list_journals, read_entries
+from parley.hosting.moves.states import STEPS, UNDO, Standing, standing_of
+from parley.kit.settings import Settings
 
 CLOSE_BYTES = 16 * 1024 * 1024
 """A standby that is no further behind is caught up with in a fraction of a second."""
@@ -50,4 +52,26 @@ def result_of(name: str, standing: Standing) -> dict[str, Any]:
         "pause": pause_of(standing),
         "seconds": round(sum(one or 0.0 for one in steps.values()), 3),
         "steps": steps,
+    }
+
+
+def last_pause(settings: Settings) -> float | None:
+    """How long writes waited in the last move that this host has a journal of and that came to its end."""
+    for name in reversed(list_journals(settings)):
+        standing = standing_of(read_entries(settings, name))
+        if standing.outcome == "moved":
+            return pause_of(standing)
+    return None
+
+
+def as_json(name: str, standing: Standing) -> dict[str, Any]:
+    """Everything about a move, for scripts."""
+    return {
+        **result_of(name, standing),
+        "state": str(standing.state),
+        "outcome": standing.outcome,
+        "doing": standing.begun or None,
+        "reason": standing.reason or None,
+        "began_at": standing.began_at.isoformat() if standing.began_at else None,
+        "ended_at": standing.ended_at.isoformat() if standing.ended_at else None,
     }

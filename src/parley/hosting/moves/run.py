@@ -95,7 +95,7 @@ class Move:
 
     async def carry_on(self) -> Standing:
         """Go on to the end. Raises MoveStopped, and JournalMoved when another command goes on with the move."""
-        await self._take_up()
+        await self.take_up()
         pending: list[Fact] = []
         while True:
             pending += self._heed(self.journal.preview(pending))
@@ -196,7 +196,7 @@ class Move:
         return await does[step.name]()
 
     async def _seed(self) -> dict[str, Any]:
-        here, there = await asyncio.gather(self.source.status(), self.target.status())
+        here, there = await self._insist(self.source.status, 10), await self._insist(self.target.status, 10)
         if here.role != "primary":
             raise HostError(f"{here.name} is not the primary any more: it is {here.role}.")
         if there.role != "standby" or not there.in_recovery:
@@ -330,13 +330,14 @@ class Move:
                 return {"too_late": too_late}
 
     async def _release(self) -> dict[str, Any]:
-        await self._insist(self.source.release, 20)
+        alone = "promote" not in self.standing.tried
+        await self._insist(lambda: self.source.release(alone=alone), 20)
         figures = {"move": self.journal.name, **route_of(self.standing), "error": self.standing.reason}
         with suppress(HostError):
             await self.source.note("move", ok=False, seconds=0.0, detail=figures)
         return self._pause()
 
-    async def _take_up(self) -> None:
+    async def take_up(self) -> None:
         """What the hosts say of themselves counts for more than what a killed command wrote last."""
         order, standing = self.standing.order, self.standing
         if "hold" not in standing.tried or standing.is_closed:
