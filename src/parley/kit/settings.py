@@ -98,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     member_storage_mb: Annotated[int, msgspec.Meta(ge=0)] = 10_240
     """How much one member may store, media and profile pictures together, in MiB. 0: no limit."""
 
+    max_archive_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 4096
+    """Largest archive of own posts that a member may bring along from another server, in MiB. 0: none are taken."""
+
     fanout_limit: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Authors with more followers than this are merged into home timelines when they are read instead of being
     written to each. The default was chosen by measurement: see docs/decisions/."""
@@ -171,14 +174,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     abuse_relay: str = ""
     """Name by which your own mail server signs its `Authentication-Results` (RFC 8601): SPF, DKIM and DMARC results are
     believed from it alone. Empty: no mail counts as authenticated."""
-
-    abuse_daily_mib: int = 512
-    """MiB of raw messages (mails, reports of hosts) that are taken in a day of all strangers together, and of each
-    provider. Whoever sends more is told when to come back."""
-
-    abuse_kept_mib: int = 20_480
-    """MiB of raw messages that are kept in all. Strangers can fill three quarters of it; when most of it is used, those
-    who run the instance are told by mail, on their page, and in the metrics."""
 
     abuse_daily_mib: int = 512
     """MiB of raw messages (mails, reports of hosts) that are taken in a day of all strangers together, and of each
