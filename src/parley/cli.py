@@ -29,14 +29,17 @@ from parley.commands import (
     flagger,
     handover,
     holding,
+    hosts,
     incident,
     legal,
     model,
+    move,
     notice,
     policy,
     policy_versions,
     provider,
     snapshot,
+    standby,
     sweep,
     transparency,
 )
@@ -51,6 +54,7 @@ from parley.commands.running import (
     with_transaction,
 )
 from parley.hosting.starting import answering_meanwhile
+from parley.kit.gate import has_agent
 from parley.kit.leaving import leave
 from parley.kit.postgres import EmbeddedPostgres, PostgresError
 from parley.kit.processes import AlreadyRunning, become_server, check_port, lock_data_folder
@@ -86,6 +90,9 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dns.app, name="dns")
 app.add_typer(handover.app, name="handover")
 app.add_typer(holding.app, name="holding")
+app.add_typer(move.app, name="move")
+app.add_typer(hosts.app, name="host")
+app.add_typer(standby.app, name="standby")
 app.add_typer(incident.app, name="incident")
 app.add_typer(flagger.app, name="flagger")
 app.add_typer(provider.app, name="provider")
@@ -108,6 +115,8 @@ def up() -> None:
     try:
         lock = lock_data_folder(settings)
         check_port(settings)
+        if has_agent(settings):
+            hosts.up_with_agent(settings, lock, _prepare_or_fail, _welcome)
         server = None if settings.database_url else EmbeddedPostgres(settings)
         with answering_meanwhile(settings):
             if server:

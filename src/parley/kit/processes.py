@@ -21,6 +21,9 @@ import threading
 import time
 from typing import IO, Any
 
+import psutil
+
+from parley.kit.gate import Gate, State, gate_of
 from parley.kit.metrics import share_metrics
 from parley.kit.settings import Settings, load_settings
 
@@ -32,8 +35,16 @@ RUN_WORKER = "PARLEY_INTERNAL_RUN_WORKER"
 LOCK_FD = "PARLEY_INTERNAL_LOCK"
 MESSAGE = "PARLEY_INTERNAL_MESSAGE"
 WATCHER = "PARLEY_INTERNAL_WATCHER"
+AGENT = "PARLEY_INTERNAL_AGENT"
+"""Process id of the host agent that was started before, on a host that has one."""
+AGENT_FIRST = "PARLEY_INTERNAL_AGENT_FIRST"
+"""Set for the agent that `parley up` starts itself, and not for one that is started again later."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+GATE_EVERY = 0.1
+"""Seconds between two looks at a gate that is not open."""
 
 
 class AlreadyRunning(Exception):
@@ -87,11 +98,14 @@ def end_with_parent() -> None:
             os._exit(1)  # the watcher died before we asked: the kernel will not tell us any more
 
 
-def become_server(dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[str] | None, message: str) -> None:
-    """Replace this process by the watching one. Does not return."""
+def become_server(
+    dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[str] | None, message: str, agent: int | None = None
+) -> None:
+    """Replace this process by the watching one, which keeps its children. Does not return."""
     environment = {**os.environ, DSN: dsn, MESSAGE: message}
     environment[RUN_WORKER] = "1" if run_worker else ""
     environment[OWNS_DATABASE] = "1" if owns_database else ""
+    environment[AGENT] = str(agent) if agent else ""
     if lock is not None:
         os.set_inheritable(lock.fileno(), True)
         environment[LOCK_FD] = str(lock.fileno())
@@ -100,9 +114,11 @@ def become_server(dsn: str, *, run_worker: bool, owns_database: bool, lock: IO[s
 
 
 class WorkerProcess:
-    """Keeps one `python -m parley.worker` running: started again, more and more slowly, when it dies."""
+    """Keeps one `python -m parley.worker` running while this host may write: started again, more and more slowly, when
+    it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -127,14 +143,73 @@ class WorkerProcess:
     def _watch(self) -> None:
         delay = 0.5
         while not self._stopping.is_set():
+            if self._gate.state is not State.OPEN:
+                self._stopping.wait(GATE_EVERY)
+                continue
             started = time.monotonic()
             self._process = subprocess.Popen([sys.executable, "-m", "parley.worker"], start_new_session=True)
             code = self._process.wait()
             if self._stopping.is_set():
                 return
+            if code == 0 and self._gate.state is not State.OPEN:
+                continue  # it has left, because another host goes on with the jobs
             delay = 0.5 if time.monotonic() - started > 60 else min(delay * 2, 30)
             log.error("the worker ended with code %s; starting it again in %.1f s", code, delay)
             self._stopping.wait(delay)
+
+
+def start_agent(*, first: bool) -> subprocess.Popen[bytes]:
+    """Start the host agent. Call it in a thread that lives as long as it is to live."""
+    environment = {**os.environ, AGENT_FIRST: "1" if first else ""}
+    return subprocess.Popen([sys.executable, "-m", "parley.agent"], start_new_session=True, env=environment)
+
+
+class AgentProcess:
+    """Keeps the host agent running: the one that was started before, or else another in its place."""
+
+    def __init__(self, pid: int) -> None:
+        self._process: psutil.Process | subprocess.Popen[bytes] | None
+        try:
+            self._process = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            self._process = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Watch it."""
+        self._thread.start()
+
+    def leave_alone(self) -> None:
+        """The instance is ending: if it dies now, it stays dead."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End it, after the database: what that sends to other hosts goes through it."""
+        self._stopping.set()
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+                try:
+                    process.wait(5)
+                except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
+                    process.kill()
+                    process.wait()
+        self._thread.join(2)
+
+    def _watch(self) -> None:
+        delay = 0.25
+        while True:
+            started = time.monotonic()
+            code = self._process.wait() if self._process is not None else None
+            if self._stopping.is_set():
+                return
+            delay = 0.25 if time.monotonic() - started > 60 else min(delay * 2, 10)
+            log.error("the host agent ended with code %s; starting it again in %.1f s", code, delay)
+            if self._stopping.wait(delay):
+                return
+            self._process = start_agent(first=False)
 
 
 def serve_http(settings: Settings) -> None:
@@ -172,7 +247,10 @@ def main() -> None:
     os.environ[WATCHER] = str(os.getpid())
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     share_metrics(settings.path("metrics"))
-    worker = WorkerProcess() if os.environ.get(RUN_WORKER) else None
+    worker = WorkerProcess(gate_of(settings)) if os.environ.get(RUN_WORKER) else None
+    agent = AgentProcess(int(os.environ[AGENT])) if os.environ.get(AGENT) else None
+    if agent:
+        agent.start()
     if worker:
         worker.start()
     print(os.environ.get(MESSAGE, ""), flush=True)
@@ -182,6 +260,8 @@ def main() -> None:
     finally:
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)  # the end has begun; let it finish
+        if agent:
+            agent.leave_alone()
         if worker:
             worker.stop()
         if os.environ.get(OWNS_DATABASE):
@@ -190,6 +270,8 @@ def main() -> None:
             database = EmbeddedPostgres(settings)
             database.adopt()
             database.stop()
+        if agent:
+            agent.stop()
         print("Parley has stopped.", flush=True)
 
 

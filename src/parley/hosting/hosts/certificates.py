@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def client_context(settings: Settings, key: str, protocol: str = "http/1.1") -> 
 
 def join_context(key: str, protocol: str) -> ssl.SSLContext:
     """TLS 1.3 to a host of which nothing is known but the hash of its key."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _OwnProtocols(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the key is checked instead, by _pinned
@@ -174,8 +175,19 @@ def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
     context.load_cert_chain(settings.path(HOST_CERTIFICATE), settings.path(HOST_KEY))
 
 
+class _OwnProtocols(ssl.SSLContext):
+    """Keeps the ALPN that was set first: an HTTP client would set its own."""
+
+    _is_set = False
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        if not self._is_set:
+            super().set_alpn_protocols(alpn_protocols)
+        self._is_set = True
+
+
 def _context(protocol: int, settings: Settings) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
+    context = _OwnProtocols(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(settings.path(CA_CERTIFICATE))
     load_chain(context, settings)

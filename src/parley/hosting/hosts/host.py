@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,6 +37,10 @@ async def _nothing(_about: Any) -> None:
     """For a host without a lease."""
 
 
+async def _nothing_yet() -> None:
+    """Likewise, before anything is started."""
+
+
 class Host:
     """One host, in its agent's process."""
 
@@ -53,6 +58,8 @@ class Host:
         self.wait_for_media: Callable[[int, str, float], Awaitable[None]] = _no_wait
         """Standby: return once all files up to a position (with this chain hash) are here; HostError after a time."""
         self.lease_status: Callable[[], LeaseStatus | None] = lambda: None
+        self.before_start: Callable[[], Awaitable[None]] = _nothing_yet
+        """Awaited before PostgreSQL is started for the first time; it may find that this host is something else now."""
         self.before_open: Callable[[int], Awaitable[None]] = _nothing
         """Awaited with the epoch before the gate opens on a primary; HostError keeps it closed."""
         self.on_fenced: Callable[[Fence], Awaitable[None]] = _nothing
@@ -62,6 +69,8 @@ class Host:
         """Called at once after every change of the state, before the gate is turned by it."""
         self.changed = asyncio.Condition()
         """Notified after every change of the state, for loops that wait for one."""
+        self.started = False
+        """Whether PostgreSQL was started as what this host is."""
         self.web_answered = (0.0, False)
         """When the web was last asked whether it answers, and whether it did."""
         self._connection: Any = None
@@ -89,6 +98,16 @@ class Host:
     def runs_postgres(self) -> bool:
         """Whether `postgres` may be asked."""
         return self._postgres is not None
+
+    def give(self, path: Path, is_folder: bool) -> None:
+        """Let the database's user reach a folder for sockets, or a socket in it."""
+        if self._postgres is None:
+            if is_folder:
+                path.mkdir(mode=0o700, exist_ok=True)
+        elif is_folder:
+            self._postgres.claim_folder(path)
+        else:
+            self._postgres.give(path)
 
     @property
     def dsn(self) -> str:
@@ -136,7 +155,7 @@ class Host:
         self._forget_connection()
 
     def open_after(self, seconds: float | None) -> None:
-        """Open the gate of a primary by itself after a time of holding, unless something else is asked; None: do not."""
+        """Open a primary's gate by itself after a time of holding, unless something else is asked; None: do not."""
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None

@@ -93,7 +93,7 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
 
 
 async def verify(host: Host, fence: Fence, within: float) -> None:
-    """Whether this standby has everything that the fenced host had; waits so many seconds. HostError says what lacks."""
+    """Whether this standby has all that the fenced host had, within so many seconds. HostError says what lacks."""
     check_fence(host.settings, fence)
     if host.state.role == "primary" and host.state.epoch == fence.epoch:
         return
@@ -201,7 +201,13 @@ async def rejoin(host: Host, to: str) -> None:
         host.gate.turn(State.AWAY, epoch=state.epoch)
         await _follow(host, rewind=not clean and state.role != "standby")
         await host.change_state(
-            role="standby", to=to, epoch=other.epoch, commits=other.commits, token=None, next_epoch=0
+            role="standby",
+            to=to,
+            epoch=other.epoch,
+            commits=other.commits,
+            token=None,
+            next_epoch=0,
+            overtaken=False,
         )
 
 
@@ -217,7 +223,7 @@ async def release(host: Host, alone: bool = False) -> None:
             host.open_after(None)
             host.gate.turn(State.OPEN, epoch=state.epoch)
             return
-        if state.role != "fenced":
+        if state.role != "fenced" or state.overtaken:
             raise HostError(f"{host.me} is {state.role}: another host is the primary, or is to be.")
         for other in host.hosts.others:
             if await _has_taken_over(host, other.name, state.next_epoch, alone=alone):
@@ -240,6 +246,18 @@ async def _has_taken_over(host: Host, name: str, epoch: int, *, alone: bool) -> 
             return await peer.promise(epoch)
     except (HostUnreachable, TimeoutError):
         return False
+
+
+async def start(host: Host) -> str:
+    """Start PostgreSQL as what this host is, or wait until it has started; returns the role."""
+    if not host.started:
+        await host.before_start()
+    async with host.turning:
+        if not host.started:
+            await roles.start_role(host)
+            roles.turn_gate(host)
+            host.started = True
+        return host.state.role
 
 
 async def opened(host: Host) -> None:

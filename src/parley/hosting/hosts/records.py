@@ -88,6 +88,9 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """Fenced: the one for which it has stopped writing."""
     token: Fence | None = None
     """Fenced: what it said when it stopped writing."""
+    overtaken: bool = False
+    """Another host took over without this one's word. PostgreSQL is not started here before what only this host has is
+    in a report (see parley.hosting.failover)."""
     commits: Commits = "async"
     degraded_since: datetime | None = None
     """Since when nobody waits for the standby although `commits` is sync."""

@@ -24,7 +24,8 @@ from parley.kit.secrets import keyed_hash
 from parley.kit.settings import Settings
 
 SMOKE_HEADER = "X-Parley-Smoke"
-SMOKE_PATHS = ("/health/replica", "/", "/about", "/api/v2/instance", "/api/v1/timelines/public", "/public")
+WEB_PATH = "/api/v2/instance"
+SMOKE_PATHS = ("/", "/about", "/api/v2/instance", "/api/v1/timelines/public", "/public")
 WEB_SECONDS = 2.0
 WEB_KEPT = 3.0
 """Seconds that an answer of the web about itself is believed."""
@@ -150,7 +151,7 @@ async def _web_answers(host: Host) -> bool:
     at, answered = host.web_answered
     if time.monotonic() - at < WEB_KEPT:
         return answered
-    found = await ask_web(host.settings, "/health/replica")
+    found = await ask_web(host.settings, WEB_PATH)
     answered = 0 < found.status < 500
     host.web_answered = (time.monotonic(), answered)
     return answered

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.005
 PROMOTE_SECONDS = 60
+KEPT = {"standby": State.AWAY, "fenced": State.HOLD}
+"""What a gate may stay in each role: requests are handed on already, or writes still wait for what comes."""
+
 STOP_SECONDS = 60
 
 
@@ -59,6 +62,8 @@ async def start_role(host: Host) -> None:
         match host.state.role:
             case "primary":
                 await _start_primary(host)
+            case "fenced" if host.state.overtaken:
+                return
             case "fenced":
                 await _start_fenced(host)
             case _:
@@ -180,12 +185,9 @@ async def ensure_slots(host: Host) -> None:
 
 
 def turn_gate(host: Host) -> None:
-    """Bring the gate to what the host is. A gate that is held for a moment is left as it is."""
+    """Bring the gate of a host that writes no more to what it is; that of a primary is opened by `opened`."""
     gate, state = host.gate, host.state
-    if state.role == "primary":
-        if gate.state is not State.HOLD:
-            gate.turn(State.OPEN, epoch=state.epoch)
-    elif state.role == "away":
+    if state.role == "away":
         gate.turn(State.AWAY, epoch=state.epoch)
-    elif gate.state not in (State.HOLD, State.AWAY):
+    elif state.role != "primary" and gate.state is not KEPT[state.role]:
         gate.turn(State.CLOSED, epoch=state.epoch)

@@ -1,0 +1,185 @@
+"""Who belongs to the instance: adding a host, taking it in when it comes with its code, and removing it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from datetime import timedelta
+
+import msgspec
+
+import parley
+from parley.hosting.hosts import roles
+from parley.hosting.hosts.certificates import ensure_key
+from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.host import Host
+from parley.hosting.hosts.joining import Joining, Welcome, hash_secret, instance_settings, make_code, read_keys
+from parley.hosting.hosts.link import split_address
+from parley.hosting.hosts.records import HostRecord, Hosts, PendingHost, check_name
+from parley.kit.clock import now
+from parley.kit.secrets import seal
+from parley.kit.signing import public_key_of
+
+log = logging.getLogger(__name__)
+
+CODE_HOURS = 24
+MOST_TRIES = 5
+MOST_HOSTS = 9
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that may join now."""
+
+    name: str
+    code: str
+    expires_at: str
+
+
+async def hosts(host: Host) -> Hosts:
+    """Who belongs to the instance, without the hashes of codes."""
+    pending = tuple(msgspec.structs.replace(one, code_hash="", code_id="") for one in host.hosts.pending)
+    return msgspec.structs.replace(host.hosts, pending=pending)
+
+
+async def add_host(host: Host, name: str, link: str, addresses: list[str], my_link: str = "") -> Added:
+    """Let a machine join as `name`; returns the code. Adding it again makes a new code, and the old one is void.
+
+    `my_link`: where this host's own link is reached from there.
+    """
+    async with host.turning:
+        if host.state.role != "primary":
+            raise HostError(f"{host.me} is not the primary: add the host on {host.state.to}.")
+        check_name(name)
+        split_address(link)
+        if host.hosts.find(name):
+            raise HostError(f"{name} belongs to the instance already: `parley host remove {name}` first.")
+        if len(host.hosts.hosts) >= MOST_HOSTS:
+            raise HostError(f"An instance has {MOST_HOSTS} hosts at most.")
+        mine = my_link or _own(host).link
+        code, code_id, code_hash = make_code(mine, name, await asyncio.to_thread(ensure_key, host.settings))
+        expires = now() + timedelta(hours=CODE_HOURS)
+        fresh = PendingHost(
+            name=name,
+            link=link,
+            addresses=tuple(addresses),
+            code_id=code_id,
+            code_hash=code_hash,
+            expires_at=expires,
+        )
+        others = tuple(one for one in host.hosts.pending if one.name != name)
+        me = msgspec.structs.replace(_own(host), link=mine)
+        known = tuple(me if one.name == host.me else one for one in host.hosts.hosts)
+        await _change(host, hosts=known, pending=(*others, fresh))
+        return Added(name=name, code=code, expires_at=expires.isoformat())
+
+
+async def remove_host(host: Host, name: str) -> None:
+    """Let a host belong to the instance no more: refused from this moment on, and nothing is kept for it."""
+    async with host.turning:
+        if name == host.me:
+            raise HostError("This is the host itself: remove it on the primary.")
+        if host.state.role != "primary":
+            raise HostError(f"{host.me} is not the primary: remove the host on {host.state.to}.")
+        if not host.hosts.find(name) and all(one.name != name for one in host.hosts.pending):
+            raise HostError(f"There is no host {name!r}: `parley host list` names them all.")
+        await _change(
+            host,
+            hosts=tuple(one for one in host.hosts.hosts if one.name != name),
+            pending=tuple(one for one in host.hosts.pending if one.name != name),
+        )
+        await roles.configure(host)
+        await roles.ensure_slots(host)
+    await tell_others(host)
+
+
+async def take_hosts(host: Host, given: Hosts) -> None:
+    """On a host that follows: take over who belongs to the instance from the primary, when that is newer.
+
+    Where another host is reached stays as it is known here: from here the way may be another.
+    """
+    async with host.turning:
+        if given.version <= host.hosts.version or host.state.role == "primary" or not given.find(host.me):
+            return
+        known = {one.name: one for one in host.hosts.hosts}
+        taken = []
+        for one in given.hosts:
+            there = known.get(one.name)
+            taken.append(msgspec.structs.replace(one, link=there.link) if there and there.key == one.key else one)
+        await host.change_hosts(Hosts(me=host.me, version=given.version, hosts=tuple(taken)))
+
+
+async def tell_others(host: Host) -> None:
+    """Tell the other hosts who belongs to the instance. One that is away asks when it is back."""
+    given = await hosts(host)
+    for other in host.hosts.others:
+        try:
+            await (await host.peer(other.name)).call("take_hosts", type(None), given=given)
+        except HostError as error:
+            log.info("%s was not told of the hosts yet: %s", other.name, error)
+
+
+async def welcome_host(host: Host, asked: Joining) -> Welcome:
+    """Take in a machine that comes with a code. Raises HostError, which says no more than that the code is not good."""
+    async with host.turning:
+        pending = await _checked(host, asked)
+        if not host.hosts.find(pending.name):
+            record = HostRecord(name=pending.name, link=pending.link, key=asked.key, addresses=pending.addresses)
+            used = msgspec.structs.replace(pending, used_by=asked.key)
+            left = tuple(used if one.code_id == used.code_id else one for one in host.hosts.pending)
+            await _change(host, hosts=(*host.hosts.hosts, record), pending=left)
+            await roles.configure(host)
+        await roles.ensure_slots(host)
+        return await asyncio.to_thread(_welcome, host, pending.name)
+
+
+def _welcome(host: Host, name: str) -> Welcome:
+    seal(host.settings, b"")  # makes the key that is missing
+    public_key_of(host.settings)
+    keys = read_keys(host.settings)
+    if host.settings.secret_key:
+        keys["secret.key"] = host.settings.secret_key.strip().encode() + b"\n"
+    return Welcome(
+        name=name,
+        host=host.me,
+        hosts=host.hosts.hosts,
+        version=host.hosts.version,
+        keys=keys,
+        settings=instance_settings(host.settings),
+        major=host.postgres.major,
+        program=parley.__version__,
+        epoch=host.state.epoch,
+        commits=host.state.commits,
+    )
+
+
+async def _checked(host: Host, asked: Joining) -> PendingHost:
+    """The host that may join with this code; raises HostError. A code that is tried too often is void."""
+    if host.state.role != "primary":
+        raise HostError("This host is not the primary any more: add the new host on the one that is.")
+    bad = HostError("The join code is not good: it is wrong, too old, or was used. `parley host add` makes another.")
+    found = next((one for one in host.hosts.pending if one.code_id == asked.code_id), None)
+    if found is None or len(asked.key) != 64:
+        raise bad
+    if found.tries >= MOST_TRIES or now() > found.expires_at:
+        raise bad
+    right = hmac.compare_digest(found.code_hash, hash_secret(asked.secret))
+    if not right or found.used_by not in ("", asked.key):
+        tried = msgspec.structs.replace(found, tries=found.tries + 1)
+        left = tuple(tried if one.code_id == tried.code_id else one for one in host.hosts.pending)
+        await _change(host, pending=left)
+        log.warning("somebody tried to join as %s with a code that is not good", found.name)
+        raise bad
+    return found
+
+
+async def _change(host: Host, **changes: object) -> None:
+    changed = msgspec.structs.replace(host.hosts, version=host.hosts.version + 1, **changes)
+    await host.change_hosts(changed)
+
+
+def _own(host: Host) -> HostRecord:
+    record = host.hosts.find(host.me)
+    if record is None:
+        raise HostError(f"{host.me} does not stand in its own hosts.json: restart Parley.")
+    return record
