@@ -37,3 +37,13 @@ BEGIN
         USING places::tid[], before::xid;
 END
 $$;
+
+-- The rows of a table that this transaction or a later one left behind, in the order in which they lie.
+CREATE FUNCTION parley_rows_since(of regclass, first text, skipped bigint, most bigint) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT to_jsonb(t) FROM ONLY %s t WHERE age(xmin) <= age($1) + 64 ORDER BY ctid OFFSET $2 LIMIT $3', of)
+        USING first::xid, skipped, most;
+END
+$$;

@@ -152,6 +152,10 @@ def _of_table(table: str) -> Callable[[Row, Names], str]:
     return lambda row, name: f"{table}: {_plain(row, name)}"
 
 
+def _number(transactions: int) -> str:
+    return str(transactions) if transactions >= 0 else "not known; all tables were compared, without deleted rows"
+
+
 def _opening(head: Row) -> list[str]:
     told = (
         "This host waited for its standby before it acknowledged anything: nobody was told that any of this had "
@@ -163,7 +167,7 @@ def _opening(head: Row) -> list[str]:
         return [f"The host {head['host']} had written nothing that {head['new_host']} does not have. Nothing was lost."]
     return [
         f"What only the host {head['host']} had written when {head['new_host']} took over (epoch {head['epoch']}).",
-        f"Made at {head['made_at']}. Transactions after {head['left_at']}: {head['transactions']}.",
+        f"Made at {head['made_at']}. Transactions after {head['left_at']}: {_number(head['transactions'])}.",
         told,
         f"Files that only it had: {head['files']} (in files/).",
         *(f"  nowhere to be found: {one}" for one in head["missing_files"]),

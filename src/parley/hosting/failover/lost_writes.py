@@ -54,7 +54,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_at: str
     """Where the new host's history left the old one's."""
     transactions: int
-    """How many were committed after that."""
+    """How many were committed after that; -1 where the old host's WAL was not all there any more: then every table was
+    compared as a whole, and rows that it had only deleted are not among these."""
     rows: dict[str, dict[str, int]]
     """Differences by table and kind. A row that both have alike is none."""
     files: int
@@ -121,17 +122,36 @@ async def list_differences(old: Any, new: Any, tail: Tail) -> AsyncIterator[Diff
             yield one
 
 
+async def list_differences_since(old: Any, new: Any, first: str) -> AsyncIterator[Difference]:
+    """The same where the old host's WAL is not all there: every table is read as a whole. `first` is the new host's
+    first transaction; rows that the old one only deleted are not found."""
+    for table in await store.list_all_tables(old):
+        offset = 0
+        while rows := await store.list_since(old, table.name, first, offset, ROWS_AT_ONCE):
+            offset += len(rows)
+            for one in await _compared(new, table, rows):
+                yield one
+
+
+async def _compared(new: Any, table: TouchedRow, rows: list[dict[str, Any]]) -> list[Difference]:
+    """Those of the old host's rows that the new one does not have, or has otherwise."""
+    keys = [_key_of(table, row) for row in rows]
+    there = {} if not table.keys else _by_key(table, await store.list_like(new, table.root, keys))
+    found = []
+    for key, row in zip(keys, rows, strict=True):
+        other = there.get(_text_of(key))
+        if other != row:
+            what: What = "only_here" if other is None else "changed_here"
+            found.append(Difference(table=table.root, what=what, key=key, here=row, there=other))
+    return found
+
+
 async def _left_behind(old: Any, new: Any, table: TouchedRow, tail: Tail) -> AsyncIterator[Difference]:
     for first, last in _ranges(tail.blocks.get(table.node, [])):
         rows = await store.list_written(old, table.name, tail.transactions, first, last)
         for some in _pieces(rows, ROWS_AT_ONCE):
-            keys = [_key_of(table, row) for row in some]
-            there = {} if not table.keys else _by_key(table, await store.list_like(new, table.root, keys))
-            for key, row in zip(keys, some, strict=True):
-                other = there.get(_text_of(key))
-                if other != row:
-                    what: What = "only_here" if other is None else "changed_here"
-                    yield Difference(table=table.root, what=what, key=key, here=row, there=other)
+            for one in await _compared(new, table, some):
+                yield one
 
 
 async def _deleted(old: Any, new: Any, table: TouchedRow, tail: Tail) -> AsyncIterator[Difference]:

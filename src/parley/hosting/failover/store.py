@@ -140,6 +140,53 @@ async def list_at(tx: Any, table: str, places: list[str], before: str) -> list[d
     return [row[0] for row in await tx.fetch(LIST_AT, table, places, before)]
 
 
+LIST_TABLES = """
+    SELECT pg_relation_filenode(c.oid), c.oid::regclass::text,
+           coalesce(pg_partition_root(c.oid), c.oid)::regclass::text,
+           coalesce((SELECT array_agg(a.attname::text ORDER BY a.attnum)
+                     FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+                     WHERE i.indrelid = c.oid AND i.indisprimary), '{}')
+    FROM pg_class c
+    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relnamespace = 'public'::regnamespace
+    ORDER BY 2
+"""
+
+
+async def list_all_tables(tx: Any) -> list[TouchedRow]:
+    """Every table of ours that holds rows."""
+    return [TouchedRow(*row) for row in await tx.fetch(LIST_TABLES)]
+
+
+GET_FIRST_TRANSACTION = """
+    SELECT xmin::text FROM parley_meta
+"""
+
+
+async def get_first_transaction(tx: Any) -> str:
+    """On a host that has taken over: the transaction that wrote its epoch, the first one of its own."""
+    return str(await tx.fetchval(GET_FIRST_TRANSACTION))
+
+
+LIST_SINCE = """
+    SELECT parley_rows_since($1::text::regclass, $2, $3, $4)
+"""
+
+
+async def list_since(tx: Any, table: str, first: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    """The rows of a table that this transaction or a later one left behind, in the order in which they lie."""
+    return [row[0] for row in await tx.fetch(LIST_SINCE, table, first, offset, limit)]
+
+
+ONLY_READ = """
+    SET default_transaction_read_only = on
+"""
+
+
+async def update_to_reading(connection: Any) -> None:
+    """Let nothing be written over this connection."""
+    await connection.execute(ONLY_READ)
+
+
 LIST_OWNERS = """
     SELECT email FROM members
     WHERE role = 'owner' AND email_confirmed_at IS NOT NULL AND account_state = 'active' ORDER BY account_id LIMIT 20

@@ -85,6 +85,14 @@ def read_tail(waldump: Waldump, folder: Path, timeline: int, after: str) -> Tail
     return gathering.tail()
 
 
+def newest_timeline(folder: Path) -> int:
+    """The timeline that a stopped server wrote last, by its files; raises FailoverError when it has none."""
+    found = [int(one.name[:8], 16) for one in folder.iterdir() if SEGMENT_NAME.fullmatch(one.name)]
+    if not found:
+        raise FailoverError(f"There is no write-ahead log in {folder}.")
+    return max(found)
+
+
 def _oldest(folder: Path, timeline: int) -> int | None:
     """Where the first segment of a timeline begins."""
     names = sorted(one.name for one in folder.iterdir() if SEGMENT_NAME.fullmatch(one.name))

@@ -1,0 +1,380 @@
+"""What an agent does about losing a host: holding or watching the lease, minding the standby, taking over, giving way.
+
+`prepare` is called before the agent starts anything: no gate opens, and no PostgreSQL is started as a primary, before
+it is known that nobody else has taken over. `watch` runs for as long as the agent does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
+
+from parley.hosting.failover.errors import Overtaken, WitnessError
+from parley.hosting.failover.keeping import Facts, Keeper, Watcher, given_up_after
+from parley.hosting.failover.lease import Claim, Lease
+from parley.hosting.failover.minding import Minding
+from parley.hosting.failover.returning import come_back
+from parley.hosting.failover.states import Asked, NotAllowed, Seen, State, may_take_over, next_state
+from parley.hosting.failover.taking_over import TookOver, claim_lease, finish_takeover, next_epoch
+from parley.hosting.failover.witness import Witness
+from parley.hosting.hosts import operations, roles
+from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.host import Host
+from parley.hosting.hosts.views import LeaseStatus
+from parley.kit import gate as gates
+from parley.kit.gate import Field
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Between two looks of a standby at a lease that is renewed; while it is late, a quarter of that."""
+
+MIND_SECONDS = 1.0
+PEER_SECONDS = 2.0
+RETURN_SECONDS = 5.0
+PROVE_SECONDS = 30.0
+START_SECONDS = 10.0
+"""So long a primary that starts tries to find out whether somebody has taken over."""
+
+SILENT_LEASES = 2.0
+"""A primary whose PostgreSQL has not answered for so many times `lease_seconds` lets its lease run out."""
+
+
+class Watch:
+    """What one agent knows of who may write."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        settings = host.settings
+        self.witness = Witness(settings) if settings.witness else None
+        self.keeper = Keeper(settings, self.witness, host.gate, host.me) if self.witness else None
+        self.watcher = Watcher(self.witness) if self.witness else None
+        self.minding = Minding(host, self._say if self.witness else None)
+        self.state = State.HEALTHY
+        self._turn = asyncio.Lock()
+        self._reached = False
+        self._proved = False
+        self._unchanged = 0
+        self._refused = ""
+        self._said: dict[str, str] = {}
+        self._later: set[asyncio.Task[None]] = set()
+        self._wanted_epoch = 0
+
+    # Before anything starts.
+
+    async def before_start(self) -> None:
+        """Whether somebody has taken over while this host was off: then it starts as a fenced one."""
+        host = self.host
+        if host.state.role != "primary" or not host.hosts.others:
+            return
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            sure = await self._look_for_another()
+            if host.state.role != "primary" or sure:
+                return
+            if time.monotonic() > deadline:
+                log.warning("neither the third place nor another host answers: starting without having asked")
+                return
+            await asyncio.sleep(0.5)
+
+    async def _look_for_another(self) -> bool:
+        """Give way to a host with a higher epoch; returns whether it is known now that there is none."""
+        if self.keeper is not None:
+            try:
+                lease = await self.keeper.look()
+            except HostError as error:
+                self._say_once("witness", f"{error}")
+            else:
+                if lease is not None and self._is_over(lease):
+                    await self._give_way(lease.holder, lease.epoch)
+                return True
+        answered = await self._ask_peers()
+        return answered == len(self.host.hosts.others) and self.keeper is None
+
+    def _is_over(self, lease: Lease) -> bool:
+        """Whether this lease says that another host may write, and this one not."""
+        epoch = self.host.state.epoch
+        return lease.holder != self.host.me and (lease.epoch > epoch or (lease.epoch == epoch and epoch > 0))
+
+    async def _ask_peers(self) -> int:
+        """Ask the other hosts whether they are the primary with a higher epoch; returns how many answered."""
+        answered = 0
+        for other in self.host.hosts.others:
+            try:
+                status = await (await self.host.peer(other.name)).status(seconds=2)
+            except HostError:
+                continue
+            answered += 1
+            if status.role == "primary" and status.epoch > self.host.state.epoch:
+                await self._give_way(other.name, status.epoch)
+        return answered
+
+    # Hooks of the host.
+
+    async def before_open(self, epoch: int) -> None:
+        """Hold the lease before the gate of a primary opens; raises HostError, and the gate stays closed."""
+        if self.keeper is None:
+            return
+        async with self._turn:
+            lease = await self.keeper.look()
+            state = self.host.state
+            waits = state.commits == "sync" and state.degraded_since is None
+            if (
+                lease
+                and lease.holder == self.host.me
+                and lease.epoch == epoch
+                and lease.in_sync
+                and lease.standby
+                and waits
+            ):
+                self.minding.believe(lease.standby)
+            await self.keeper.renew(epoch, self.minding.facts if waits else Facts())
+
+    async def _say(self, facts: Facts) -> None:
+        """Write these facts into the lease now."""
+        assert self.keeper is not None
+        async with self._turn:
+            await self.keeper.renew(self.host.state.epoch, facts)
+
+    def lease_status(self) -> LeaseStatus | None:
+        """What is known of the lease, for `parley host status`."""
+        holds = self.host.state.role == "primary"
+        lease = self.keeper.lease if holds and self.keeper else self.watcher.lease if self.watcher else None
+        if lease is None or self.keeper is None:
+            return None
+        left = self.keeper.seconds_left if holds else max(0.0, (given_up_after(lease) - self._unchanged) / 1e9)
+        return LeaseStatus(holder=lease.holder, epoch=lease.epoch, seconds_left=round(left, 2), reachable=self._reached)
+
+    # Loops.
+
+    async def run(self) -> None:
+        """Everything, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._forever("lease", self._lease, self._lease_pause))
+                group.create_task(self._forever("third place", self._prove, lambda: PROVE_SECONDS))
+                group.create_task(self._forever("standby", self._mind, lambda: MIND_SECONDS))
+                group.create_task(self._forever("peers", self._peers, lambda: PEER_SECONDS))
+                group.create_task(self._forever("coming back", self._return, lambda: RETURN_SECONDS))
+        finally:
+            await self.minding.close()
+
+    async def _forever(self, name: str, look: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                await look()
+                self._said.pop(name, None)
+            except HostError as error:
+                self._say_once(name, str(error))
+            except Exception:
+                log.exception("failover: the look at the %s failed", name)
+            await self._sleep(max(0.02, pause() - (time.monotonic() - began)))
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, or until what this host is has changed."""
+        try:
+            async with asyncio.timeout(seconds):
+                async with self.host.changed:
+                    await self.host.changed.wait()
+        except TimeoutError:
+            return
+
+    async def _lease(self) -> None:
+        if self.keeper is None:
+            return
+        if self.host.state.role == "primary":
+            await self._hold()
+        else:
+            await self._look()
+
+    async def _prove(self) -> None:
+        """Find out once whether the third place can be relied on; nobody takes over by itself before."""
+        if self.witness is not None and not self._proved:
+            await self.witness.prove()
+            self._proved = True
+
+    def _lease_pause(self) -> float:
+        seconds = self.host.settings.lease_seconds
+        if self.host.state.role == "primary":
+            return seconds / 3 if self._reached else seconds / 10
+        if self.state is State.HEALTHY:
+            return min(LOOK_SECONDS, seconds / 5)
+        return min(LOOK_SECONDS, seconds / 5) / 4
+
+    async def _hold(self) -> None:
+        """Renew, unless PostgreSQL is gone: then somebody else shall be able to take over."""
+        host, keeper = self.host, self.keeper
+        assert keeper is not None
+        if self.minding.silent_seconds > SILENT_LEASES * host.settings.lease_seconds and host.hosts.others:
+            raise HostError(f"PostgreSQL on {host.me} does not answer: the lease is not renewed.")
+        epoch = host.state.epoch
+        try:
+            async with self._turn:
+                if host.state.role != "primary" or host.state.epoch != epoch:
+                    return
+                await keeper.renew(epoch, self.minding.facts)
+            self._reached = True
+        except Overtaken:
+            self._reached = True
+            if keeper.lease is not None and self._is_over(keeper.lease):
+                await self._give_way(keeper.lease.holder, keeper.lease.epoch)
+        except WitnessError:
+            self._reached = False
+            raise
+        if self._wanted_epoch == epoch and host.gate.state is gates.State.CLOSED:
+            await operations.promote(host, None, epoch)  # won before, and not opened yet
+
+    async def _look(self) -> None:
+        """Look at the lease of another host, and take over when that is called for."""
+        watcher = self.watcher
+        assert watcher is not None
+        try:
+            changed, self._unchanged = await watcher.look()
+        except WitnessError:
+            self._reached = False
+            raise
+        self._reached = True
+        lease = watcher.lease
+        if lease is None:
+            return
+        expired = watcher.is_expired(self._unchanged)
+        if changed:
+            self._see(Seen.RENEWED)
+        elif self._unchanged >= lease.seconds * 0.5e9:
+            self._see(Seen.LATE)
+        if expired:
+            self._see(Seen.EXPIRED)
+        if self.host.state.role == "standby":
+            await self._may_take_over(lease, expired)
+
+    async def _may_take_over(self, lease: Lease, expired: bool) -> None:
+        host = self.host
+        if lease.holder == host.me:
+            if lease.epoch > max(host.state.epoch, host.state.refused_epoch):
+                await self._promote(lease, lease.epoch, lease.claim)  # won before this agent was started again
+            return
+        if host.settings.failover != "auto" or not expired or not self._proved:
+            return
+        asked = Asked(mode="auto")
+        found = may_take_over(host.me, lease, has_witness=True, expired=expired, asked=asked)
+        if found.claim is None:
+            self._say_once("takeover", f"this host does not take over: {found.reason}", level=logging.WARNING)
+            return
+        await self._take_over(lease, found.claim)
+
+    async def _take_over(self, lease: Lease, claim: Claim) -> None:
+        host, keeper, watcher = self.host, self.keeper, self.watcher
+        assert keeper is not None
+        assert watcher is not None
+        async with host.database():
+            pass  # a host without its database must not win
+        epoch = next_epoch(lease, host.state.epoch, host.state.refused_epoch)
+        log.warning("the lease of %s has run out: claiming it with epoch %d", lease.holder, epoch)
+        keeper.saw(lease, watcher.mark)
+        try:
+            await claim_lease(keeper, host.me, epoch, claim)
+        except Overtaken:
+            self._see(Seen.BEATEN)
+            return
+        self._see(Seen.WON)
+        await self._promote(lease, epoch, claim)
+
+    async def _promote(self, before: Lease, epoch: int, claim: Claim) -> None:
+        host = self.host
+        began = time.monotonic()
+        self._wanted_epoch = epoch
+        await operations.promote(host, None, epoch)
+        took = TookOver(
+            host=host.me,
+            taken_from=before.holder if before.holder != host.me else None,
+            epoch=epoch,
+            claim=claim,
+            seconds=round(time.monotonic() - began, 3),
+            behind_bytes=before.behind_bytes,
+            behind_seconds=before.behind_seconds,
+        )
+        log.warning("TAKEN OVER from %s with epoch %d in %.2f s", before.holder, epoch, took.seconds)
+        task = asyncio.create_task(self._finish(took))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _finish(self, took: TookOver) -> None:
+        try:
+            detail = await finish_takeover(self.host.settings, self.host.dsn, self.host.hosts, took)
+            await operations.note(self.host, "failover", ok=True, seconds=took.seconds, detail=detail)
+        except Exception:
+            log.exception("what follows a takeover could not all be done")
+
+    async def _mind(self) -> None:
+        if self.host.state.role == "primary":
+            if self.state is not self.minding.state:
+                self.state = self.minding.state
+            await self.minding.look()
+            self.state = self.minding.state
+        elif self.state not in (State.HEALTHY, State.SUSPECT, State.LEASE_EXPIRED, State.CLAIMED, State.FENCED):
+            self.state = State.HEALTHY  # given up in a move
+            self.minding = Minding(self.host, self._say if self.witness else None)
+
+    async def _peers(self) -> None:
+        if self.host.state.role == "primary":
+            await self._ask_peers()
+
+    async def _return(self) -> None:
+        if self.host.state.overtaken:
+            self.state = State.FENCED
+            await come_back(self.host)
+            self.state = next_state(State.FENCED, Seen.REJOINED)
+
+    async def _give_way(self, to: str, epoch: int) -> None:
+        """Another host has taken over: close, say so on the disk, and stop PostgreSQL. Then `come_back` goes on."""
+        host = self.host
+        async with host.turning:
+            if host.state.role != "primary" or host.state.epoch > epoch:
+                return
+            log.error("OVERTAKEN by %s with epoch %d: this host writes no more", to, epoch)
+            host.gate.turn(gates.State.CLOSED, epoch=host.state.epoch)
+            if self.keeper is not None:
+                await self.keeper.give_up()
+            await host.change_state(role="fenced", to=to, next_epoch=epoch, token=None, overtaken=True)
+            host.drop_connection()
+            await self.minding.close()
+            self.minding = Minding(host, self._say if self.witness else None)
+            self.state = State.FENCED
+            if host.runs_postgres:
+                await roles.stop_cleanly(host, roles.STOP_SECONDS)
+
+    def _see(self, seen: Seen) -> None:
+        try:
+            state = next_state(self.state, seen)
+        except NotAllowed:
+            state = State.HEALTHY if seen is Seen.RENEWED else self.state
+        if state is not self.state:
+            log.info("failover: %s -> %s", self.state, state)
+            self.state = state
+
+    def _say_once(self, about: str, sentence: str, *, level: int = logging.ERROR) -> None:
+        if self._said.get(about) != sentence:
+            self._said[about] = sentence
+            log.log(level, "failover: %s", sentence)
+
+
+_watches: WeakKeyDictionary[Host, Watch] = WeakKeyDictionary()
+
+
+def prepare(host: Host) -> None:
+    """Put the lease into a host, before anything of it starts."""
+    watch_of = _watches[host] = Watch(host)
+    # What stands in the file may be of the time before this machine was started again.
+    host.gate.put(Field.LEASE_UNTIL, 1 if watch_of.keeper else 0)
+    host.before_start = watch_of.before_start
+    host.before_open = watch_of.before_open
+    host.lease_status = watch_of.lease_status
+
+
+async def watch(host: Host) -> None:
+    """Run for as long as the agent does."""
+    await _watches[host].run()
