@@ -9,6 +9,7 @@ CREATE TABLE archives (
     file text,                                            -- name in the area of archives, which no route serves by name
     size_bytes bigint,
     sha256 text,                                          -- of the whole file, in hexadecimal
+    alias text,                                           -- the account elsewhere that it is for: alice@new.example
     done bigint NOT NULL DEFAULT 0,                       -- progress: posts and files written, of so many
     total bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -48,7 +49,8 @@ CREATE TABLE import_rows (
     position integer NOT NULL,
     data jsonb NOT NULL,
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed')),
-    reason text,                                          -- why it failed: a sentence for the member
+    held boolean NOT NULL DEFAULT false,                  -- the post that it became waits for a moderator
+    reason text,                                          -- why it failed, or what was left out: for the member
     PRIMARY KEY (import_id, position)
 );
 CREATE INDEX import_rows_waiting ON import_rows (import_id, position) WHERE state = 'waiting';

@@ -19,8 +19,9 @@ import msgspec
 
 from parley.abuse.mailbox import poll_abuse_mailbox
 from parley.hosting.jobs import make_nightly_snapshot
+from parley.kit.gate import LOOK_EVERY, State
 from parley.kit.instance import Instance, open_instance
-from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_of
+from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_driver, queue_of
 from parley.kit.leaving import leave
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
@@ -100,6 +101,8 @@ from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change,
 from parley.safety.warnings import mail_warnings
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
+from parley.social.archives.import_jobs import read_archive, run_import
+from parley.social.archives.jobs import delete_old_archives, mail_archive, make_archive
 from parley.social.discovery.jobs import index_status, unindex_status
 from parley.social.events import facts
 from parley.social.events.actions import DISPATCH, make_event_partitions
@@ -242,6 +245,7 @@ SCHEDULES: dict[Job, str] = {
     note_overdue_requests: "* * * * *",
     purge_evidence: "21 5 * * *",
     delete_orphans: "41 * * * *",
+    delete_old_archives: "51 * * * *",
     fetch_hash_exchanges: "13 * * * *",
     publish_scheduled: "* * * * *",
     rescreen_degraded: "* * * * *",
@@ -297,6 +301,7 @@ JOBS: tuple[Job, ...] = (
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
     *(answer_notice, call_notice_webhook, hide_named, mail_notice_message),
     *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),
+    *(make_archive, mail_archive, read_archive, run_import),
 )
 """Jobs that rooms enqueue by name."""
 
@@ -312,6 +317,12 @@ NICENESS = 5
 
 DEQUEUE_EVERY = timedelta(seconds=5)
 """How often the worker looks when nobody wakes it."""
+
+GATE_EVERY = 0.05
+"""Seconds between two looks at the gate while jobs run."""
+
+LEAVE_SECONDS = 2.0
+"""So long jobs may take to end once another host goes on with them."""
 
 
 def job_table() -> dict[str, Job]:
@@ -351,26 +362,63 @@ async def _run_at_once(instance: Instance, job: Job, payload: dict[str, Any]) ->
 
 
 async def run_worker(settings: Settings, dsn: str) -> None:
-    """Run jobs until SIGTERM or SIGINT; jobs in progress are finished first."""
+    """Run jobs until SIGTERM or SIGINT, or until this host may write no more; jobs in progress are finished first."""
     async with open_instance(settings, dsn, wait_for_disk=False) as instance:
-        from pgqueuer import PgQueuer
-
-        await make_event_partitions(instance, {})
-        await follow_policy(instance)
-        queuer = PgQueuer.from_asyncpg_pool(instance.db.pool)
-        _register(queuer, instance)
+        stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, queuer.shutdown.set)
+            loop.add_signal_handler(name, stopping.set)
+        if not await _is_open(instance, stopping):
+            return
+        await make_event_partitions(instance, {})
+        await follow_policy(instance)
         log.info("worker: ready")
         async with _abuse_mail(instance):
-            with contextlib.suppress(asyncio.CancelledError):
-                await queuer.run(
-                    dequeue_timeout=DEQUEUE_EVERY,
-                    batch_size=20,
-                    max_concurrent_tasks=40,
-                    log_aggregation_interval=timedelta(),
-                )
+            while await _is_open(instance, stopping):
+                await _run_queue(instance, stopping)
+
+
+async def _is_open(instance: Instance, stopping: asyncio.Event) -> bool:
+    """Whether jobs may run now; while the gate is held, nobody knows yet."""
+    while instance.gate.state is State.HOLD and not stopping.is_set():  # noqa: ASYNC110  another process turns it
+        await asyncio.sleep(LOOK_EVERY)
+    return instance.gate.state is State.OPEN and not stopping.is_set()
+
+
+async def _run_queue(instance: Instance, stopping: asyncio.Event) -> None:
+    """Take jobs from the queue until `stopping`, or until the gate is turned."""
+    from pgqueuer import PgQueuer
+
+    queuer = PgQueuer(queue_driver(instance.db))
+    _register(queuer, instance)
+    running = asyncio.create_task(
+        queuer.run(
+            dequeue_timeout=DEQUEUE_EVERY,
+            batch_size=20,
+            max_concurrent_tasks=40,
+            log_aggregation_interval=timedelta(),
+        )
+    )
+    stopped = asyncio.create_task(stopping.wait())
+    look_every = GATE_EVERY if instance.gate.has_agent else None
+    while not running.done() and not stopped.done() and instance.gate.state is State.OPEN:
+        await asyncio.wait({running, stopped}, timeout=look_every, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    queuer.shutdown.set()
+    while not running.done() and instance.gate.state in (State.OPEN, State.HOLD):
+        await asyncio.wait({running}, timeout=GATE_EVERY)  # jobs in progress
+    if not running.done():
+        # Another host goes on with them, from what they have committed: here they can write nothing any more.
+        await asyncio.wait({running}, timeout=LEAVE_SECONDS)
+        running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        return
+    except Exception as error:
+        if instance.gate.state is State.OPEN:
+            raise
+        log.info("the queue was left: %r", error)
 
 
 def _abuse_mail(instance: Instance) -> AbstractAsyncContextManager[Any]:

@@ -70,7 +70,7 @@ async def _walk(
     while True:
         async with db.read() as tx:
             rows = await read(tx, after)
-            keys = [key_of(row) for row in rows]
+            keys: list[Any] = [key_of(row) for row in rows]
             accounts = await get_account_views(tx, [key for key in keys if isinstance(key, int)])
         if not rows:
             return

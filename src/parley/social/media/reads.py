@@ -143,6 +143,19 @@ async def get_file(tx: Tx, settings: Settings, name: str, *, key: str = "") -> F
     return FileView(row.name, row.content_key, row.mime_type, row.size_bytes, etag, withheld=row.withheld)
 
 
+async def get_file_for_owner(tx: Tx, viewer: Viewer, name: str) -> FileView:
+    """A file that the viewer sent, for the viewer's own archive, withheld or not; raises NotFound for all else."""
+    row = await store_files.get_own_file(tx, viewer.account_id, name) if is_file_name(name) else None
+    if row is None:
+        raise NotFound
+    return FileView(row.name, row.content_key, row.mime_type, row.size_bytes, "", withheld=row.withheld)
+
+
+async def count_stored_bytes(tx: Tx, account_id: int) -> int:
+    """How much an account stores here."""
+    return await store_files.count_stored_bytes(tx, account_id)
+
+
 KEY_HOURS = 2
 """For how many hours, the running one among them, an address of a withheld file is good."""
 

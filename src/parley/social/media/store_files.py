@@ -38,6 +38,18 @@ async def get_file(tx: Tx, name: str) -> ServedRow | None:
     return ServedRow(*row) if row else None
 
 
+GET_OWN_FILE = """
+    SELECT name, mime_type, size_bytes, content_hash, content_key, withheld FROM files
+    WHERE name = $1 AND account_id = $2 AND NOT hidden AND NOT withdrawn AND removed_at IS NULL
+"""
+
+
+async def get_own_file(tx: Tx, account_id: int, name: str) -> ServedRow | None:
+    """A file that `account_id` sent and that nobody took down."""
+    row = await tx.fetchrow(GET_OWN_FILE, name, account_id)
+    return ServedRow(*row) if row else None
+
+
 GET_KEY = """SELECT content_key FROM files WHERE name = $1"""
 
 

@@ -107,3 +107,8 @@ async def _walk_marked(
             if status_id in uris:
                 yield uris[status_id]
         before = ids[-1]
+
+
+async def has_status(tx: Tx, status_id: int, *, author_id: int | None = None) -> bool:
+    """Whether there is such a status in any state; with `author_id`, whether it is theirs and still stands."""
+    return await store_archive.has_status(tx, status_id, author_id)

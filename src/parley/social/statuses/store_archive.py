@@ -73,3 +73,14 @@ async def count_own(tx: Tx, account_id: int) -> tuple[int, int, int]:
     """How many statuses an account has, how many of them with media, and how many bookmarks."""
     row = await tx.fetchrow(COUNT_OWN, account_id)
     return row[0], row[1], row[2]
+
+
+HAS_STATUS = """
+    SELECT EXISTS (SELECT FROM statuses WHERE id = $1 AND ($2::bigint IS NULL OR (account_id = $2
+        AND state IN ('published', 'limited', 'held') AND deleted_at IS NULL)))
+"""
+
+
+async def has_status(tx: Tx, status_id: int, author_id: int | None) -> bool:
+    """Whether there is such a status in any state; with an author: one of theirs that stands."""
+    return bool(await tx.fetchval(HAS_STATUS, status_id, author_id))

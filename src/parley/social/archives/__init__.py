@@ -1,0 +1,1 @@
+"""Archives: what members take away with them, and what they bring along."""
