@@ -45,15 +45,19 @@ def add(
     my_link: Annotated[
         str, typer.Option(help="Where this host's own link is reached from there. Default: link_listen.")
     ] = "",
+    my_addresses: Annotated[
+        list[str] | None,
+        typer.Option(help="Address to which the domain points while this host serves. May be given several times."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let another machine join. Prints the command to run there, with a code that is good once, for a day."""
     settings = settings_or_exit()
     mine = my_link or _own_link(settings)
-    wanted = [one.strip() for text in addresses or [] for one in text.split(",") if one.strip()]
+    there, here = _split(addresses), _split(my_addresses)
     added = ask(
         settings,
-        lambda me: me.call("add_host", Added, name=name, link=link, addresses=wanted, my_link=mine),
+        lambda me: me.call("add_host", Added, name=name, link=link, addresses=there, my_link=mine, my_addresses=here),
     )
     text = (
         f"{name} may join until {added.expires_at[:16].replace('T', ' ')} UTC. On that machine, with Parley installed, "
@@ -61,6 +65,10 @@ def add(
         "Whoever has this code gets everything that the instance has: carry it over a safe way."
     )
     show({"name": name, "code": added.code, "expires_at": added.expires_at}, as_json, text)
+
+
+def _split(given: list[str] | None) -> list[str]:
+    return [one.strip() for text in given or [] for one in text.split(",") if one.strip()]
 
 
 def _own_link(settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -42,10 +43,13 @@ async def hosts(host: Host) -> Hosts:
     return msgspec.structs.replace(host.hosts, pending=pending)
 
 
-async def add_host(host: Host, name: str, link: str, addresses: list[str], my_link: str = "") -> Added:
+async def add_host(
+    host: Host, name: str, link: str, addresses: list[str], my_link: str = "", my_addresses: Sequence[str] = ()
+) -> Added:
     """Let a machine join as `name`; returns the code. Adding it again makes a new code, and the old one is void.
 
-    `my_link`: where this host's own link is reached from there.
+    `my_link`: where this host's own link is reached from there. `my_addresses`: to what the domain points while this
+    host serves; empty leaves what is known.
     """
     async with host.turning:
         if host.state.role != "primary":
@@ -68,7 +72,7 @@ async def add_host(host: Host, name: str, link: str, addresses: list[str], my_li
             expires_at=expires,
         )
         others = tuple(one for one in host.hosts.pending if one.name != name)
-        me = msgspec.structs.replace(_own(host), link=mine)
+        me = msgspec.structs.replace(_own(host), link=mine, addresses=tuple(my_addresses) or _own(host).addresses)
         known = tuple(me if one.name == host.me else one for one in host.hosts.hosts)
         await _change(host, hosts=known, pending=(*others, fresh))
         return Added(name=name, code=code, expires_at=expires.isoformat())
