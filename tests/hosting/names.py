@@ -56,15 +56,21 @@ other 60   A   192.0.2.9
 
 @contextmanager
 def knot_server(
-    folder: Path, *, zone: str = ZONE, content: str = CONTENT, address: str = "127.0.0.1", prefix: Sequence[str] = ()
+    folder: Path,
+    *,
+    zone: str = ZONE,
+    content: str = CONTENT,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    prefix: Sequence[str] = (),
 ) -> Iterator[str]:
     """A server that is responsible for `zone`; yields what PARLEY_DNS would be. Skips where Knot is not installed.
 
-    `prefix` starts it elsewhere, such as in a network namespace.
+    `prefix` starts it elsewhere, such as in a network namespace. Without `port` it takes a free one.
     """
     if shutil.which("knotd") is None:
         pytest.skip("Knot DNS is not installed: sudo apt-get install knot")
-    port = free_port()
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "zone").write_text(content)
     written = CONFIGURATION.format(address=address, port=port, folder=folder, key=KEY, zone=zone)

@@ -42,8 +42,10 @@ def pair(
 
 def join(world: World, primary: Host, standby: Host) -> None:
     """Make one host the standby of the other, by the commands that an operator uses, and start it."""
-    added = primary.parley("host", "add", standby.name, "--link", standby.link, "--address", standby.place.address)
-    standby.parley("standby", "init", "--from", primary.link, "--code", added["code"])
+    there, here = standby.place.address, primary.place.address
+    links = ("--link", standby.link, "--my-link", primary.link)
+    added = primary.parley("host", "add", standby.name, *links, "--addresses", there, "--my-addresses", here)
+    standby.parley("standby", "init", added["code"])
     standby.start(healthy=False)
 
 

@@ -336,7 +336,14 @@ def two_providers(
         world.s3 = ends.enter_context(s3_server(BUCKET, "media", address=third.address, prefix=third.prefix))
         zone = ZONE.format(witness=third.address, address=net["a"].address)
         world.dns = ends.enter_context(
-            knot_server(folder / "knot", zone=NAME, content=zone, address=third.address, prefix=third.prefix)
+            knot_server(
+                folder / "knot",
+                zone=NAME,
+                content=zone,
+                address=third.address,
+                port=53 if net.kind == "namespaces" else 0,
+                prefix=third.prefix,
+            )
         )
         world.dns_server = (third.address, int(world.dns.rsplit(":", 1)[1].split("/")[0]))
         mail, model = ends.enter_context(_receiver(world))

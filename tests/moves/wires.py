@@ -30,6 +30,9 @@ PLACES = ("a", "b", "witness", "clients")
 NOBODY = "02:00:00:00:00:0f"
 """An Ethernet address that no place has."""
 
+RESOLVERS = Path("/etc/netns")
+"""Where `ip netns exec` finds what a namespace has in the place of files in /etc."""
+
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -200,6 +203,7 @@ def _namespaces() -> Iterator[Network]:
     try:
         for name, place in places.items():
             _ip("netns", "add", names[name])
+            _ask_names_at(names[name], places["witness"].address)
             _ip("-n", names[name], "link", "set", "lo", "up")
             _ip("-n", names[name], "address", "add", f"{place.address}/32", "dev", "lo")
         for one, other in combinations(PLACES, 2):
@@ -211,6 +215,7 @@ def _namespaces() -> Iterator[Network]:
         for at, name in enumerate(PLACES):
             with contextlib.suppress(subprocess.CalledProcessError):
                 _end_everything_in(names[name])
+            shutil.rmtree(RESOLVERS / names[name], ignore_errors=True)
             for command in (["link", "del", f"p{token}{at}"], ["netns", "del", names[name]]):
                 subprocess.run(["ip", *command], capture_output=True, check=False)
 
@@ -231,6 +236,13 @@ def _join_here(device: str, here: str, space: str, place: Place) -> None:
     _ip("link", "set", device, "up")
     _ip("-n", space, "link", "set", "to-here", "up")
     _ip("-n", space, "route", "add", f"{here}/32", "dev", "to-here", "src", place.address)
+
+
+def _ask_names_at(space: str, server: str) -> None:
+    """Let programs in a namespace ask this name server, and not the machine's, which cannot be reached from there."""
+    folder = RESOLVERS / space
+    folder.mkdir(mode=0o755, parents=True)
+    (folder / "resolv.conf").write_text(f"nameserver {server}\n")
 
 
 def _end_everything_in(space: str) -> None:
