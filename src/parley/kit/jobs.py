@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from parley.kit.db import Tx, wake_after
+from parley.kit.db import Database, Tx, wake_after
 
 if TYPE_CHECKING:
     from parley.kit.instance import Instance
@@ -35,6 +35,22 @@ def queue_of(tx: Any) -> Any:
 
     environment, queue, schedule = _builders()
     return Queries(AsyncpgDriver(tx), environment, queue, schedule)
+
+
+def queue_driver(db: Database) -> Any:
+    """The queue's own driver over the pool of `db`: what it writes waits at the gate and carries the epoch, too."""
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+
+    class GuardedDriver(AsyncpgPoolDriver):
+        async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+            async with db.write() as tx:
+                return [dict(row) for row in await tx.fetch(query, *args)]
+
+        async def execute(self, query: str, *args: object) -> str:
+            async with db.write() as tx:
+                return str(await tx.execute(query, *args))
+
+    return GuardedDriver(db.pool)
 
 
 DELETE_OLD_LOG = """
