@@ -26,6 +26,7 @@ from parley.commands import (
     dns,
     drill,
     evidence,
+    failover,
     flagger,
     handover,
     holding,
@@ -92,6 +93,8 @@ app.add_typer(handover.app, name="handover")
 app.add_typer(holding.app, name="holding")
 app.add_typer(move.app, name="move")
 app.add_typer(hosts.app, name="host")
+app.add_typer(failover.app, name="failover")
+app.command("fence")(failover.fence)
 app.add_typer(standby.app, name="standby")
 app.add_typer(incident.app, name="incident")
 app.add_typer(flagger.app, name="flagger")

@@ -36,6 +36,7 @@ MIND_SECONDS = 1.0
 PEER_SECONDS = 2.0
 RETURN_SECONDS = 5.0
 PROVE_SECONDS = 30.0
+FENCED_SECONDS = 45.0
 START_SECONDS = 10.0
 """So long a primary that starts tries to find out whether somebody has taken over."""
 
@@ -62,6 +63,7 @@ class Watch:
         self._said: dict[str, str] = {}
         self._later: set[asyncio.Task[None]] = set()
         self._wanted_epoch = 0
+        self._fenced_since = time.monotonic()
 
     # Before anything starts.
 
@@ -324,10 +326,30 @@ class Watch:
             await self._ask_peers()
 
     async def _return(self) -> None:
-        if self.host.state.overtaken:
+        """Become the standby of whoever has taken over; on a host that was fenced by hand, too, once that is so."""
+        host = self.host
+        if host.state.role == "fenced" and not host.state.overtaken:
+            await self._look_after_fence()
+        else:
+            self._fenced_since = time.monotonic()
+        if host.state.overtaken:
             self.state = State.FENCED
-            await come_back(self.host)
+            await come_back(host)
             self.state = next_state(State.FENCED, Seen.REJOINED)
+
+    async def _look_after_fence(self) -> None:
+        """A move goes on by itself; what nobody goes on with is looked at after a while."""
+        host, token = self.host, self.host.state.token
+        if host.state.to is None or time.monotonic() - self._fenced_since < FENCED_SECONDS:
+            return
+        status = await (await host.peer(host.state.to)).status(seconds=3)
+        if status.role != "primary" or status.epoch <= host.state.epoch:
+            return
+        if token is not None and (token.to_host, token.epoch) == (status.name, status.epoch):
+            await operations.rejoin(host, status.name)  # it has everything: that was asked before it was promoted
+        else:
+            async with host.turning:
+                await host.change_state(overtaken=True, next_epoch=status.epoch)
 
     async def _give_way(self, to: str, epoch: int) -> None:
         """Another host has taken over: close, say so on the disk, and stop PostgreSQL. Then `come_back` goes on."""
