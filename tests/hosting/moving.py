@@ -13,15 +13,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-
 from parley.hosting.dns import Addresses, NamesError, StaleName
 from parley.hosting.holding import Announcement
 from parley.hosting.hosts.errors import HostError, HostUnreachable
 from parley.hosting.hosts.records import HostRecord, Hosts
 from parley.hosting.hosts.views import Commits, Fence, HostStatus, MediaStatus, Smoke
 from parley.hosting.journals import Entry, append_entries, newest_journal, read_entries
+from parley.hosting.moves.doing import Told
 from parley.hosting.moves.opening import find_route, find_unfinished, open_journal, opened_journal
-from parley.hosting.moves.run import Move, Told
+from parley.hosting.moves.run import Move
 from parley.hosting.moves.states import Order, Standing
 from parley.kit.clock import now
 from parley.kit.settings import Settings

@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.journals import JournalError, newest_journal
-from parley.hosting.moves.run import MoveStopped, Told
+from parley.hosting.moves.doing import MoveStopped, Told
 from parley.hosting.moves.states import Standing, standing_of
 from tests.hosting.moving import FAULTS, FakeNames, Killed, World, run_once
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts in memory answer at once, or not at all."""
+    for name in ("ANSWER_SECONDS", "FORWARD_SECONDS", "ASK_SECONDS"):
+        monkeypatch.setattr(f"parley.hosting.moves.doing.{name}", 0.25)
 
 
 def assert_ended_well(world: World, standing: Standing) -> None:
@@ -29,6 +36,10 @@ def assert_ended_well(world: World, standing: Standing) -> None:
         assert takers[0].epoch == standing.order.epoch
 
 
+class NotOver(AssertionError):
+    """The command has to be run again."""
+
+
 async def run_until_over(world: World, names: FakeNames, on: str = "a", to: str = "b", tries: int = 12) -> Standing:
     """Run the command again and again, on one host and the other, until it says that the move is over."""
     last: Exception | None = None
@@ -41,7 +52,7 @@ async def run_until_over(world: World, names: FakeNames, on: str = "a", to: str 
             last = error
             if "lives on" in str(error):  # it was killed after the last word had been written
                 return standing_of(newest_journal(world.hosts[to].settings)[1])
-    raise AssertionError(f"not over after {tries} tries: {last}")
+    raise NotOver(f"not over after {tries} tries: {last}")
 
 
 async def test_a_move_there_and_back_loses_nothing(tmp_path: Path) -> None:
@@ -85,14 +96,6 @@ async def test_both_hosts_have_the_same_signed_journal_at_the_end(tmp_path: Path
     assert {"hold", "fence", "verify", "promote", "forward"} <= set(standing.details)
 
 
-def count_calls(folder: Path) -> int:
-    import asyncio
-
-    world = World(folder)
-    asyncio.run(run_once(world, FakeNames(), announced=True))
-    return len(world.calls)
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_goes_wrong_once_at_any_call_the_move_ends_well(tmp_path: Path, fault: str) -> None:
     world = World(tmp_path / "none")
@@ -122,8 +125,7 @@ async def test_whatever_goes_wrong_how_often_ever_the_move_ends_well(
         try:
             standing = await run_until_over(world, names, on=on if n % 2 == 0 else world.other(on).name, tries=1)
             break
-        except AssertionError as error:
-            assert "not over" in str(error)
+        except NotOver:
             if passes:
                 world.let_time_pass()
     else:
@@ -166,10 +168,7 @@ async def test_the_old_host_opens_again_when_the_new_one_dies_before_it_was_told
     assert (await run_once(world, FakeNames())).outcome == "moved"
 
 
-async def test_a_host_that_may_have_taken_over_is_asked_before_the_old_one_opens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("parley.hosting.moves.run.ASK_SECONDS", 0.3)
+async def test_a_host_that_may_have_taken_over_is_asked_before_the_old_one_opens(tmp_path: Path) -> None:
     world, names = World(tmp_path), FakeNames()
     original = world.hosts["b"]._promote
 

@@ -21,12 +21,13 @@ from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.records import Hosts, read_hosts
 from parley.hosting.journals import newest_journal
 from parley.hosting.moves.abort import abort_move
+from parley.hosting.moves.doing import MoveStopped
 from parley.hosting.moves.names import Names, RealNames
 from parley.hosting.moves.opening import LONELY, find_route, find_unfinished, open_journal, opened_journal
 from parley.hosting.moves.plan import Plan, make_plan
 from parley.hosting.moves.results import as_json as move_as_json
 from parley.hosting.moves.results import last_pause
-from parley.hosting.moves.run import Move, MoveStopped
+from parley.hosting.moves.run import Move
 from parley.hosting.moves.states import Standing, standing_of
 from parley.kit.settings import Settings
 
@@ -146,7 +147,7 @@ def _hosts(settings: Settings) -> Hosts:
 
 def _names(settings: Settings) -> Names | None:
     """The DNS; None for an instance whose name is its own machine's."""
-    return None if settings.is_loopback else RealNames(settings)
+    return None if settings.is_loopback and not settings.dns else RealNames(settings)
 
 
 def _seconds(text: str) -> float:

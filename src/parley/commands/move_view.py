@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from parley.hosting.moves.checks import Check
+from parley.hosting.moves.doing import Told
 from parley.hosting.moves.plan import Plan
-from parley.hosting.moves.run import Told
 from parley.hosting.moves.states import ANNOUNCEMENTS, STEPS, UNDO, Order, Standing, next_action
 
 MARKS = {"ok": "ok", "look": "LOOK", "forbids": "NO"}

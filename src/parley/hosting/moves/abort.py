@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from parley.hosting.moves.run import Move, MoveStopped
+from parley.hosting.moves.doing import MoveStopped
+from parley.hosting.moves.run import Move
 from parley.hosting.moves.states import Standing, may_undo
 
 REASON = "The operator turned it back."

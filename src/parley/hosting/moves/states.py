@@ -34,10 +34,9 @@ class State(StrEnum):
     OVERTAKEN = "overtaken"
 
 
-Failing = Literal["abort", "ask", "stop", "note"]
-"""What follows when a step fails. abort: the old host opens again. ask: the new host is asked whether it has taken
-over, and made to promise that it will not. stop: the command ends and can be run again; the instance works. note: it is
-written down and done later."""
+Failing = Literal["abort", "stop", "note"]
+"""What follows when a step fails. abort: the old host opens again. stop: the command ends and can be run again; the
+instance works. note: it is written down, and done later."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +91,7 @@ STEPS: tuple[Step, ...] = (
         name="promote",
         begins=State.VERIFIED,
         ends=State.PROMOTED,
-        fails="ask",
+        fails="abort",
         doing="Let {target} take over",
     ),
     Step(
