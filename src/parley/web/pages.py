@@ -90,6 +90,9 @@ FLASHES = {
     "proposed": "Proposed. Nothing happens until a second person agrees.",
     "undone": "Undone: everything is as it was before.",
     "agreed": "Agreed, and done.",
+    "archive": "Your archive is being made. We write to you when it is ready.",
+    "importing": "It has begun.",
+    "import-dropped": "Dropped. What had been taken stays.",
     "refused": "Refused. Whoever proposed it reads why.",
 }
 

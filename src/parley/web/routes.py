@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 
 from parley.web import (
     about,
+    archives,
     compose,
     consent,
     desk,
@@ -46,6 +47,7 @@ from parley.web.limits import check_page_request
 
 _PAGES = (
     about,
+    archives,
     compose,
     consent,
     desk,
