@@ -150,9 +150,9 @@ class Listener:
         if protocol in (CONTROL, JOIN):
             _hand_over(transport, _Noted(self._http.protocol(name), lambda: self._open.pop(transport, None)))
         elif protocol == WEB:
-            self._begin(self._pipe(transport, self._to_web))
+            self._begin(self._pipe(_streams_of(transport), self._to_web))
         elif protocol == POSTGRES and self._postgres is not None:
-            self._begin(self._pipe(transport, self._to_postgres))
+            self._begin(self._pipe(_streams_of(transport), self._to_postgres))
         else:
             del self._open[transport]
             transport.abort()
@@ -173,24 +173,26 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
     async def _pipe(
-        self, transport: asyncio.Transport, target: Callable[[], Awaitable[tuple[asyncio.StreamReader, Any]]]
+        self,
+        here: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        target: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]],
     ) -> None:
-        reader, writer = _streams_of(transport)
+        transport = here[1].transport
         try:
             there = await asyncio.wait_for(target(), DIAL_SECONDS)
         except (OSError, TimeoutError):
             transport.abort()
         else:
-            await pump((reader, writer), there)
+            await pump(here, there)
         finally:
-            self._open.pop(transport, None)
+            self._open.pop(transport, None)  # type: ignore[call-overload]
 
-    async def _to_web(self) -> tuple[asyncio.StreamReader, Any]:
+    async def _to_web(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self._settings.host
         local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(address, address)  # noqa: S104
         return await asyncio.open_connection(local, self._settings.port, limit=CHUNK)
 
-    async def _to_postgres(self) -> tuple[asyncio.StreamReader, Any]:
+    async def _to_postgres(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         assert self._postgres is not None
         return await asyncio.open_unix_connection(str(self._postgres / POSTGRES_SOCKET), limit=CHUNK)
 
@@ -239,6 +241,7 @@ def _hand_over(transport: asyncio.Transport, protocol: asyncio.Protocol) -> None
 
 
 def _streams_of(transport: asyncio.Transport) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Call at once when the connection is made: bytes may come with the last of the handshake."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
