@@ -31,8 +31,8 @@ MOST_READ = 500
 async def find_common(files: FileLog, source: Source) -> Mark | None:
     """The last place up to which both logs say the same; None when it is not known any more. Raises HostError."""
     mine = await asyncio.to_thread(files.mark)
-    low, high = await asyncio.to_thread(lambda: files.oldest), mine.position
-    if not await _same(files, source, low):
+    low, high = max(await asyncio.to_thread(lambda: files.oldest), await source.oldest()), mine.position
+    if low > high or not await _same(files, source, low):
         return None
     while low < high:
         middle = (low + high + 1) // 2
@@ -100,7 +100,7 @@ def _place(mark: Mark) -> tuple[int, str]:
 async def compare_all(follower: Follower) -> None:
     """Compare everything, and begin to follow from where the other host's log was before that."""
     figures = follower.figures
-    figures.comparing, figures.began = (1, 0), time.monotonic()
+    figures.comparing, figures.began, figures.aligned = (1, 0), time.monotonic(), False
     try:
         start = await follower.source.mark_at()
         if start is None:

@@ -53,6 +53,8 @@ class Figures:
         self.comparing: tuple[int, int] | None = None
         """While everything is compared: files and bytes that are known to be missing."""
         self.began = time.monotonic()
+        self.aligned = False
+        """Whether it is known from where to follow; until then something may be missing that nobody has counted."""
 
     def note(self, head: PageHead) -> None:
         """Keep what the other host says of its log."""
@@ -62,7 +64,7 @@ class Figures:
     def behind_seconds(self) -> float:
         """Age of the oldest change that is not here; while nothing is heard, the time since then."""
         silent = time.monotonic() - self.contact
-        if self.comparing is not None:
+        if not self.aligned:
             return time.monotonic() - self.began
         if self.head is not None and self.since is not None:
             return max(0.0, self.head.now - self.since) + silent
@@ -71,12 +73,12 @@ class Figures:
     @property
     def backlog(self) -> tuple[int, int]:
         """Changes and bytes that are missing."""
-        if self.comparing is not None:
-            return max(1, self.comparing[0]), self.comparing[1]
-        if self.head is None:
-            return 0, 0
-        end = self.head.mark
-        return max(0, end.position - self.mark.position), max(0, end.total - self.mark.total)
+        missing, size = self.comparing or (0, 0)
+        if self.head is not None:
+            end = self.head.mark
+            missing = max(missing, end.position - self.mark.position)
+            size = max(size, end.total - self.mark.total)
+        return (missing, size) if self.aligned else (max(1, missing), size)
 
 
 class Follower:
@@ -192,7 +194,7 @@ class Follower:
                 self._note_trouble(wanted, error, tries)
                 if isinstance(error, WrongFile):
                     began = time.monotonic() if began is None else began
-                    if time.monotonic() - began > SET_ASIDE and self.figures.contact > began:
+                    if time.monotonic() - began > SET_ASIDE:
                         await self._set_aside(wanted, str(error))
                         return
             await asyncio.sleep(DELAYS[min(tries, len(DELAYS) - 1)])

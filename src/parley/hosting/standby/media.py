@@ -18,6 +18,7 @@ from parley.hosting.hosts.views import MediaStatus, Role
 from parley.hosting.standby.aligning import align
 from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
 from parley.hosting.standby.following import Figures, Follower
+from parley.hosting.standby.keeping import read_following
 from parley.hosting.standby.source import LinkSource, Source, WrongFile
 from parley.kit.errors import ParleyError
 from parley.kit.filelog import FileLog
@@ -106,12 +107,16 @@ class Media:
         until = time.monotonic() + within
         while True:
             mark = await asyncio.to_thread(self.log.mark)
-            if mark.position >= position:
+            # A host that has never compared may lack what was stored before any log was kept.
+            knows = mark.position or (await asyncio.to_thread(read_following, self.settings)).compared_at
+            if mark.position >= position and knows:
                 break
             if time.monotonic() >= until:
                 raise HostError(
                     f"{position - mark.position} changes of files are missing on {self.host.me}: wait for its backlog "
                     "to be copied."
+                    if knows
+                    else f"The files of {self.host.me} have not been compared yet: wait until all are copied."
                 )
             await asyncio.sleep(LOOK_EVERY)
         known = await asyncio.to_thread(self.log.mark_at, position)
@@ -165,6 +170,7 @@ class Media:
         copier = Copier(source, self.areas, scratch_folder(self.settings))
         self.follower = Follower(self.settings, source, copier, self.log, self.figures)
         await align(self.follower)
+        self.figures.aligned = True
         await self.follower.follow()
 
     async def fetch_from_others(self, area: str, name: str) -> bool:

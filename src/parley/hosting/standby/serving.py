@@ -69,7 +69,7 @@ class FileRoutes:
 
         try:
             await self._route(method, path, query, receive, note_start)
-        except (_Refused, ParleyError, FileLogError, ValueError) as error:
+        except (_Refused, ParleyError, FileLogError, ValueError, KeyError) as error:
             status = 410 if isinstance(error, TooOld) else getattr(error, "status", 400)
             if started:
                 raise  # the connection ends before its time, which the other side notices
@@ -131,6 +131,8 @@ class FileRoutes:
 
     async def _mark(self, query: dict[str, str]) -> bytes:
         files = self._media.log
+        if "oldest" in query:
+            return msgspec.json.encode(await asyncio.to_thread(lambda: files.oldest))
         if "position" not in query:
             return msgspec.json.encode(await asyncio.to_thread(files.mark))
         found = await asyncio.to_thread(files.mark_at, int(query["position"]))

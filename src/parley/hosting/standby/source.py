@@ -67,6 +67,9 @@ class Source(Protocol):
     async def mark_at(self, position: int | None = None) -> Mark | None:
         """A place in the log, or its end; None when the position is not known there."""
 
+    async def oldest(self) -> int:
+        """The first position that is still known there."""
+
     async def folders(self, area: str) -> list[str]:
         """The folders of an area."""
 
@@ -107,6 +110,11 @@ class LinkSource:
         """See Source."""
         answer = await self._ask("GET", "/files/mark", {} if position is None else {"position": position}, fine=(404,))
         return None if answer.status_code == 404 else msgspec.json.decode(answer.content, type=Mark)
+
+    async def oldest(self) -> int:
+        """See Source."""
+        answer = await self._ask("GET", "/files/mark", {"oldest": 1})
+        return msgspec.json.decode(answer.content, type=int)
 
     async def folders(self, area: str) -> list[str]:
         """See Source."""
