@@ -13,7 +13,7 @@ from email.utils import format_datetime
 import aiosmtplib
 
 from bench.origin_people import Crowd
-from bench.origin_world import World
+from bench.origin_world import RELAY, World
 from parley.abuse.listener import listening
 from parley.kit.clock import now
 from parley.safety.notices.providers import create_provider
@@ -49,9 +49,7 @@ class Host:
     @asynccontextmanager
     async def opened(cls, world: World, dice: random.Random) -> AsyncIterator[Host]:
         """Introduced to the instance as `parley provider create` does it."""
-        new = NewProvider(
-            name=NAME, kind="host", contact_mail=ADDRESS, trusted=True, addresses=(ADDRESS,), address_suffices=True
-        )
+        new = NewProvider(name=NAME, kind="host", contact_mail=ADDRESS, trusted=True, addresses=(ADDRESS,))
         async with world.db.write() as tx:
             provider, token = await create_provider(tx, None, new)
         async with listening(world.instance) as sockets:
@@ -98,6 +96,7 @@ class Host:
         message["Subject"] = f"[AbuseID:{reference}] Content that encourages violence"
         message["Message-ID"] = f"<{reference.lower()}@host.example>"
         message["Date"] = format_datetime(now())
+        message["Authentication-Results"] = f"{RELAY}; dkim=pass header.d=host.example"
         message.set_content("\n".join([STATEMENT, "", *urls, "", "Answer within 24 hours, with the actions taken."]))
         await aiosmtplib.send(message, hostname="127.0.0.1", port=self.smtp_port)
 

@@ -25,6 +25,7 @@ from tests.conftest import World
 
 RELAY = "relay.localhost"
 VOUCHED = f"{RELAY}; dkim=pass header.d=host.example"
+OF_PEOPLE = f"{RELAY}; dkim=pass header.d=people.example"
 
 
 @pytest.fixture
@@ -117,7 +118,8 @@ async def test_arf_and_xarf_arrive_by_mail_too(world: World) -> None:
         await send(port, arf([status["url"], "https://elsewhere.example/x"], kind="fraud"))
         await send(port, xarf_attached(xarf4(status["url"])))
     first, second = await the_notices(world)
-    assert (first.format, first.clause, first.verified) == ("arf", "7.1", True)
+    assert (first.format, first.clause, first.source) == ("arf", "7.1", "provider_notice")
+    assert not first.verified, "a bare address is believed, not proved"
     assert (second.format, second.clause, second.reference) == ("xarf4", "1.1", "Ticket#2026-77")
     async with world.instance.db.read() as tx:
         found = [row[0] for row in await tx.fetch("SELECT found FROM notice_urls ORDER BY id")]
@@ -186,7 +188,11 @@ async def test_a_person_who_answers_is_heard_and_what_is_new_is_a_notice(world: 
     status, other = await world.post("spam_sam", "a plain post"), await world.post("spam_sam", "quite another one")
     async with open_listener(world) as port:
         await send(
-            port, plain(f"see {status['url']}", sender="Ann <ann@people.example>", message_id="<a@people.example>")
+            port,
+            vouched(
+                plain(f"see {status['url']}", sender="Ann <ann@people.example>", message_id="<a@people.example>"),
+                OF_PEOPLE,
+            ),
         )
         await world.run_jobs()
         [receipt] = mails_to(world, "ann@people.example")
@@ -213,7 +219,7 @@ async def test_nobody_is_flooded_with_receipts(settings: Settings, dsn: str) -> 
         open_listener(world) as port,
     ):
         for number in range(14):
-            await send(port, plain(f"words {number}", sender="victim@people.example"))
+            await send(port, vouched(plain(f"words {number}", sender="victim@people.example"), OF_PEOPLE))
         await world.run_jobs()
         assert len(mails_to(world, "victim@people.example")) == 10
         assert len(await the_notices(world)) == 14
@@ -221,6 +227,51 @@ async def test_nobody_is_flooded_with_receipts(settings: Settings, dsn: str) -> 
             for number in range(60):
                 await send(port, plain(f"words {number}", sender="victim@people.example"))
         assert refused.value.smtp_code == 451
+
+
+async def test_nobody_is_written_to_whose_address_was_forged(world: World) -> None:
+    """A sender, or a Reply-To, that nobody vouches for makes us write to nobody (no backscatter)."""
+    await a_host(world, addresses=("abuse@host.example",), domains=("host.example",), address_suffices=True)
+    mia = await a_moderator(world)
+    status = await world.post("spam_sam", "a plain post")
+    text, gmail = f"see {status['url']}", f"{RELAY}; dkim=pass header.d=mail.example"
+    async with open_listener(world) as port:
+        await send(port, plain(text, sender="victim@elsewhere.example"))
+        await send(port, plain(text, sender="abuse@host.example", Reply_To="victim@elsewhere.example"))
+        await send(port, plain(text, sender="somebody@host.example", Reply_To="victim@elsewhere.example"))
+        await send(port, vouched(plain(text, sender="eve@mail.example", Reply_To="victim@mail.example"), gmail))
+        await send(port, vouched(plain(text, sender="eve@mail.example", Reply_To="victim@elsewhere.example"), gmail))
+        await send(port, vouched(plain(text, Reply_To="ticket7@help.host.example")))
+    await world.run_jobs()
+    await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    written = {str(mail["To"]) for mail in mails_of(world)}
+    assert not {one for one in written if one.startswith("victim")}
+    assert written >= {"abuse@host.example", "eve@mail.example", "ticket7@help.host.example"}
+    assert "somebody@host.example" not in written, "nobody vouched for it, and it is not registered"
+    assert len(await the_notices(world)) == 6, "each is read all the same"
+
+
+async def test_a_bare_address_hides_nothing_at_once(world: World) -> None:
+    await a_host(world, addresses=("abuse@host.example",), address_suffices=True, trusted=True)
+    status = await world.post("spam_sam", "a plain post")
+    async with open_listener(world) as port:
+        await send(port, plain(f"{status['url']} harm:incitement"))
+    await world.run_jobs()
+    assert (await world.anonymous.get(f"/api/v1/statuses/{status['id']}")).status_code == 200
+
+
+async def test_a_stranger_who_guesses_a_message_id_hides_no_notice_of_a_host(world: World) -> None:
+    await a_host(world, domains=("host.example",))
+    status = await world.post("spam_sam", "a plain post")
+    mail = plain(f"see {status['url']}", message_id="<ticket-7@host.example>")
+    async with open_listener(world) as port:
+        await send(port, mail)
+        await send(port, vouched(mail))
+        await send(port, vouched(mail))
+    first, second = await the_notices(world)
+    assert (first.source, first.verified) == ("public_notice", False)
+    assert (second.source, second.verified) == ("provider_notice", True)
 
 
 async def test_every_hostile_mail_gets_a_clear_answer(world: World) -> None:

@@ -87,7 +87,9 @@ async def _take(
     ours = own_ids_of(settings, list(mail.mentioned_ids))
     earlier = await find_notice_of_mails(tx, [*ours, *mail.mentioned_ids]) if ours or mail.mentioned_ids else None
     if mail.message_id:
-        known = await find_notice_of_mails(tx, [mail.message_id], sender=mail.sender)
+        # A stranger who guessed the id of a host's mail must not make the real one look as if it were here already.
+        whose = provider.id if provider is not None and _is_vouched(mail) else None
+        known = await find_notice_of_mails(tx, [mail.message_id], sender=mail.sender, provider_id=whose)
         if known is not None:
             return Taken("known", known)
     if earlier is not None and await _says_nothing_new(tx, mail, earlier):
@@ -96,7 +98,7 @@ async def _take(
     if mail.is_bounce:
         return Taken("bounce")
     new = _notice_of(settings, mail, kept, provider)
-    answer_to = "" if null_sender else _answer_to(settings, mail)
+    answer_to = "" if null_sender else _answer_to(settings, mail, provider)
     receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, answer_to, provider is not None)
     notice_id = await file_notice(
         tx, settings, actor, msgspec.structs.replace(new, answer_to=answer_to, wants_receipt=receipt)
@@ -109,8 +111,12 @@ async def _provider_of(tx: Tx, mail: Envelope) -> ProviderView | None:
     provider = await get_provider_by_sender(tx, mail.sender) if mail.sender else None
     if provider is None:
         return None
-    vouched = mail.sender.rpartition("@")[2] in mail.authenticated
-    return provider if vouched or provider.address_suffices else None
+    return provider if _is_vouched(mail) or provider.address_suffices else None
+
+
+def _is_vouched(mail: Mail | Envelope) -> bool:
+    """Whether our own relay found that the mail is of its sender's domain."""
+    return mail.sender.rpartition("@")[2] in mail.authenticated
 
 
 async def _check_rate(tx: Tx, settings: Settings, mail: Envelope, provider: ProviderView | None) -> None:
@@ -127,12 +133,35 @@ async def _says_nothing_new(tx: Tx, mail: Mail, notice_id: int) -> bool:
     return set(mail.understood.urls) <= set(await list_notice_urls(tx, notice_id))
 
 
-def _answer_to(settings: Settings, mail: Mail) -> str:
-    """Where people's answer goes; empty: nowhere, because a program waits there that would only write again."""
+def _answer_to(settings: Settings, mail: Mail, provider: ProviderView | None) -> str:
+    """Where people's answer goes; empty: nowhere, because a program waits there that would only write again, or because
+    nobody knows who wrote.
+
+    Anybody can write any sender into a mail, and any address into Reply-To: nothing is sent to either unless a provider
+    has it registered, or our own relay vouches for it. Whoever forges makes us write to nobody.
+    """
     if not mail.sender or mail.automatic == "replied" or mail.is_bounce:
         return ""
-    wanted = mail.reply_to or mail.sender
-    return "" if wanted in (settings.abuse_mail, settings.sender.lower()) else wanted
+    to = _proved_address(mail, provider)
+    return "" if to in (settings.abuse_mail, settings.sender.lower()) else to
+
+
+def _proved_address(mail: Mail, provider: ProviderView | None) -> str:
+    wanted, vouched = mail.reply_to or mail.sender, _is_vouched(mail)
+    if provider is None:
+        return mail.sender if vouched else ""
+    registered = {one.lower() for one in (*provider.addresses, provider.contact_mail) if one}
+    if wanted in registered or (vouched and _is_of(provider, wanted)):
+        return wanted
+    if vouched or mail.sender in registered:
+        return mail.sender
+    return provider.contact_mail
+
+
+def _is_of(provider: ProviderView, address: str) -> bool:
+    """Whether an address is in one of a provider's domains."""
+    domain = address.rpartition("@")[2]
+    return any(domain == one or domain.endswith(f".{one}") for one in provider.domains)
 
 
 async def _may_send_receipt(tx: Tx, settings: Settings, mail: Mail, answer_to: str, verified: bool) -> bool:
@@ -163,7 +192,7 @@ def _notice_of(settings: Settings, mail: Mail, kept: RawMessage, provider: Provi
         statement=said.statement,
         harms=_harms_of(settings, said.harms),
         provider_id=provider.id if provider is not None else None,
-        verified=provider is not None,
+        verified=provider is not None and _is_vouched(mail),
         format=said.format,
         reference=said.reference,
         subject=mail.subject,

@@ -20,7 +20,7 @@ from parley.safety.notices.strangers import MOST_OF_ALL, MOST_URGENT, ORDINARY, 
 from parley.safety.store_warnings import Figures
 from parley.social.sessions.staff import mail_staff
 
-CODES = ("no_owner", "nobody_runs_it", "raw_messages_today", "raw_messages_kept", "strangers_turned_away")
+CODES = ("no_owner", "nobody_runs_it", "no_relay", "raw_messages_today", "raw_messages_kept", "strangers_turned_away")
 """Every warning that there is, for the metrics."""
 MOSTLY = 0.8
 AGAIN = timedelta(hours=24)
@@ -38,7 +38,12 @@ async def list_warnings(tx: Tx, settings: Settings) -> list[DeskWarning]:
     moment = now()
     hour = moment.replace(minute=0, second=0, microsecond=0)
     figures = await store_warnings.get_figures(tx, moment.date(), hour, (ORDINARY, URGENT))
-    return [*_of_staff(figures), *_of_raw_messages(figures, settings), *_of_strangers(figures)]
+    return [
+        *_of_staff(figures),
+        *_of_mail(settings),
+        *_of_raw_messages(figures, settings),
+        *_of_strangers(figures),
+    ]
 
 
 def _of_staff(figures: Figures) -> list[DeskWarning]:
@@ -50,6 +55,16 @@ def _of_staff(figures: Figures) -> list[DeskWarning]:
         return [DeskWarning("no_owner", text + advice)]
     text = "This instance has neither an active owner nor an active admin: what is escalated goes to all moderators. "
     return [DeskWarning("nobody_runs_it", text + advice)]
+
+
+def _of_mail(settings: Settings) -> list[DeskWarning]:
+    if settings.abuse_relay or not (settings.abuse_listen or settings.abuse_imap):
+        return []
+    text = (
+        "Abuse mail is read, but no mail server of yours says who wrote it: people without a registered address get "
+        "neither receipt nor answer by mail. Set PARLEY_ABUSE_RELAY (docs/operators/abuse-mail.md)."
+    )
+    return [DeskWarning("no_relay", text)]
 
 
 def _of_raw_messages(figures: Figures, settings: Settings) -> list[DeskWarning]:

@@ -368,9 +368,12 @@ async def list_messages(tx: Tx, viewer: Viewer, notice_id: int) -> list[MessageV
 # ---- For the door of mails ------------------------------------------------------------------------------------------
 
 
-async def find_notice_of_mails(tx: Tx, message_ids: Sequence[str], *, sender: str | None = None) -> int | None:
-    """The notice that one of these mails belongs to; with `sender`, only mails that came from there."""
-    return await store_notices.get_by_message(tx, list(message_ids), sender)
+async def find_notice_of_mails(
+    tx: Tx, message_ids: Sequence[str], *, sender: str | None = None, provider_id: int | None = None
+) -> int | None:
+    """The notice that one of these mails belongs to; with `sender`, only mails that came from there, with `provider_id`
+    only those that are known to be of that provider."""
+    return await store_notices.get_by_message(tx, list(message_ids), sender, provider_id)
 
 
 async def list_notice_urls(tx: Tx, notice_id: int) -> list[str]:

@@ -125,13 +125,18 @@ async def count_unanswered(tx: Tx, moment: datetime) -> tuple[int, int]:
 GET_BY_MESSAGE = """
     SELECT m.notice_id FROM notice_messages m
     WHERE m.message_id = ANY($1::text[]) AND ($2::text IS NULL OR (m.direction = 'in' AND m.address = $2))
+      AND ($3::bigint IS NULL OR EXISTS (
+        SELECT FROM notices n WHERE n.id = m.notice_id AND n.provider_id = $3 AND n.verified))
     ORDER BY m.id LIMIT 1
 """
 
 
-async def get_by_message(tx: Tx, message_ids: Sequence[str], sender: str | None) -> int | None:
-    """The notice to which one of these mails belongs; with `sender`, only of those that came from there."""
-    found: int | None = await tx.fetchval(GET_BY_MESSAGE, message_ids, sender)
+async def get_by_message(
+    tx: Tx, message_ids: Sequence[str], sender: str | None, provider_id: int | None = None
+) -> int | None:
+    """The notice to which one of these mails belongs; with `sender`, only of those that came from there, with
+    `provider_id` only of notices that are proved to be of that provider."""
+    found: int | None = await tx.fetchval(GET_BY_MESSAGE, message_ids, sender, provider_id)
     return found
 
 
