@@ -15,13 +15,14 @@ from parley.hosting.hosts.agent import Loop, run_agent
 from parley.hosting.hosts.control import Route
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
+from parley.hosting.standby import media
 from parley.kit.leaving import leave
 from parley.kit.processes import end_with_parent
 from parley.kit.settings import load_settings
 
-LOOPS: tuple[Loop, ...] = (watching.watch,)
-ROUTES: dict[str, Route] = {}
-PREPARE: tuple[Callable[[Host], None], ...] = (watching.prepare,)
+LOOPS: tuple[Loop, ...] = (watching.watch, media.run_media_replication)
+ROUTES: dict[str, Route] = {"/files/": media.serve_files}
+PREPARE: tuple[Callable[[Host], None], ...] = (media.prepare_media, watching.prepare)
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from parley.hosting.hosts.client import open_host
 from parley.hosting.hosts.errors import HostError
@@ -19,6 +21,7 @@ from parley.hosting.standby.aligning import align
 from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
 from parley.hosting.standby.following import Figures, Follower
 from parley.hosting.standby.keeping import read_following
+from parley.hosting.standby.serving import FileRoutes
 from parley.hosting.standby.source import LinkSource, Source, WrongFile
 from parley.kit.errors import ParleyError
 from parley.kit.filelog import FileLog
@@ -192,9 +195,24 @@ class Media:
         return self.written if self.host.state.role == "primary" else self.areas
 
 
+_medias: WeakKeyDictionary[Host, Media] = WeakKeyDictionary()
+
+
+def prepare_media(host: Host) -> None:
+    """For the agent, before anything else: know this host's files, and mend their log after a crash."""
+    media = _medias[host] = Media(host)
+    media.log.recover()
+    media.tell_gate()
+
+
 async def run_media_replication(host: Host) -> None:
     """The loop of every agent that keeps the files of two hosts alike. See Media."""
-    await Media(host).run()
+    await _medias[host].run()
+
+
+async def serve_files(host: Host, scope: Any, receive: Any, send: Any) -> None:
+    """What other hosts may ask below /files/. See FileRoutes."""
+    await FileRoutes(_medias[host])(host, scope, receive, send)
 
 
 def areas_of(files: FileStore) -> dict[str, FileStore]:
