@@ -77,7 +77,7 @@ class Lines:
             if told.text.split()[0] == self._said:  # a countdown: once is enough
                 return
             self._said = told.text.split()[0]
-        words = {"begin": told.text, "done": _done(told), "closed": f"over: {told.text}"}.get(told.kind, told.text)
+        words = _done(told) if told.kind == "done" else told.text
         with suppress(OSError):
             print(f"{time.strftime('%H:%M:%S')}  {told.step:9} {told.kind:8} {words}", flush=True)
 

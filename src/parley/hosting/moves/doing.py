@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from parley.hosting.moves.states import Standing, Step
 from parley.kit.clock import now
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 MARGIN = 3.0
 """So much longer the old host lets writes wait than the move may take: opening it again takes a moment as well."""
@@ -62,6 +64,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Tell = Callable[[Told], None]
+
+
+def harmless(tell: Tell) -> Tell:
+    """The same; but whatever goes wrong with showing it, such as a terminal that is gone, stops no move."""
+
+    def told(what: Told) -> None:
+        try:
+            tell(what)
+        except Exception:
+            log.exception("what happens cannot be shown")
+
+    return told
 
 
 class Doing:

@@ -28,6 +28,7 @@ TRIPS = 4
 """Questions to the other host while writes wait."""
 
 FILES_PER_SECOND = 20
+START_SECONDS = 15.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,10 +123,16 @@ async def _timed(peer: Peer) -> tuple[HostStatus, float, float]:
 
 
 async def _smoke(peer: Peer) -> tuple[tuple[Smoke, ...], str]:
-    try:
-        return await peer.smoke(), ""
-    except HostError as error:
-        return (), str(error)
+    """Pages of the standby; one whose web is just starting is given some seconds."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            found = await peer.smoke()
+        except HostError as error:
+            return (), str(error)
+        if all(one.status for one in found) or time.monotonic() > until:
+            return found, ""
+        await asyncio.sleep(0.5)
 
 
 async def _look_up(settings: Settings, names: Names | None) -> tuple[Addresses | None, str, tuple[Finding, ...]]:

@@ -14,7 +14,7 @@ from parley.hosting.errors import SnapshotError
 from parley.hosting.hosts.errors import HostError, HostUnreachable
 from parley.hosting.hosts.views import HostStatus
 from parley.hosting.journals import CLOSED, JournalError
-from parley.hosting.moves.doing import MARGIN, Doing, MoveStopped, Tell, Told
+from parley.hosting.moves.doing import MARGIN, Doing, MoveStopped, Tell, Told, harmless
 from parley.hosting.moves.journal import Fact, Journal
 from parley.hosting.moves.names import Names
 from parley.hosting.moves.peers import Peer
@@ -31,8 +31,8 @@ class Move:
 
     def __init__(self, journal: Journal, source: Peer, target: Peer, names: Names | None, tell: Tell) -> None:
         self.journal = journal
-        self._doing = Doing(journal, source, target, names, tell)
-        self._tell = tell
+        self._tell = harmless(tell)
+        self._doing = Doing(journal, source, target, names, self._tell)
         self._stop = asyncio.Event()
 
     @property
