@@ -26,6 +26,7 @@ from parley.abuse.routes import abuse_routes
 from parley.api.access import add_limit_headers
 from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
+from parley.hosting.standby.asking import look_elsewhere
 from parley.kit.db import Interrupted, LostConnection, ReadOnlyDatabase, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
 from parley.kit.gate import GateClosed, NotAcknowledged, StaleEpoch, gate_of, journey
@@ -164,6 +165,7 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_instance(settings, dsn) as instance:
             app.state.instance = instance
+            look_elsewhere(settings, instance.files)
             await asyncio.to_thread(screening.warm_models)
             if door is None:
                 await follow_policy(instance)

@@ -19,6 +19,7 @@ import msgspec
 
 from parley.abuse.mailbox import poll_abuse_mailbox
 from parley.hosting.jobs import make_nightly_snapshot
+from parley.hosting.standby.asking import look_elsewhere
 from parley.kit.gate import LOOK_EVERY, State
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_driver, queue_of
@@ -27,6 +28,7 @@ from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.appeals.jobs import (
+    end_replaced_appeals,
     end_reversed_appeals,
     free_stuck_appeals,
     mail_stuck_appeal,
@@ -185,7 +187,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
     facts.StatusImported: (index_status, ask_outside_model),
-    facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision),
+    facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision, end_replaced_appeals),
     facts.DecisionReversed: (mail_reversal, answer_notices_of_decision, end_reversed_appeals),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
@@ -370,6 +372,7 @@ async def run_worker(settings: Settings, dsn: str) -> None:
             loop.add_signal_handler(name, stopping.set)
         if not await _is_open(instance, stopping):
             return
+        look_elsewhere(settings, instance.files)
         await make_event_partitions(instance, {})
         await follow_policy(instance)
         log.info("worker: ready")
