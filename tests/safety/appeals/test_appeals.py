@@ -12,10 +12,10 @@ from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.safety.appeals.actions import claim_appeal, decide_appeal, file_appeal, release_appeal
 from parley.safety.appeals.jobs import free_stuck_appeals, return_lapsed_appeals
 from parley.safety.appeals.reads import get_appeal, get_chance, list_appeals, list_my_appeals
-from parley.safety.decisions.actions import reverse_decision
+from parley.safety.decisions.actions import decide_automatically, reverse_decision
 from parley.safety.decisions.reads import get_decision
 from parley.safety.decisions.views import NewAction, NewDecision
-from parley.safety.log.views import Actor, Subject, human
+from parley.safety.log.views import Actor, Subject, human, system
 from parley.safety.notices.actions import file_notice
 from parley.safety.notices.views import NewNotice
 from tests.conftest import World
@@ -379,3 +379,73 @@ async def test_of_two_who_claim_and_two_who_file_at_the_same_moment_one_succeeds
         *(_claim(world, viewer, appeal_id) for viewer in (max_, nora)), return_exceptions=True
     )
     assert sorted(isinstance(one, Conflict) for one in claimed) == [False, True]
+
+
+async def _interim(world: World, status: dict[str, object], case_id: int | None = None) -> int:
+    """A program hides a post of alice until somebody decides."""
+    async with world.instance.db.write() as tx:
+        new = NewDecision(
+            account_id=world.ids["alice"],
+            actions=(NewAction("hide", Subject("status", int(str(status["id"])))),),
+            case_id=case_id,
+            clause="1.1",
+            source="provider_notice",
+        )
+        return await decide_automatically(tx, world.settings, system("clocks"), new, kind="interim")
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "says"),
+    [("remove", "modified", "stands in its place"), ("no_action", "overturned", "is undone")],
+)
+async def test_an_appeal_against_an_interim_measure_is_answered_by_the_decision_of_people(
+    world: World, kind: str, outcome: str, says: str
+) -> None:
+    status = await world.post("alice", "Buy my book, everybody")
+    alice, mia = await viewer_of(world, "alice"), await viewer_of(world, "mod_mia", "moderator")
+    interim = await _interim(world, status)
+    appeal_id = await _file(world, alice, interim)
+    await world.run_jobs()
+    decision = await decide_about(world, mia, status, kind)
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        appeal = next(one for one in await list_my_appeals(tx, alice) if one.id == appeal_id)
+        told = await tx.fetchval(
+            "SELECT count(*) FROM sla_clocks WHERE appeal_id = $1 AND state = 'running'", appeal_id
+        )
+        event = await tx.fetchval(
+            "SELECT body::jsonb -> 'payload' FROM moderation_events WHERE type = 'appeal_decided' "
+            "ORDER BY id DESC LIMIT 1"
+        )
+    assert (appeal.state, told) == (outcome, 0)
+    assert says in appeal.answer
+    assert event["new_decision_id"] == str(decision.id)
+    notices = (await (await world.client("alice")).get("/api/v1/notifications?types[]=moderation_warning")).json()
+    assert any(says in one["moderation_warning"]["text"] for one in notices), "she is told"
+    if kind == "remove":
+        assert f"/moderation/decisions/{decision.id}" in appeal.answer
+        await _file(world, alice, decision.id, text="I still think so.")
+    await assert_audit_holds(world)
+
+
+async def test_an_appeal_stays_open_while_a_part_of_the_interim_measure_stands(world: World) -> None:
+    one, other = await world.post("alice", "Buy my book"), await world.post("alice", "Buy my other book")
+    alice, mia = await viewer_of(world, "alice"), await viewer_of(world, "mod_mia", "moderator")
+    async with world.instance.db.write() as tx:
+        new = NewDecision(
+            account_id=world.ids["alice"],
+            actions=tuple(NewAction("hide", Subject("status", int(each["id"]))) for each in (one, other)),
+            clause="1.1",
+            source="provider_notice",
+        )
+        interim = await decide_automatically(tx, world.settings, system("clocks"), new, kind="interim")
+    appeal_id = await _file(world, alice, interim)
+    await decide_about(world, mia, one, "no_action")
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        assert (await list_my_appeals(tx, alice))[0].state == "queued"
+    await decide_about(world, mia, other, "remove")
+    await world.run_jobs()
+    async with world.instance.db.read() as tx:
+        [appeal] = await list_my_appeals(tx, alice)
+    assert (appeal.id, appeal.state) == (appeal_id, "modified")

@@ -23,6 +23,7 @@ from parley.safety.appeals.views import AppealView, Role, WaitsFor
 from parley.safety.cases.actions import meet_clocks, reopen_case, start_clock
 from parley.safety.cases.views import Source
 from parley.safety.decisions.actions import decide, decide_automatically, reverse_decision
+from parley.safety.decisions.kinds import GENTLE
 from parley.safety.decisions.views import NewDecision, Proposal
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Actor, Subject, human, member, system
@@ -35,6 +36,14 @@ LEASE = timedelta(minutes=30)
 MOST_APPEALS = 10
 APPEALS_PER = timedelta(days=1)
 PUBLIC = Actor("public")
+LOOKED_AT = (
+    "People of the staff have looked at it before your appeal was answered. They found nothing wrong: what the program "
+    "had done until then is undone."
+)
+REPLACED = (
+    "People of the staff have decided about it before your appeal was answered. What the program had done until then "
+    "has ended; their decision, with its reasons, stands in its place, and may be appealed in its turn."
+)
 TAKEN_BACK = "People of the staff took the decision back before your appeal was answered. What it did is undone."
 
 
@@ -320,18 +329,31 @@ async def _end(tx: Tx, actor: Actor, row: AppealRow, outcome: Outcome, answer: s
     await record(tx, AppealDecided(account_id=actor.id or 0, appeal_id=row.id, outcome=outcome))
 
 
-async def end_as_reversed(tx: Tx, appeal_id: int) -> bool:
-    """End an appeal against a decision that people have taken back meanwhile; False when there is nothing to end."""
+async def end_as_reversed(tx: Tx, settings: Settings, appeal_id: int) -> bool:
+    """End an appeal against a decision that people have taken back meanwhile, or, where a program had decided until
+    they did, replaced by their own; False when there is nothing to end. That one may be appealed in its turn."""
     row = await store.lock_appeal(tx, appeal_id)
     if row is None or row.ended_at is not None or row.reversed_by_id is None:
         return False
+    outcome, answer = await _outcome_of_reversal(tx, settings, row, row.reversed_by_id)
     actor = system("appeals")
     if row.state == "queued":
         await append_event(tx, actor, "appeal_claimed", case_id=row.case_id, appeal_id=str(row.id))
         await store.update_state(tx, row.id, next_state("queued", "in_review"), "staff", None, None)
         row = msgspec.structs.replace(row, state="in_review")
-    await _end(tx, actor, row, "overturned", TAKEN_BACK, row.reversed_by_id)
+    await _end(tx, actor, row, outcome, answer, row.reversed_by_id)
     return True
+
+
+async def _outcome_of_reversal(tx: Tx, settings: Settings, row: AppealRow, reversal_id: int) -> tuple[Outcome, str]:
+    """What an appeal comes to when its decision is in force no more, and the answer in words."""
+    kinds = await store.list_replacing_kinds(tx, row.decision_id, reversal_id)
+    if kinds is None:
+        return "overturned", TAKEN_BACK
+    if set(kinds) <= GENTLE:
+        return "overturned", LOOKED_AT
+    page = f"{settings.base_url}/moderation/decisions/{reversal_id}" if row.role == "author" else ""
+    return "modified", f"{REPLACED}\n\n{page}".strip()
 
 
 async def requeue_appeal(tx: Tx, appeal_id: int, waits_for: WaitsFor, *, why: str) -> None:

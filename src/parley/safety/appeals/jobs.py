@@ -48,7 +48,16 @@ async def end_reversed_appeals(instance: Instance, payload: dict[str, Any]) -> N
     for row in rows:
         if row.ended_at is None:
             async with instance.db.write() as tx:
-                await end_as_reversed(tx, row.id)
+                await end_as_reversed(tx, instance.settings, row.id)
+
+
+async def end_replaced_appeals(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job after DecisionMade: whoever appealed what a program had done until then is answered by that decision."""
+    async with instance.db.read() as tx:
+        replaced = await store.list_replaced(tx, int(payload["decision_id"]))
+    for appeal_id in replaced:
+        async with instance.db.write() as tx:
+            await end_as_reversed(tx, instance.settings, appeal_id)
 
 
 async def mail_stuck_appeal(instance: Instance, payload: dict[str, Any]) -> None:

@@ -243,6 +243,37 @@ async def list_of_decisions(tx: Tx, decision_ids: list[int]) -> list[AppealRow]:
     return [AppealRow(*row) for row in await tx.fetch(LIST_OF_DECISIONS, decision_ids)]
 
 
+# Appeals against what a program had done until this decision of people came; by what it took back.
+LIST_REPLACED = """
+    SELECT a.id FROM appeals a
+    WHERE a.ended_at IS NULL AND a.decision_id IN (
+        SELECT d.id FROM decision_actions x JOIN decisions d ON d.id = x.decision_id
+        WHERE x.reversed_by_id = $1 AND d.reversed_by_id = $1)
+    ORDER BY a.id
+"""
+# NULL: it was taken back, by a decision that does nothing else.
+LIST_REPLACING_KINDS = """
+    SELECT CASE WHEN n.reverses_id IS NULL THEN ARRAY(
+        SELECT DISTINCT y.kind FROM decision_actions y
+        WHERE y.decision_id = n.id AND EXISTS (
+            SELECT FROM decision_actions x
+            WHERE x.decision_id = $1 AND (x.subject_type, x.subject_id) = (y.subject_type, y.subject_id)))
+    END
+    FROM decisions n WHERE n.id = $2
+"""
+
+
+async def list_replaced(tx: Tx, decision_id: int) -> list[int]:
+    """Open appeals against decisions of programs that this decision of people has replaced."""
+    return [row[0] for row in await tx.fetch(LIST_REPLACED, decision_id)]
+
+
+async def list_replacing_kinds(tx: Tx, decision_id: int, by_decision_id: int) -> list[str] | None:
+    """What a decision did to the subjects of the one that it replaced; None when it merely took that back."""
+    found: list[str] | None = await tx.fetchval(LIST_REPLACING_KINDS, decision_id, by_decision_id)
+    return found
+
+
 LIST_LAPSED = """SELECT id FROM appeals WHERE state = 'in_review' AND leased_until < $1 ORDER BY id LIMIT 500"""
 
 
