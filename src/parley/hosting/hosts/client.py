@@ -53,6 +53,9 @@ class HostClient:
 
     async def call(self, operation: str, kind: type[T], *, seconds: float = 10, **arguments: Any) -> T:
         """Ask for an operation; `seconds` is how long the answer may take."""
+        return await self._ask(operation, kind, seconds, arguments)
+
+    async def _ask(self, operation: str, kind: type[T], seconds: float, arguments: dict[str, Any]) -> T:
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         try:
             answer = await self.http.post(
@@ -118,7 +121,7 @@ class HostClient:
 
     async def note(self, kind: str, *, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
         """Note in the database what came of something; the same once."""
-        await self.call("note", type(None), kind=kind, ok=ok, seconds=seconds, detail=detail)
+        await self._ask("note", type(None), 10, {"kind": kind, "ok": ok, "seconds": seconds, "detail": detail})
 
     async def announce(self, announcement: Announcement) -> None:
         """Show an announcement; the same one twice is shown once."""
