@@ -28,6 +28,7 @@ BLOCK = re.compile(r"blkref #(\d+): rel \d+/\d+/(\d+)(?: fork (\w+))? blk (\d+)"
 SUBXACTS = re.compile(r"subxacts: ([\d ]+)")
 DELETED = re.compile(r"DELETE .*?off: (\d+)")
 SEGMENT_NAME = re.compile(r"[0-9A-F]{24}")
+MISSING = re.compile(r'could not find file "([0-9A-F]{24})"')
 CANNOT_READ = ("could not open", "could not read", "Permission denied", "invalid WAL segment size", "invalid argument")
 
 Waldump = Callable[..., "CompletedProcess[str]"]
@@ -97,7 +98,12 @@ def _oldest(folder: Path, timeline: int) -> int | None:
     """Where the first segment of a timeline begins."""
     names = sorted(one.name for one in folder.iterdir() if SEGMENT_NAME.fullmatch(one.name))
     mine = [name for name in names if int(name[:8], 16) == timeline]
-    return (int(mine[0][8:16], 16) << 32) + int(mine[0][16:], 16) * SEGMENT if mine else None
+    return _begins(mine[0]) if mine else None
+
+
+def _begins(name: str) -> int:
+    """Where the segment of this name begins."""
+    return (int(name[8:16], 16) << 32) + int(name[16:], 16) * SEGMENT
 
 
 def _lines(waldump: Waldump, folder: Path, timeline: int, start: int, point: int) -> Iterator[str]:
@@ -113,7 +119,8 @@ def _lines(waldump: Waldump, folder: Path, timeline: int, start: int, point: int
         # The end of a log is where no whole record follows. That is an error to the program, and none to us.
         seen_end = done.returncode != 0
         cannot_read = any(words in done.stderr for words in CANNOT_READ)
-        if seen_end and (cannot_read or ("could not find file" in done.stderr and at <= point and not done.stdout)):
+        missing = MISSING.search(done.stderr)
+        if seen_end and (cannot_read or (missing and _begins(missing[1]) < point)):
             raise FailoverError(f"The old server's WAL at {lsn_text(at)} cannot be read: {done.stderr.strip()[-300:]}")
         at = until
 

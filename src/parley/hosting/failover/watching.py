@@ -339,17 +339,14 @@ class Watch:
 
     async def _look_after_fence(self) -> None:
         """A move goes on by itself; what nobody goes on with is looked at after a while."""
-        host, token = self.host, self.host.state.token
+        host = self.host
         if host.state.to is None or time.monotonic() - self._fenced_since < FENCED_SECONDS:
             return
         status = await (await host.peer(host.state.to)).status(seconds=3)
-        if status.role != "primary" or status.epoch <= host.state.epoch:
-            return
-        if token is not None and (token.to_host, token.epoch) == (status.name, status.epoch):
-            await operations.rejoin(host, status.name)  # it has everything: that was asked before it was promoted
-        else:
+        if status.role == "primary" and status.epoch > host.state.epoch:
             async with host.turning:
-                await host.change_state(overtaken=True, next_epoch=status.epoch)
+                if host.state.role == "fenced":
+                    await host.change_state(overtaken=True, next_epoch=status.epoch, token=None)
 
     async def _give_way(self, to: str, epoch: int) -> None:
         """Another host has taken over: close, say so on the disk, and stop PostgreSQL. Then `come_back` goes on."""
