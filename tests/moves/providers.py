@@ -55,6 +55,9 @@ ZONE = """\
 ns1   3600 A   {witness}
 @     1    A   {address}
 """
+RUNNING: list[World] = []
+"""The worlds of this process that are not over, so that their logs can be shown."""
+
 KNOWN_SETTINGS = {one.name for one in msgspec.structs.fields(Settings)}
 
 
@@ -246,8 +249,10 @@ class Host:
     def tail(self, size: int = 6000) -> str:
         """The ends of the logs."""
         database = self.folder / "postgres" / "log"
-        texts = [one.read_text(errors="replace")[-size:] for one in (self.log, database) if one.exists()]
-        return "\n--- database:\n".join(texts)
+        texts = [one.read_text(errors="replace") for one in (self.log, database) if one.exists()]
+        dull = ("HTTP Request:", 'parameter "')
+        lines = [[line for line in text.splitlines() if not any(one in line for one in dull)] for text in texts]
+        return "\n--- database:\n".join("\n".join(some)[-size:] for some in lines)
 
 
 @dataclass
@@ -367,14 +372,16 @@ def two_providers(
             ends.callback(host.kill)
         if relays or net.kind == "loopback":
             _put_relays_between(world)
+        RUNNING.append(world)
+        ends.callback(RUNNING.remove, world)
         try:
             yield world
         except BaseException:
-            net.heal()
             for host in world.hosts:
                 print(f"--- {host.name}:\n{host.tail()}", file=sys.stderr)
             raise
-        net.heal()
+        finally:
+            net.heal()
 
 
 def _put_relays_between(world: World) -> None:
