@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from subprocess import Popen
@@ -105,7 +106,7 @@ def list_(as_json: AsJson = False) -> None:
     settings = settings_or_exit()
     hosts = ask(settings, lambda me: me.hosts())
     found = asyncio.run(_ask_all(settings, hosts))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for record in hosts.hosts:
         status = found[record.name]
         rows.append(
@@ -274,6 +275,7 @@ def up_with_agent(
     welcome: Callable[[Settings, bool], str],
 ) -> NoReturn:
     """Start the agent, which starts PostgreSQL as what this host is; then become the watching process."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     Gate(settings.path(GATE_FILE)).turn(State.CLOSED)  # nobody else runs here: the lock says so
     server = None if settings.database_url else EmbeddedPostgres(settings)
     dsn = server.dsn if server else settings.database_url

@@ -45,6 +45,7 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
+    _check_hosts(settings)
     server = EmbeddedPostgres(settings)
     try:
         server.start()
@@ -54,6 +55,23 @@ def database(settings: Settings) -> Iterator[str]:
         yield server.dsn
     finally:
         server.stop()
+
+
+def _check_hosts(settings: Settings) -> None:
+    """With several hosts only the running primary's database is changed; anything else ends the command."""
+    from parley.hosting.hosts.errors import HostError
+    from parley.hosting.hosts.records import read_hosts, read_state
+
+    try:
+        hosts, state = read_hosts(settings), read_state(settings)
+        if hosts is None or not hosts.others:
+            return
+        if state is not None and state.role != "primary":
+            raise fail(f"This host is no primary, it is {state.role}: run this on {state.to or 'the other host'}.")
+        if not EmbeddedPostgres(settings).is_running():
+            raise fail("This instance has several hosts, so its agent must run: start Parley first (`parley up`).")
+    except (HostError, PostgresError) as error:
+        raise fail(str(error)) from error
 
 
 async def prepare_database(dsn: str) -> list[str]:

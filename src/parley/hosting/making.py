@@ -41,8 +41,8 @@ from parley.kit.files import AREAS, FileStore, open_file_store, scratch_folder
 from parley.kit.settings import PREFIX, Settings
 from parley.kit.signing import public_key_of, sign
 
-KEYS = ("secret.key", "signing.key")
-"""The instance's own keys, in its data folder."""
+KEYS = ("secret.key", "signing.key", "link-ca.key", "link-ca.crt")
+"""The instance's own keys, in its data folder; the last two are there once it has had a second host."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

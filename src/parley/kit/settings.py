@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,6 +21,9 @@ import msgspec
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PREFIX = "PARLEY_"
+HOST_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
+"""What a host may be called: it is part of a DNS name in certificates, and stands in PostgreSQL's configuration."""
+
 INTERNAL = "PARLEY_INTERNAL_"
 """What the supervisor tells its own children; not settings."""
 
@@ -345,6 +349,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"domain is {domain!r}: give a full domain, such as social.example.")
     if settings.rate_limits == "off" and not settings.is_loopback:
         raise SettingsError("rate_limits is off: that is for tests on a loopback domain only; remove the setting.")
+    _check_hosts(settings)
     if settings.database_url and urlsplit(settings.database_url).scheme not in ("postgresql", "postgres"):
         raise SettingsError("database_url must begin with postgresql://.")
     if settings.mail and urlsplit(settings.mail).scheme not in ("smtp", "smtps"):
@@ -372,6 +377,16 @@ def _check_failover(settings: Settings) -> None:
             raise SettingsError("witness has half of a key: s3://KEY-ID:SECRET@bucket/prefix/lease.json.")
     elif settings.failover == "auto":
         raise SettingsError("failover is auto: that needs a witness in a third place; see docs/operators/failover.md.")
+
+
+def _check_hosts(settings: Settings) -> None:
+    host, _, port = settings.link_listen.rpartition(":")
+    if settings.link_listen and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise SettingsError(f"link_listen is {settings.link_listen!r}: give an address and a port, 0.0.0.0:7443.")
+    if settings.host_name and not HOST_NAME.fullmatch(settings.host_name):
+        raise SettingsError(
+            f"host_name is {settings.host_name!r}: give 1 to 30 lowercase letters, digits and hyphens, a letter first."
+        )
 
 
 def _check_abuse_mail(settings: Settings) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from parley.hosting.hosts import membership, operations
+from parley.hosting.hosts import membership, operations, roles
 from parley.hosting.hosts.certificates import ensure_authority, ensure_certificate, ensure_key
 from parley.hosting.hosts.control import Route, control_app
 from parley.hosting.hosts.errors import HostError
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 
 FIRST_NAME = "a"
 RENEW_EVERY = 6 * 3600
-FOLLOW_EVERY = 5.0
+TEND_EVERY = 5.0
 RESTART_SECONDS = 2.0
+MOST_FILES = 65536
 
 Loop = Callable[[Host], Awaitable[None]]
 
@@ -76,6 +78,7 @@ async def run_agent(
     prepare: Sequence[Callable[[Host], None]] = (),
 ) -> None:
     """Be the agent until SIGTERM. `loops` run beside it; one that fails is begun again."""
+    _allow_many_files()
     host = prepare_host(settings)
     for one in prepare:
         one(host)
@@ -91,7 +94,7 @@ async def run_agent(
         _be_what_it_was(host)
         if not os.environ.get(AGENT_FIRST):
             tasks.append(asyncio.create_task(_start_again(host)))
-        for loop in (_follow_primary, _keep_certificate(listener), *loops):
+        for loop in (_tend, _keep_certificate(listener), *loops):
             tasks.append(asyncio.create_task(_keep_running(loop, host)))
         await _until_told_to_stop()
     finally:
@@ -193,10 +196,13 @@ def _keep_certificate(listener: Listener) -> Loop:
     return keep_certificate
 
 
-async def _follow_primary(host: Host) -> None:
-    """On a standby: learn from the primary who the hosts are, and whether commits are to wait for this one."""
+async def _tend(host: Host) -> None:
+    """Keep for the others what they need and no more; learn from the primary who the hosts are, and what is wanted."""
     while True:
-        await asyncio.sleep(FOLLOW_EVERY)
+        await asyncio.sleep(TEND_EVERY)
+        if host.started and host.runs_postgres and not host.turning.locked():
+            with suppress(HostError):
+                await roles.ensure_slots(host)
         state = host.state
         if state.role != "standby" or state.to is None:
             continue
@@ -218,6 +224,13 @@ async def _keep_running(loop: Loop, host: Host) -> None:
         except Exception:
             log.exception("%s ended; it is begun again", getattr(loop, "__name__", loop))
         await asyncio.sleep(0.5 if time.monotonic() - began > 60 else RESTART_SECONDS)
+
+
+def _allow_many_files() -> None:
+    """As many open connections as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MOST_FILES)), hard))
 
 
 async def _until_told_to_stop() -> None:

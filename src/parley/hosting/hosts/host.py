@@ -19,7 +19,7 @@ from parley.hosting.hosts.client import HostClient, open_host
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.records import Hosts, HostState, write_hosts, write_state
 from parley.hosting.hosts.views import Fence, LeaseStatus, MediaStatus
-from parley.kit.db import LostConnection, connect
+from parley.kit.db import ConnectionIsClosed, LostConnection, connect
 from parley.kit.gate import Field, Gate, State
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
@@ -143,7 +143,7 @@ class Host:
                     raise HostError(f"PostgreSQL on {self.me} cannot be reached ({error}).") from error
             try:
                 yield self._connection
-            except LostConnection as error:
+            except (*LostConnection, ConnectionIsClosed) as error:
                 self._forget_connection()
                 raise HostError(f"PostgreSQL on {self.me} went away ({error}).") from error
             except asyncio.CancelledError:

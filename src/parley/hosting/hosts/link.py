@@ -11,6 +11,7 @@ import hmac
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -44,8 +45,13 @@ PROTOCOLS = [CONTROL, POSTGRES, WEB, JOIN]
 HANDSHAKE_SECONDS = 10
 DIAL_SECONDS = 5
 MOST_CONNECTIONS = 1000
-MOST_JOINING = 5
-"""So many connections at once of whoever has no certificate."""
+MOST_JOINING = 20
+"""So many connections at once of whoever has no certificate, each of JOIN_SECONDS at most."""
+
+JOIN_SECONDS = 30
+MOST_KNOCKING = 100
+MOST_KNOCKING_EACH = 20
+"""So many handshakes at once: of all, and of one address."""
 
 CHUNK = 256 * 1024
 KEEP_ALIVE = 75
@@ -96,35 +102,68 @@ class Listener:
         self._hosts = hosts
         self._postgres = postgres
         self._context = server_context(settings, PROTOCOLS)
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._knocking: Counter[str] = Counter()
         self._open: dict[asyncio.Transport, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen; raises HostError when the address cannot be had."""
         address, port = split_address(self._settings.link_listen)
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: _Door(self),
-                address,
-                port,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=2,
-                reuse_address=True,
+            found = await asyncio.get_running_loop().getaddrinfo(address, port, type=socket.SOCK_STREAM)
+            listening = socket.create_server(
+                (found[0][4][0], port), family=found[0][0], backlog=128, dualstack_ipv6=address == "::"
             )
         except OSError as error:
             raise HostError(f"The link cannot listen on {self._settings.link_listen} ({error.strerror}).") from error
+        listening.setblocking(False)
+        self._listening = listening
+        self._begin(self._accept(listening))
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Take connections, few at a time of whoever has not yet shown who they are: anybody may knock."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                taken, address = await loop.sock_accept(listening)
+            except OSError as error:  # too many open files, say: those that are open go on
+                log.warning("the link cannot take a connection now: %s", error)
+                await asyncio.sleep(1)
+                continue
+            knocking = str(address[0])
+            if self._knocking.total() >= MOST_KNOCKING or self._knocking[knocking] >= MOST_KNOCKING_EACH:
+                taken.close()
+                continue
+            self._knocking[knocking] += 1
+            self._begin(self._shake_hands(taken, knocking))
+
+    async def _shake_hands(self, taken: socket.socket, knocking: str) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _Door(self),
+                taken,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=2,
+            )
+        except (OSError, TimeoutError) as error:
+            log.info("a connection to the link from %s was not made: %s", knocking, error)
+            taken.close()
+        finally:
+            self._knocking[knocking] -= 1
+            if not self._knocking[knocking]:
+                del self._knocking[knocking]
 
     async def close(self) -> None:
         """Stop listening, and end every connection."""
-        if self._server is not None:
-            self._server.close()
-        for transport in list(self._open):
-            transport.abort()
         for task in list(self._tasks):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.close()
+        for transport in list(self._open):
+            transport.abort()
 
     def renew(self) -> None:
         """Show the certificate as it is on the disk now."""
@@ -147,6 +186,8 @@ class Listener:
             transport.abort()
             return
         self._open[transport] = name
+        if protocol == JOIN:
+            asyncio.get_running_loop().call_later(JOIN_SECONDS, transport.abort)
         if protocol in (CONTROL, JOIN):
             _hand_over(transport, _Noted(self._http.protocol(name), lambda: self._open.pop(transport, None)))
         elif protocol == WEB:

@@ -24,6 +24,7 @@ from parley.hosting.hosts.reporting import read_status, smoke_test
 from parley.hosting.hosts.views import Commits, Fence, HostStatus, Smoke
 from parley.hosting.journals import Entry
 from parley.kit.clock import now
+from parley.kit.db import LostConnection, connect
 from parley.kit.gate import State
 from parley.kit.replication import lsn_to_int
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.005
 MOST_HOLD = 120.0
+MOST_VERIFY = 3600.0
 HELD_AFTER_FENCE = 60.0
 STREAM_SECONDS = 10.0
 ASK_SECONDS = 1.0
@@ -53,8 +55,7 @@ async def hold(host: Host, within: float) -> None:
         if host.state.role == "fenced":
             return
         _need_primary(host)
-        async with host.database() as connection:
-            await store.update_checkpoint(connection)
+        await _checkpoint(host)
         host.gate.turn(State.HOLD, hold=within)
         host.open_after(within)
 
@@ -65,6 +66,8 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
     `epoch` is the new one. Raises HostError when it cannot be done in time: until PostgreSQL is being stopped the host
     stays what it was, and `release` opens it again.
     """
+    if not 0 < within <= MOST_HOLD:
+        raise HostError(f"A host has {MOST_HOLD:.0f} seconds to stop at most.")
     async with host.turning:
         state = host.state
         if state.role in ("fenced", "away", "standby") and state.token and state.token.epoch == epoch:
@@ -101,7 +104,7 @@ async def verify(host: Host, fence: Fence, within: float) -> None:
         raise HostError(f"The fence is for {fence.to_host}, and this host is {host.me}.")
     if host.state.role != "standby":
         raise HostError(f"{host.me} is no standby: it is {host.state.role}.")
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + min(within, MOST_VERIFY)
     async with host.database() as connection:
         here = await store.get_self(connection)
         if here.system_id != fence.system_id:
@@ -324,6 +327,18 @@ async def _open(host: Host) -> None:
     await host.before_open(epoch)
     host.open_after(None)
     host.gate.turn(State.OPEN, epoch=epoch)
+
+
+async def _checkpoint(host: Host) -> None:
+    """On a connection of its own: it may take a while, in which the host is still asked how it is."""
+    try:
+        connection = await connect(host.dsn)
+        try:
+            await store.update_checkpoint(connection)
+        finally:
+            await connection.close()
+    except LostConnection as error:
+        raise HostError(f"PostgreSQL on {host.me} cannot be reached ({error}).") from error
 
 
 async def _await_writers(host: Host, within: float) -> None:

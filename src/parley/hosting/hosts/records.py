@@ -7,7 +7,6 @@ is turned, so that a host which is killed at any moment starts again as what it 
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +16,12 @@ import msgspec
 
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.views import Commits, Fence, Role
-from parley.kit.settings import Settings
+from parley.kit.settings import HOST_NAME, Settings
 
 T = TypeVar("T")
 
 HOSTS_FILE = "hosts.json"
 STATE_FILE = "host-state.json"
-
-NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
-"""A host's name: it is part of a DNS name in certificates, and stands in PostgreSQL's configuration."""
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +94,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_name(name: str) -> str:
     """A host's name as it may be; raises HostError."""
-    if not NAME.fullmatch(name):
+    if not HOST_NAME.fullmatch(name):
         raise HostError(
             f"{name!r} cannot be a host's name: give 1 to 30 lowercase letters, digits and hyphens, a letter first."
         )
