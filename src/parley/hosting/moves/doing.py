@@ -209,6 +209,7 @@ class Doing:
         try:
             async with asyncio.timeout(REJOIN_MOST):
                 await self.source.rejoin(self.standing.order.target)
+                await self.target.set_commits(self.standing.order.commits)  # as soon as there is somebody to wait for
         except TimeoutError as error:
             raise HostUnreachable(f"{self.source.name} takes its time; it is waited for at the end.") from error
         return {}
