@@ -21,7 +21,7 @@ from parley.hosting.hosts.certificates import ensure_authority, ensure_certifica
 from parley.hosting.hosts.control import Route, control_app
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
-from parley.hosting.hosts.link import POSTGRES, WEB, HttpSide, Listener, dial, listen_at, serve_socket
+from parley.hosting.hosts.link import POSTGRES, HttpSide, Listener, dial, listen_at, serve_socket
 from parley.hosting.hosts.records import (
     HostRecord,
     Hosts,
@@ -32,7 +32,7 @@ from parley.hosting.hosts.records import (
     write_hosts,
     write_state,
 )
-from parley.hosting.hosts.sockets import POSTGRES_SOCKET, WEB_SOCKET, control_socket, peer_folder
+from parley.hosting.hosts.sockets import POSTGRES_SOCKET, control_socket, peer_folder
 from parley.kit.gate import GATE_FILE, Gate, State
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.processes import AGENT_FIRST
@@ -151,38 +151,33 @@ class _Peers:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._servers: dict[HostRecord, list[asyncio.Server]] = {}
+        self._servers: dict[HostRecord, asyncio.Server] = {}
         self._busy = asyncio.Lock()
 
     async def follow(self) -> None:
-        """Have one folder of sockets for each other host that there is now."""
+        """Have one socket for each other host that there is now."""
         async with self._busy:
             wanted = set(self._host.hosts.others)
             for gone in self._servers.keys() - wanted:
-                for server in self._servers.pop(gone):
-                    server.close()
+                self._servers.pop(gone).close()
             for record in wanted - self._servers.keys():
                 self._servers[record] = await serve_peer(self._host.settings, record, self._host.give)
 
     async def close(self) -> None:
         """Close them all."""
-        for servers in self._servers.values():
-            for server in servers:
-                server.close()
+        for server in self._servers.values():
+            server.close()
 
 
-async def serve_peer(settings: Settings, record: HostRecord, give: Callable[[Any, bool], None]) -> list[asyncio.Server]:
-    """The sockets that lead to one other host: to its PostgreSQL and to its web. `give` makes the database's user
-    their owner."""
+async def serve_peer(settings: Settings, record: HostRecord, give: Callable[[Any, bool], None]) -> asyncio.Server:
+    """The socket that leads to another host's PostgreSQL. `give` makes the database's user its owner."""
     folder = peer_folder(settings, record.name)
     folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     await asyncio.to_thread(give, folder, True)
-    servers = []
-    for name, protocol in ((POSTGRES_SOCKET, POSTGRES), (WEB_SOCKET, WEB)):
-        server = await serve_socket(folder / name, lambda protocol=protocol: dial(settings, record, protocol))  # type: ignore[misc]
-        await asyncio.to_thread(give, folder / name, False)
-        servers.append(server)
-    return servers
+    path = folder / POSTGRES_SOCKET
+    server = await serve_socket(path, lambda: dial(settings, record, POSTGRES))
+    await asyncio.to_thread(give, path, False)
+    return server
 
 
 def _keep_certificate(listener: Listener) -> Loop:

@@ -16,14 +16,13 @@ from parley.hosting.hosts import store
 from parley.hosting.hosts.certificates import certificate_until
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
+from parley.hosting.hosts.smoke import HEADER, smoke_key
 from parley.hosting.hosts.views import HostStatus, PeerStatus, Smoke
 from parley.kit.clock import now
 from parley.kit.postgres import PostgresError
 from parley.kit.replication import control_data, lsn_to_int, slot_of
-from parley.kit.secrets import keyed_hash
 from parley.kit.settings import Settings
 
-SMOKE_HEADER = "X-Parley-Smoke"
 WEB_PATH = "/api/v2/instance"
 SMOKE_PATHS = ("/", "/about", "/api/v2/instance", "/api/v1/timelines/public", "/public")
 WEB_SECONDS = 2.0
@@ -33,11 +32,6 @@ WEB_KEPT = 3.0
 LOW_DISK = 1024**3
 CERTIFICATE_DAYS = 14
 FAR_BEHIND_SECONDS = 60.0
-
-
-def smoke_key(settings: Settings) -> str:
-    """What a request carries in X-Parley-Smoke that this host must answer itself, from its own database."""
-    return keyed_hash(settings, "smoke", purpose="host smoke test")
 
 
 async def read_status(host: Host) -> HostStatus:
@@ -166,7 +160,7 @@ async def ask_web(settings: Settings, path: str, *, seconds: float = WEB_SECONDS
     """One page of this host's own web."""
     address = "127.0.0.1" if settings.host in ("0.0.0.0", "") else "::1" if settings.host == "::" else settings.host  # noqa: S104
     place = f"[{address}]" if ":" in address else address
-    headers = {"Host": settings.local_domain, SMOKE_HEADER: smoke_key(settings), "X-Forwarded-Proto": "https"}
+    headers = {"Host": settings.local_domain, HEADER.decode(): smoke_key(settings), "X-Forwarded-Proto": "https"}
     began = time.monotonic()
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=seconds) as client:

@@ -10,7 +10,6 @@ from parley.kit.settings import Settings
 
 MAX_SOCKET_PATH = 90
 POSTGRES_SOCKET = ".s.PGSQL.5432"
-WEB_SOCKET = "web.sock"
 
 
 def control_socket(settings: Settings) -> Path:
@@ -19,7 +18,7 @@ def control_socket(settings: Settings) -> Path:
 
 
 def peer_folder(settings: Settings, name: str) -> Path:
-    """The folder whose socket `.s.PGSQL.5432` leads to another host's PostgreSQL, and `web.sock` to its web."""
+    """The folder whose socket `.s.PGSQL.5432` leads to another host's PostgreSQL."""
     return _folder(settings, f"peer-{name}")
 
 

@@ -171,7 +171,7 @@ async def _copy(
     rate_mb: int,
 ) -> None:
     host = Host(settings, Gate(settings.path(GATE_FILE)), server, hosts, state)
-    sockets = await serve_peer(settings, record, host.give)
+    leading = await serve_peer(settings, record, host.give)
     try:
         status = await (await host.peer(record.name)).status()
         if status.role != "primary":
@@ -181,8 +181,7 @@ async def _copy(
     except PostgresError as error:
         raise HostError(str(error)) from error
     finally:
-        for one in sockets:
-            one.close()
+        leading.close()
         await host.close()
 
 
