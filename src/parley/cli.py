@@ -33,6 +33,7 @@ from parley.commands import (
     hosts,
     incident,
     legal,
+    member,
     model,
     move,
     notice,
@@ -97,6 +98,7 @@ app.add_typer(failover.app, name="failover")
 app.command("fence")(failover.fence)
 app.add_typer(standby.app, name="standby")
 app.add_typer(incident.app, name="incident")
+app.add_typer(member.app, name="member")
 app.add_typer(flagger.app, name="flagger")
 app.add_typer(provider.app, name="provider")
 app.add_typer(notice.app, name="notice")

@@ -29,7 +29,7 @@ from parley.social.graph import archiving as graph
 from parley.social.media.reads import get_file_for_owner
 from parley.social.media.views import MediaView
 from parley.social.sessions.preferences import get_preferences
-from parley.social.sessions.reads import get_security
+from parley.social.sessions.reads import get_addressee
 from parley.social.statuses.archiving import (
     OwnStatus,
     count_own,
@@ -264,7 +264,7 @@ async def _account(instance: Instance, viewer: Viewer, account: AccountView) -> 
     """What else is kept about the member."""
     domain = instance.settings.local_domain
     async with instance.db.read() as tx:
-        security = await get_security(tx, viewer)
+        addressee = await get_addressee(tx, viewer.account_id)
         preferences = await get_preferences(tx, viewer)
         followed = await list_followed_tags(tx, viewer, Page(1000))
         featured = await list_featured_tags(tx, viewer.account_id)
@@ -280,7 +280,7 @@ async def _account(instance: Instance, viewer: Viewer, account: AccountView) -> 
         "format": activities.FORMAT,
         "made_at": iso(now()),
         "address": f"{account.username}@{domain}",
-        "email": security.email,
+        "email": addressee.email if addressee else None,
         "created_at": iso(account.created_at),
         "preferences": msgspec.to_builtins(preferences),
         "followed_tags": [one.tag.name for one in followed],

@@ -229,7 +229,7 @@ def _visibility(note: dict[str, Any]) -> str | None:
 
 
 def _words(note: dict[str, Any]) -> tuple[str, str]:
-    """The text and its kind: what was typed where the archive has it, else what its HTML says; and options of a poll."""
+    """The text and its kind: what was typed where the archive has it, else what its HTML says; a poll's options too."""
     source = note.get("source")
     kind = source.get("mediaType") if isinstance(source, dict) else None
     if isinstance(source, dict) and kind in ("text/plain", "text/markdown"):

@@ -66,12 +66,12 @@ async def import_post(
         return
     media_ids, left_out = await _take_media(instance, viewer, post, container)
     try:
-        await _post(instance, viewer, found, row, post, media_ids, left_out)
+        try:
+            await _post(instance, viewer, found, row, post, media_ids, left_out)
+        except UniqueViolation:  # another run was faster, or another status has this very id
+            await _post(instance, viewer, found, row, post, media_ids, left_out)
     except _TooManyHeld:
         await _fail(instance, found, row, TOO_MANY_HELD)
-    except UniqueViolation:
-        # Another run of this job was faster, or two posts were made in one millisecond: the next run finds out.
-        raise
     except ParleyError as error:
         check_refusal(error)
         if isinstance(error, Rejection):
