@@ -25,6 +25,7 @@ from parley.kit.settings import Settings
 from parley.kit.signing import is_signed_by, public_key_of, sign
 
 FOLDER = "moves"
+PURPOSE = b"parley journal 1\n"
 CLOSED = "closed"
 """The kind of the last entry of a journal that is over."""
 
@@ -55,7 +56,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The host on which the command ran."""
     before: str
     signature: str = ""
-    """Ed25519, by the instance's key, over the canonical JSON of all the others; hexadecimal."""
+    """Ed25519, by the instance's key, over the journal's name and the canonical JSON of all the others; hexadecimal."""
 
     @property
     def line(self) -> bytes:
@@ -69,9 +70,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_entry(
-    settings: Settings, last: Entry | None, kind: str, *, by: str, step: str = "", detail: dict[str, Any] | None = None
+    settings: Settings,
+    name: str,
+    last: Entry | None,
+    kind: str,
+    *,
+    by: str,
+    step: str = "",
+    detail: dict[str, Any] | None = None,
 ) -> Entry:
-    """A signed entry that follows `last`."""
+    """A signed entry of the journal `name` that follows `last`."""
     bare = Entry(
         seq=last.seq + 1 if last else 0,
         at=now(),
@@ -81,7 +89,7 @@ def make_entry(
         by=by,
         before=last.digest if last else "",
     )
-    return msgspec.structs.replace(bare, signature=sign(settings, bare.line).hex())
+    return msgspec.structs.replace(bare, signature=sign(settings, _said(name, bare)).hex())
 
 
 def append_entries(
@@ -138,16 +146,21 @@ def _check_chain(settings: Settings, name: str, entries: Sequence[Entry], *, sin
         before = entries[place - 1].digest if place else ""
         if one.seq != place or one.before != before:
             raise JournalMoved(f"The journal {name} has a gap before entry {one.seq}: read it again.")
-        if not _is_signed(one, key):
+        if not _is_signed(name, one, key):
             raise JournalError(f"Entry {one.seq} of the journal {name} is not signed by this instance's key.")
 
 
-def _is_signed(one: Entry, key: bytes) -> bool:
+def _is_signed(name: str, one: Entry, key: bytes) -> bool:
     try:
         signature = bytes.fromhex(one.signature)
     except ValueError:
         return False
-    return is_signed_by(key, signature, msgspec.structs.replace(one, signature="").line)
+    return is_signed_by(key, signature, _said(name, one))
+
+
+def _said(name: str, one: Entry) -> bytes:
+    """What is signed: that it is an entry of this journal, and all of it but the signature."""
+    return PURPOSE + name.encode() + b"\n" + msgspec.structs.replace(one, signature="").line
 
 
 def _write(path: Path, entries: Sequence[Entry]) -> None:

@@ -75,7 +75,7 @@ class Journal:
             raise self._not_copied
         made, last, standing = [], self.entries[-1] if self.entries else None, self._standing
         for kind, step, detail in facts:
-            last = make_entry(self._settings, last, kind, by=self._by, step=step, detail=detail)
+            last = make_entry(self._settings, self.name, last, kind, by=self._by, step=step, detail=detail)
             standing = standing_of([last]) if standing is None else follow(standing, last)
             made.append(last)
         if standing is None or not made:
