@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -34,6 +34,8 @@ from parley.kit.store_driver import (
     UniqueViolation,
     UnstorableText,
     connect,
+    is_closed,
+    keep_session,
     prepare_connection,
 )
 from parley.kit.store_nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
@@ -62,6 +64,8 @@ ON_DISK = """SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(t
 
 _asked: ContextVar[set[tuple[str, str]] | None] = ContextVar("asked", default=None)
 
+_NO_LIMIT = nullcontext()
+
 SEND_EVERY = 0.05
 """Seconds that wake-ups are gathered before they are sent together: the worker then takes several jobs at a time."""
 
@@ -78,11 +82,9 @@ class Database:
         gate: Gate | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        """`wait_for_disk` off lets commits return before they are on disk. Nothing that is acknowledged to anybody may
-        go through such a pool: it is for jobs, whose queue entry goes in a later commit, so that after a crash either
-        both are there or the job runs again.
-
-        `gate` says when writes may begin (None: always), `patience` how many seconds to wait for a connection.
+        """`wait_for_disk` off lets commits return before they are on disk: for jobs alone, whose queue entry goes in a
+        later commit, so that after a crash either both are there or the job runs again. `gate` says when writes may
+        begin (None: always), `patience` how many seconds to wait for a connection.
         """
         self.dsn = dsn
         self.gate = gate or Gate()
@@ -91,6 +93,7 @@ class Database:
         self._patience = patience
         # Writes that wait, for a standby or a lock, leave a fifth of the connections to those who only read.
         self._writers = asyncio.Semaphore(connections - connections // 5)
+        self._taken = 0
         self._nodes = Nodes(dsn)
         self._epoch = 0
         self._sure_since = -1
@@ -101,8 +104,7 @@ class Database:
         self._unfinished: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Open the pool. Raises the driver's error when the database cannot be reached, on a host without an agent:
-        with one, the database may come later."""
+        """Open the pool. With an agent the database may come later; without one, raises the driver's error."""
         self._pool = await asyncpg.create_pool(
             self.dsn,
             min_size=0 if self.gate.has_agent else 1,
@@ -110,7 +112,7 @@ class Database:
             connect=self._connect,
             connection_class=Connection,
             init=prepare_connection,
-            reset=_keep_session,
+            reset=keep_session,
             server_settings={
                 "jit": "off",
                 "application_name": "parley",
@@ -156,13 +158,11 @@ class Database:
 
     @asynccontextmanager
     async def write(self, *, local: bool = False) -> AsyncIterator[Tx]:
-        """One transaction: committed when the block ends, rolled back when it raises.
+        """One transaction: committed when the block ends, rolled back when it raises. What `wake_after` asked for
+        inside is sent once it has committed. `local` is for what may be lost with this host: counters, read markers,
+        when somebody was last seen. Its commit waits for no other host.
 
-        What `wake_after` asked for inside the block is sent once it has committed. `local` is for what may be lost
-        with this host: counters, read markers, when somebody was last seen. Its commit waits for no other host.
-
-        Raises GateClosed, StaleEpoch and Crowded before the block, when nothing has been written; NotAcknowledged
-        after it, when the commit may or may not last.
+        Raises GateClosed, StaleEpoch and Crowded before the block, NotAcknowledged after it.
         """
         epoch = await self.gate.enter()
         if not self.gate.has_agent:
@@ -197,7 +197,7 @@ class Database:
 
     async def _begin(self, connection: Any, epoch: int, *, local: bool) -> Any:
         transaction = connection.transaction()
-        connection.say((BEGIN_LOCAL if local and self._wait_for_disk else BEGIN) % epoch)
+        connection.say(first=(BEGIN_LOCAL if local and self._wait_for_disk else BEGIN) % epoch)
         try:
             await transaction.__aenter__()
         except Exception as error:  # the pool rolls back what was begun, when it gets its connection back
@@ -207,8 +207,6 @@ class Database:
             self._epoch = 0
             self._nodes.forget()
             raise StaleEpoch(retry_after=1, detail=str(error)) from error
-        finally:
-            connection.say()
         return transaction
 
     async def _ask_epoch(self) -> int:
@@ -241,8 +239,8 @@ class Database:
             self._note_loss(error)
             raise NotAcknowledged(detail=f"the database was lost during a commit: {error!r}") from error
         finally:
-            connection.say()
-            connection.remove_log_listener(note)
+            with suppress(ConnectionIsClosed):
+                connection.remove_log_listener(note)
         if WARNING in warnings:
             self.gate.raise_doubt()
             raise NotAcknowledged(detail="the wait for the standby was cancelled")
@@ -287,7 +285,7 @@ class Database:
         """Take note of a loss; raises ConnectionError where the driver only says that its connection is closed."""
         if isinstance(error, (*MaybeLost, ReadOnlyDatabase)):
             self._note_loss(error)
-            if isinstance(error, asyncpg.InterfaceError) and connection.is_closed():
+            if isinstance(error, ConnectionIsClosed) and is_closed(connection):
                 raise ConnectionError("the connection to the database was lost") from error
 
     def _note_loss(self, error: BaseException) -> None:
@@ -327,17 +325,17 @@ class Database:
             await self._give_back(connection, writing=False)
 
     async def _take(self, *, writing: bool) -> Any:
+        is_free = self._taken < self._connections - 1 and not (writing and self._writers.locked())
         try:
-            async with asyncio.timeout(self._patience):
-                if not writing:
-                    connection = await self._pool.acquire()
-                else:
+            async with _NO_LIMIT if is_free else asyncio.timeout(self._patience):
+                if writing:
                     await self._writers.acquire()
-                    try:
-                        connection = await self._pool.acquire()
-                    except BaseException:
-                        self._writers.release()
-                        raise
+                self._taken += 1
+                try:
+                    connection = await self._pool.acquire()
+                except BaseException:
+                    self._note_given_back(writing=writing)
+                    raise
         except TimeoutError as error:
             self._nodes.forget()
             raise Crowded(detail=f"no connection to the database within {self._patience:.0f} s") from error
@@ -346,11 +344,18 @@ class Database:
         return connection
 
     async def _give_back(self, connection: Any, *, writing: bool) -> None:
+        for watcher in self._watchers:
+            with suppress(ConnectionIsClosed):
+                connection.remove_query_logger(watcher)
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._note_given_back(writing=writing)
+
+    def _note_given_back(self, *, writing: bool) -> None:
+        self._taken -= 1
         if writing:
             self._writers.release()
-        for watcher in self._watchers:
-            connection.remove_query_logger(watcher)
-        await self._pool.release(connection)
 
     @contextmanager
     def watch_queries(self) -> Iterator[list[str]]:
@@ -365,10 +370,6 @@ class Database:
             yield seen
         finally:
             self._watchers.remove(watcher)
-
-
-async def _keep_session(connection: Any) -> None:
-    """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
 
 
 async def get_new_id(tx: Tx) -> int:

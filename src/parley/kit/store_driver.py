@@ -64,6 +64,18 @@ async def connect(dsn: str) -> Any:
     return connection
 
 
+def is_closed(connection: Any) -> bool:
+    """Whether a connection is lost, however the driver says it."""
+    try:
+        return bool(connection.is_closed())
+    except ConnectionIsClosed:
+        return True  # taken back by the pool already
+
+
+async def keep_session(connection: Any) -> None:
+    """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
+
+
 class Connection(asyncpg.Connection):  # type: ignore[type-arg]
     """Says more than BEGIN and COMMIT where a transaction begins and ends, in the same round trip."""
 
@@ -74,13 +86,13 @@ class Connection(asyncpg.Connection):  # type: ignore[type-arg]
         self._first = self._last = ""
 
     def say(self, first: str = "", last: str = "") -> None:
-        """What to send in place of the next BEGIN and COMMIT. Savepoints are left as they are."""
+        """What to send in place of the next BEGIN and the next COMMIT. Savepoints are left as they are."""
         self._first, self._last = first, last
 
     def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
         """See asyncpg."""
         if query == "BEGIN;" and self._first:
-            query = self._first
+            query, self._first = self._first, ""
         elif query == "COMMIT;" and self._last:
-            query = self._last
+            query, self._last = self._last, ""
         return super().execute(query, *args, timeout=timeout)
