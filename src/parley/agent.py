@@ -21,7 +21,7 @@ from parley.kit.processes import end_with_parent
 from parley.kit.settings import load_settings
 
 LOOPS: tuple[Loop, ...] = (watching.watch, media.run_media_replication)
-ROUTES: dict[str, Route] = {"/files/": media.serve_files}
+ROUTES: dict[str, Route] = {"/files/": media.serve_files, "/failover/": watching.lend}
 PREPARE: tuple[Callable[[Host], None], ...] = (media.prepare_media, watching.prepare)
 
 

@@ -80,6 +80,11 @@ class Keeper:
         """
         await self._write(epoch, Facts(), claim)
 
+    def borrowed(self, asked_at: int, seconds: float) -> None:
+        """Every other host has said, when it was asked at that time, that it does not take over for `seconds`."""
+        until = asked_at + int(seconds * (1 - CLOCKS_DIFFER) * 1e9)
+        self._gate.put(Field.LEASE_UNTIL, max(until, self._gate.get(Field.LEASE_UNTIL)))
+
     async def give_up(self) -> None:
         """Close the gate at once: this host does not hold the lease any more."""
         self._gate.put(Field.LEASE_UNTIL, self._clock())

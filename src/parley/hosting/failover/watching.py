@@ -10,11 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from parley.hosting.failover.errors import Overtaken, WitnessError
 from parley.hosting.failover.keeping import Facts, Keeper, Watcher, given_up_after
 from parley.hosting.failover.lease import Claim, Lease
+from parley.hosting.failover.lending import Lending, borrow, serve_lending
 from parley.hosting.failover.minding import Minding
 from parley.hosting.failover.returning import come_back
 from parley.hosting.failover.states import Asked, NotAllowed, Seen, State, may_take_over, next_state
@@ -25,7 +27,7 @@ from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
 from parley.hosting.hosts.views import LeaseStatus
 from parley.kit import gate as gates
-from parley.kit.gate import Field
+from parley.kit.gate import Field, clock_ns
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ PROVE_SECONDS = 30.0
 FENCED_SECONDS = 45.0
 START_SECONDS = 10.0
 """So long a primary that starts tries to find out whether somebody has taken over."""
+
+TAKEN: tuple[Claim, ...] = ("lossless", "accepted", "confirmed")
 
 SILENT_LEASES = 2.0
 """A primary whose PostgreSQL has not answered for so many times `lease_seconds` lets its lease run out."""
@@ -54,6 +58,7 @@ class Watch:
         self.keeper = Keeper(settings, self.witness, host.gate, host.me) if self.witness else None
         self.watcher = Watcher(self.witness) if self.witness else None
         self.minding = Minding(host, self._say if self.witness else None)
+        self.lending = Lending(host)
         self.state = State.HEALTHY
         self._turn = asyncio.Lock()
         self._reached = False
@@ -121,17 +126,18 @@ class Watch:
         if self.keeper is None:
             return
         async with self._turn:
-            lease = await self.keeper.look()
+            try:
+                lease = await self.keeper.look()
+            except WitnessError as error:
+                await self._borrow(epoch, error)
+                return
+            mine = lease is not None and lease.holder == self.host.me and lease.epoch == epoch
+            if mine and lease is not None and lease.claim in TAKEN and self.lending.seconds_left:
+                log.warning("waiting %.1f s: this host said that it would not take over", self.lending.seconds_left)
+                await asyncio.sleep(self.lending.seconds_left)
             state = self.host.state
             waits = state.commits == "sync" and state.degraded_since is None
-            if (
-                lease
-                and lease.holder == self.host.me
-                and lease.epoch == epoch
-                and lease.in_sync
-                and lease.standby
-                and waits
-            ):
+            if mine and lease is not None and lease.in_sync and lease.standby and waits:
                 self.minding.believe(lease.standby)
             await self.keeper.renew(epoch, self.minding.facts if waits else Facts())
 
@@ -224,11 +230,23 @@ class Watch:
             self._reached = True
             if keeper.lease is not None and self._is_over(keeper.lease):
                 await self._give_way(keeper.lease.holder, keeper.lease.epoch)
-        except WitnessError:
+        except WitnessError as error:
             self._reached = False
-            raise
+            await self._borrow(epoch, error)
+            self._say_once("third place", f"{error} The other hosts do not take over meanwhile.")
         if self._wanted_epoch == epoch and host.gate.state is gates.State.CLOSED:
             await operations.promote(host, None, epoch)  # won before, and not opened yet
+
+    async def _borrow(self, epoch: int, error: WitnessError) -> None:
+        """Where the third place does not answer: go on while all others say that they do not take over."""
+        assert self.keeper is not None
+        seconds = self.host.settings.lease_seconds
+        sent = clock_ns()
+        try:
+            await borrow(self.host, epoch, seconds)
+        except HostError as other:
+            raise WitnessError(f"{error} {other}") from other
+        self.keeper.borrowed(sent, seconds)
 
     async def _look(self) -> None:
         """Look at the lease of another host, and take over when that is called for."""
@@ -259,7 +277,7 @@ class Watch:
             if lease.epoch > max(host.state.epoch, host.state.refused_epoch):
                 await self._promote(lease, lease.epoch, lease.claim)  # won before this agent was started again
             return
-        if host.settings.failover != "auto" or not expired or not self._proved:
+        if host.settings.failover != "auto" or not expired or not self._proved or self.lending.seconds_left:
             return
         asked = Asked(mode="auto")
         found = may_take_over(host.me, lease, has_witness=True, expired=expired, asked=asked)
@@ -277,13 +295,15 @@ class Watch:
         epoch = next_epoch(lease, host.state.epoch, host.state.refused_epoch)
         log.warning("the lease of %s has run out: claiming it with epoch %d", lease.holder, epoch)
         keeper.saw(lease, watcher.mark)
+        self.lending.claiming = True
         try:
             await claim_lease(keeper, host.me, epoch, claim)
+            self._see(Seen.WON)
+            await self._promote(lease, epoch, claim)
         except Overtaken:
             self._see(Seen.BEATEN)
-            return
-        self._see(Seen.WON)
-        await self._promote(lease, epoch, claim)
+        finally:
+            self.lending.claiming = False
 
     async def _promote(self, before: Lease, epoch: int, claim: Claim) -> None:
         host = self.host
@@ -392,6 +412,11 @@ def prepare(host: Host) -> None:
     host.before_start = watch_of.before_start
     host.before_open = watch_of.before_open
     host.lease_status = watch_of.lease_status
+
+
+async def lend(host: Host, scope: Any, receive: Any, send: Any) -> None:
+    """Answer a primary that cannot reach the third place."""
+    await serve_lending(_watches[host].lending, scope, receive, send)
 
 
 async def watch(host: Host) -> None:
