@@ -207,6 +207,7 @@ async def _move(
             announced=announced,
             last_pause=last_pause(settings),
             dns_from=_addresses(dns_from),
+            thorough=dry_run,
         )
         if not _is_agreed(made, dry_run, yes, as_json):
             return "", None

@@ -58,15 +58,18 @@ async def make_plan(
     announced: bool = False,
     last_pause: float | None = None,
     dns_from: tuple[str, ...] = (),
+    thorough: bool = True,
 ) -> Plan:
-    """Ask both hosts and the DNS. Raises HostError when one of the hosts does not answer at all."""
+    """Ask both hosts and the DNS. Raises HostError when one of the hosts does not answer at all. `thorough`: ask the
+    world's registries, too, in whose hands the name is; that may take seconds and forbids nothing.
+    """
     (here, here_trip, here_ahead), (there, there_trip, there_ahead) = await asyncio.gather(
         _timed(route.source), _timed(route.target)
     )
     trip, ahead = max(here_trip, there_trip), there_ahead - here_ahead
     smoke, smoke_error = await _smoke(route.target)
     source, target = hosts.find(here.name), hosts.find(there.name)
-    current, names_error, findings = await _look_up(settings, names)
+    current, names_error, findings = await _look_up(settings, names, thorough=thorough)
     pause = _estimate(there, trip)
     found = Found(
         moment=now(),
@@ -135,16 +138,24 @@ async def _smoke(peer: Peer) -> tuple[tuple[Smoke, ...], str]:
         await asyncio.sleep(0.5)
 
 
-async def _look_up(settings: Settings, names: Names | None) -> tuple[Addresses | None, str, tuple[Finding, ...]]:
+async def _look_up(
+    settings: Settings, names: Names | None, *, thorough: bool
+) -> tuple[Addresses | None, str, tuple[Finding, ...]]:
     if names is None:
         return None, "", ()
-    current, checked = await asyncio.gather(names.current(), _check(settings), return_exceptions=True)
+    current, checked = await asyncio.gather(
+        names.current(), _check(settings) if thorough else _nothing(), return_exceptions=True
+    )
     findings = checked if isinstance(checked, tuple) else ()
     if isinstance(current, Addresses):
         return current, "", findings
     if isinstance(current, NamesError):
         return None, str(current), findings
     raise current
+
+
+async def _nothing() -> tuple[Finding, ...]:
+    return ()
 
 
 async def _check(settings: Settings) -> tuple[Finding, ...]:
