@@ -76,7 +76,7 @@ async def keep_session(connection: Any) -> None:
     """Skip the driver's reset query on release: nothing here sets session state or leaves cursors and locks."""
 
 
-class Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class Connection(asyncpg.Connection):  # type: ignore[misc]
     """Says more than BEGIN and COMMIT where a transaction begins and ends, in the same round trip."""
 
     __slots__ = ("_first", "_last")
@@ -95,4 +95,5 @@ class Connection(asyncpg.Connection):  # type: ignore[type-arg]
             query, self._first = self._first, ""
         elif query == "COMMIT;" and self._last:
             query, self._last = self._last, ""
-        return super().execute(query, *args, timeout=timeout)
+        sent: Coroutine[Any, Any, str] = super().execute(query, *args, timeout=timeout)
+        return sent

@@ -45,7 +45,7 @@ def split_nodes(dsn: str) -> tuple[str, ...]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if "," in hosts:
         options.pop("target_session_attrs", None)
-        rest = parts._replace(query=urlencode(options, quote_via=quote))
+        rest = parts._replace(query=urlencode(options, quote_via=quote, safe="/"))
         return tuple(urlunsplit(rest._replace(netloc=f"{user}{at}{one}")) for one in hosts.split(",") if one)
     places = [one for one in options.get("host", "").split(",") if one]
     if len(places) < 2:
@@ -55,7 +55,7 @@ def split_nodes(dsn: str) -> tuple[str, ...]:
     made = []
     for index, place in enumerate(places):
         each = {**options, "host": place, "port": ports[index] if index < len(ports) else ports[0]}
-        made.append(urlunsplit(parts._replace(query=urlencode(each, quote_via=quote))))
+        made.append(urlunsplit(parts._replace(query=urlencode(each, quote_via=quote, safe="/"))))
     return tuple(made)
 
 
