@@ -330,3 +330,17 @@ def test_what_the_holder_believes_is_always_shorter_than_what_others_wait() -> N
     for seconds in (1.0, 5.0, 300.0):
         lease = Lease(epoch=1, holder="a", serial=1, seconds=seconds)
         assert good_for(lease) * 1.05 < given_up_after(lease)
+
+
+async def test_after_an_outage_of_the_third_place_its_holder_gets_a_chance_to_renew(a: Settings, b: Settings) -> None:
+    clock = Clock()
+    keeper, watcher = Keeper(a, Witness(a), open_gate(a), "a"), Watcher(Witness(b), clock=clock)
+    await keeper.renew(1, Facts())
+    await watcher.look()
+    clock.go(60)  # nobody could reach the third place
+    _, unchanged = await watcher.look()
+    assert not watcher.is_expired(unchanged)
+    for _ in range(3):
+        clock.go(1.1)
+        _, unchanged = await watcher.look()
+    assert watcher.is_expired(unchanged)

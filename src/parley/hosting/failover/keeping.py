@@ -140,7 +140,7 @@ class Watcher:
         self._clock = clock
         self.lease: Lease | None = None
         self.mark: str | None = None
-        self._since = clock()
+        self._since = self._answered = clock()
         self._reached = False
 
     @property
@@ -152,7 +152,9 @@ class Watcher:
         """Read the lease: whether it has changed since the last look, and for how many nanoseconds it has surely not.
 
         Counted from when an answer with this writing first came, to before the last question went out: the holder sent
-        it before the first, and it was still the newest after the second. Raises WitnessError.
+        it before the first, and it was still the newest after the second. Counting begins anew after the third place
+        could not be reached for as long as the lease is good: perhaps its holder could not either, and is about to
+        renew it. Raises WitnessError.
         """
         asked = self._clock()
         try:
@@ -162,9 +164,14 @@ class Watcher:
             raise
         self._reached = True
         lease, mark = found if found is not None else (None, None)
+        now, before = self._clock(), self._answered
+        self._answered = now
         if mark != self.mark:
-            self.lease, self.mark, self._since = lease, mark, self._clock()
+            self.lease, self.mark, self._since = lease, mark, now
             return True, 0
+        if lease is not None and now - before > given_up_after(lease):
+            self._since = now
+            return False, 0
         return False, max(0, asked - self._since)
 
     def is_expired(self, unchanged: int) -> bool:

@@ -1,0 +1,254 @@
+"""A host is lost, on two whole instances: degraded, frozen, overtaken, and what the operator is asked and told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.moves.pairs import pair, status_of, wait_ready, wait_until
+from tests.moves.providers import CommandFailed, Host, Person, World
+
+LEASE_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def waiting() -> Iterator[World]:
+    """Commits wait for the standby, which takes over by itself."""
+    with pair(failover="auto", lease_seconds=str(LEASE_SECONDS), degrade_after="4") as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[World]:
+    """Nobody waits, and nothing happens by itself."""
+    with pair(commits="async", failover="manual", lease_seconds=str(LEASE_SECONDS)) as world:
+        yield world
+
+
+def post(host: Host, who: Person, text: str, *, timeout: float = 20, **more: str) -> httpx.Response | None:
+    """One post at this very host, tried once; None when there was no answer."""
+    headers = {"Host": host.environment["PARLEY_DOMAIN"], "Authorization": f"Bearer {who.token}"}
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.post(
+            f"http://{host.address}/api/v1/statuses",
+            data={"status": text, **more},
+            headers={**headers, "Idempotency-Key": secrets.token_hex(8)},
+            timeout=timeout,
+        )
+    return None
+
+
+def posted(host: Host, who: Person, text: str, **more: Any) -> bool:
+    answer = post(host, who, text, **more)
+    return answer is not None and answer.status_code == 200
+
+
+def texts_on(host: Host) -> set[str]:
+    return {row["text"] for row in host.sql("SELECT text FROM statuses")}
+
+
+def lease_of(world: World) -> dict[str, Any]:
+    """What lies in the third place, as anybody there sees it."""
+    answer = httpx.get(f"{world.s3}/witness/lease.json", timeout=5)
+    return json.loads(answer.content)
+
+
+def signal_all(host: Host, number: int) -> list[psutil.Process]:
+    family = host.family()
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
+    return family
+
+
+def is_primary(host: Host) -> bool:
+    status = status_of(host)
+    return status is not None and status.role == "primary" and status.gate == "open"
+
+
+def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_again(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    standby = waiting.other(primary)
+    (alice,) = waiting.people("alice", host=primary)
+    assert posted(primary, alice, "both have this")
+    wait_until(lambda: lease_of(waiting)["in_sync"], "the lease says that the standby has everything")
+    assert lease_of(waiting)["standby"] == standby.name
+
+    waiting.network.cut("a", "b")
+    blocked = post(primary, alice, "nobody waits yet", timeout=30)
+    assert primary.get("/about") == 200  # reading goes on
+    took = wait_until(lambda: (status_of(primary) or fail()).degraded_since, "it goes on alone", 30)
+    assert took < 20
+    assert lease_of(waiting)["in_sync"] is False  # and the third place knew before
+    assert blocked is None or blocked.status_code in (200, 503)
+    assert posted(primary, alice, "alone")
+    time.sleep(LEASE_SECONDS * 2)
+    status = status_of(standby)
+    assert status is not None
+    assert status.role == "standby"
+    records = primary.sql("SELECT ok, detail FROM hosting_records WHERE kind = 'degraded' ORDER BY id")
+    assert json.loads(records[-1]["detail"])["state"] == "degraded"
+
+    waiting.network.heal()
+    wait_until(lambda: lease_of(waiting)["in_sync"], "the standby is waited for again", 40)
+    assert (status_of(primary) or fail()).degraded_since is None
+    assert posted(primary, alice, "both again")
+    wait_until(lambda: {"alone", "both again"} <= texts_on(standby), "the standby has everything")
+    records = primary.sql("SELECT ok, detail FROM hosting_records WHERE kind = 'degraded' ORDER BY id")
+    assert json.loads(records[-1]["detail"])["state"] == "ready"
+
+
+def test_an_outage_of_the_third_place_alone_stops_nothing(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    standby = waiting.other(primary)
+    (alice,) = waiting.people("alice", host=primary)
+    waiting.network.cut("a", "witness")
+    waiting.network.cut("b", "witness")
+    began = time.monotonic()
+    number = 0
+    while time.monotonic() - began < LEASE_SECONDS * 3:
+        assert posted(primary, alice, f"during the outage {number}")
+        number += 1
+        time.sleep(0.3)
+    # And when the two lose each other as well, nobody may write.
+    waiting.network.cut("a", "b")
+    wait_until(lambda: (status_of(primary) or fail()).gate == "closed", "the gate closes", LEASE_SECONDS * 2 + 2)
+    assert not is_primary(standby)
+    waiting.network.heal()
+    wait_until(lambda: is_primary(primary), "it goes on", 30)
+
+
+def test_a_frozen_primary_is_replaced_and_acknowledges_nothing_when_it_thaws(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    standby = waiting.other(primary)
+    (alice,) = waiting.people("alice", host=primary)
+    assert posted(primary, alice, "before the frost")
+    frozen = signal_all(primary, signal.SIGSTOP)
+    try:
+        took = wait_until(lambda: is_primary(standby), "the standby takes over", 20)
+        assert took < LEASE_SECONDS + 5
+        assert posted(standby, alice, "during the frost")
+    finally:
+        for one in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGCONT)
+    answer = post(primary, alice, "after the thaw", timeout=15)
+    if answer is not None and answer.status_code == 200:  # then it was handed on to the one that writes
+        assert "after the thaw" in texts_on(standby)
+    wait_until(lambda: (status_of(primary) or fail()).role == "standby", "it gives way and follows", 60)
+    assert wait_ready(waiting) is standby
+    assert {"before the frost", "during the frost"} <= texts_on(standby)
+
+
+def test_a_degraded_primary_that_dies_is_taken_over_only_when_the_loss_is_accepted(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    standby = waiting.other(primary)
+    (alice,) = waiting.people("alice", host=primary)
+    waiting.network.cut("a", "b")
+    wait_until(lambda: (status_of(primary) or fail()).degraded_since, "it goes on alone", 30)
+    assert posted(primary, alice, "only the lost one has this")
+    primary.kill()
+    waiting.network.heal()
+    time.sleep(LEASE_SECONDS * 2)
+    assert not is_primary(standby)
+    with pytest.raises(CommandFailed, match="may be missing here"):
+        standby.parley("failover")
+    done = standby.parley("failover", "--accept-loss")
+    assert done["claim"] == "accepted"
+    assert done["taken_from"] == primary.name
+    wait_until(lambda: waiting.points_to() == standby.place.address, "the name points here")
+    assert posted(standby, alice, "the new one goes on")
+
+    primary.start(healthy=False)
+    assert wait_ready(waiting) is standby
+    reports = primary.parley("failover", "lost-writes")["reports"]
+    assert reports[-1]["waited"] is False
+    folder = Path(reports[-1]["folder"])
+    assert "by @alice (public): only the lost one has this" in (folder / "summary.txt").read_text()
+    assert "only the lost one has this" not in texts_on(standby)
+    assert "the new one goes on" in texts_on(primary)
+
+
+def test_what_was_not_sent_yet_is_in_the_report_of_the_host_that_comes_back(quick: World) -> None:
+    primary = wait_ready(quick)
+    standby = quick.other(primary)
+    alice, bob = quick.people("alice", "bob", host=primary)
+    assert posted(primary, alice, "both have this")
+    quick.network.cut("a", "b")
+    time.sleep(0.5)
+    assert posted(primary, alice, "never sent")
+    assert posted(primary, bob, "@alice a secret never sent", visibility="direct")
+    primary.kill()
+    quick.network.heal()
+    began = time.monotonic()
+    with pytest.raises(CommandFailed, match="--accept-loss"):
+        standby.parley("failover")
+    assert time.monotonic() - began > LEASE_SECONDS  # it waited until it was sure
+    standby.parley("failover", "--accept-loss")
+    assert posted(standby, alice, "afterwards")
+    owners = [row["email"] for row in standby.sql("SELECT email FROM members WHERE role = 'owner'")]
+    assert owners == []  # nobody owns this one, so nobody was told
+
+    primary.start(healthy=False)
+    assert wait_ready(quick) is standby
+    (report,) = primary.parley("failover", "lost-writes")["reports"]
+    summary = (Path(report["folder"]) / "summary.txt").read_text()
+    assert "by @alice (public): never sent" in summary
+    assert "by @bob to @alice: @alice a secret never sent" in summary
+    assert "people may have been told" in summary
+    assert report["transactions"] >= 2
+    records = standby.sql("SELECT detail FROM hosting_records WHERE kind = 'failover'")
+    assert json.loads(records[-1]["detail"])["claim"] == "accepted"
+
+
+def test_a_running_primary_is_not_taken_over_and_a_fenced_one_is(quick: World) -> None:
+    primary = wait_ready(quick)
+    standby = quick.other(primary)
+    (alice,) = quick.people("alice", host=primary)
+    with pytest.raises(CommandFailed, match="is the primary, and answers"):
+        standby.parley("failover", "--accept-loss")
+    token = standby.parley("fence", primary.name)["fence"]
+    assert token["from_host"] == primary.name
+    assert not posted(primary, alice, "into the fenced one", timeout=3)
+    with pytest.raises(CommandFailed, match="may be missing here"):
+        standby.parley("failover")
+    standby.parley("failover", "--accept-loss")
+    assert posted(standby, alice, "after the fence")
+    wait_until(lambda: (status_of(primary) or fail()).role == "standby", "the fenced one follows", 90)
+    assert "after the fence" in texts_on(primary)
+
+
+def test_two_hosts_without_a_third_place_ask_whether_the_other_one_is_off() -> None:
+    with pair(commits="async", failover="manual", witness="") as world:
+        primary = wait_ready(world)
+        standby = world.other(primary)
+        (alice,) = world.people("alice", host=primary)
+        assert posted(primary, alice, "before")
+        primary.kill()
+        time.sleep(LEASE_SECONDS * 2)
+        assert not is_primary(standby)
+        with pytest.raises(CommandFailed, match="--other-host-is-off"):
+            standby.parley("failover", "--accept-loss")
+        with pytest.raises(CommandFailed, match="--accept-loss"):
+            standby.parley("failover", "--other-host-is-off")
+        assert not is_primary(standby)
+        done = standby.parley("failover", "--other-host-is-off", "--accept-loss")
+        assert done["claim"] == "confirmed"
+        assert posted(standby, alice, "after")
+        primary.start(healthy=False)  # it asks the other one before it starts anything
+        assert wait_ready(world) is standby
+        assert "after" in texts_on(primary)
+
+
+def fail() -> Any:
+    raise AssertionError("the host does not answer")
