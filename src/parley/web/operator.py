@@ -12,6 +12,7 @@ from litestar import get
 from litestar.response import Response
 
 from parley import screening
+from parley.hosting.standby.overview import look_at_hosts
 from parley.kit.clock import now
 from parley.kit.jobs import QueueRow
 from parley.safety.operations import get_operations
@@ -19,6 +20,7 @@ from parley.screening.signals import SIGNALS
 from parley.social.accounts.reads import Waiting
 from parley.social.verdicts.counting import Health, Tally
 from parley.web.operator_charts import SERIES, Chart, draw_chart
+from parley.web.operator_hosts import done_lines, hosts_panel
 from parley.web.pages import render
 from parley.web.visits import AnyRequest, visit_of
 
@@ -65,6 +67,7 @@ async def show_operator(request: AnyRequest) -> Response[str]:
     viewer = visit.need_member()
     async with visit.instance.db.read() as tx:
         found = await get_operations(tx, visit.instance.settings, viewer)
+    overview = await look_at_hosts(visit.instance.settings)
     whole = found.health.whole
     return await render(
         visit,
@@ -82,7 +85,8 @@ async def show_operator(request: AnyRequest) -> Response[str]:
         warnings=found.warnings,
         signals=_signals(whole),
         queue=found.queue,
-        host=found.host,
+        host=done_lines(found.host),
+        hosts=None if overview is None else hosts_panel(overview),
         snapshot_to=visit.instance.settings.snapshot_to,
         keep=False,
     )
