@@ -15,12 +15,13 @@ from parley.hosting.hosts.agent import Loop, run_agent
 from parley.hosting.hosts.control import Route
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
+from parley.hosting.moves import minding
 from parley.hosting.standby import media
 from parley.kit.leaving import leave
 from parley.kit.processes import end_with_parent
 from parley.kit.settings import load_settings
 
-LOOPS: tuple[Loop, ...] = (watching.watch, media.run_media_replication)
+LOOPS: tuple[Loop, ...] = (watching.watch, media.run_media_replication, minding.mind_moves)
 ROUTES: dict[str, Route] = {"/files/": media.serve_files, "/failover/": watching.lend}
 PREPARE: tuple[Callable[[Host], None], ...] = (media.prepare_media, watching.prepare)
 

@@ -130,15 +130,18 @@ def _host(rows: list[RecordRow]) -> Iterator[Metric]:
 
     age = GaugeMetricFamily(
         "parley_host_age_seconds",
-        "How long ago the last snapshot or drill was, by whether it went well.",
+        "How long ago the last snapshot, drill, move or failover was, by whether it went well.",
         labels=["kind", "ok"],
     )
     took = GaugeMetricFamily("parley_host_seconds", "How long the last one took that went well.", labels=["kind"])
+    pause = GaugeMetricFamily("parley_move_pause_seconds", "How long writes waited in the last move that went well.")
     for row in rows:
         age.add_metric([row.kind, "true" if row.ok else "false"], (now() - row.created_at).total_seconds())
         if row.ok:
             took.add_metric([row.kind], row.seconds)
-    yield from (age, took)
+        if row.ok and row.kind == "move" and isinstance(row.detail.get("pause"), int | float):
+            pause.add_metric([], row.detail["pause"])
+    yield from (age, took, pause)
 
 
 def _desk(warnings: list[DeskWarning]) -> Metric:

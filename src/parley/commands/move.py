@@ -22,7 +22,7 @@ from parley.hosting.hosts.records import Hosts, read_hosts
 from parley.hosting.journals import newest_journal
 from parley.hosting.moves.abort import abort_move
 from parley.hosting.moves.doing import MoveStopped
-from parley.hosting.moves.names import Names, RealNames
+from parley.hosting.moves.names import names_of
 from parley.hosting.moves.opening import LONELY, find_route, find_unfinished, open_journal, opened_journal
 from parley.hosting.moves.plan import Plan, make_plan
 from parley.hosting.moves.results import as_json as move_as_json
@@ -145,11 +145,6 @@ def _hosts(settings: Settings) -> Hosts:
     return hosts
 
 
-def _names(settings: Settings) -> Names | None:
-    """The DNS; None for an instance whose name is its own machine's."""
-    return None if settings.is_loopback and not settings.dns else RealNames(settings)
-
-
 def _seconds(text: str) -> float:
     """`10s`, `500ms`, `1m` or a bare number."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?", text.strip())
@@ -167,7 +162,7 @@ async def _plan(settings: Settings, to: str, hold: float, *, announced: bool, dn
             settings,
             hosts,
             route,
-            _names(settings),
+            names_of(settings),
             hold=hold,
             announced=announced,
             last_pause=last_pause(settings),
@@ -193,11 +188,11 @@ async def _move(
             return name, None
         async with opened_journal(settings, name, entries, hosts.me, open_client) as (journal, route):
             with watch_for(before.order, as_json, before) as watch:
-                move = Move(journal, route.source, route.target, _names(settings), watch)
+                move = Move(journal, route.source, route.target, names_of(settings), watch)
                 return name, await _carry_on(move, dns_from)
     async with AsyncExitStack() as stack:
         route = await find_route(hosts, open_client, stack, to)
-        names = _names(settings)
+        names = names_of(settings)
         made = await make_plan(
             settings,
             hosts,
@@ -268,7 +263,7 @@ async def _abort(settings: Settings, as_json: bool) -> tuple[str, Standing]:
     name, entries = unfinished
     async with opened_journal(settings, name, entries, hosts.me, open_client) as (journal, route):
         with watch_for(standing_of(entries).order, as_json, standing_of(entries)) as watch:
-            return name, await abort_move(Move(journal, route.source, route.target, _names(settings), watch))
+            return name, await abort_move(Move(journal, route.source, route.target, names_of(settings), watch))
 
 
 def _plan_json(made: Plan) -> dict[str, Any]:

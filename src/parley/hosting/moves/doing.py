@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 MARGIN = 3.0
 """So much longer the old host lets writes wait than the move may take: opening it again takes a moment as well."""
 
-ASK_SECONDS = 60.0
+ASK_SECONDS = 20.0
 """How long a host that may have taken over is asked whether it has."""
 
 PREPARE_SECONDS = 120.0

@@ -117,6 +117,11 @@ class RealNames:
         return self._servers
 
 
+def names_of(settings: Settings) -> Names | None:
+    """The DNS; None for an instance whose name is its own machine's, unless it has a zone for it."""
+    return RealNames(settings) if settings.dns or not settings.is_loopback else None
+
+
 async def _address(server: str) -> str:
     import ipaddress
     import socket
