@@ -160,7 +160,8 @@ class WorkerProcess:
 
 def start_agent(*, first: bool) -> subprocess.Popen[bytes]:
     """Start the host agent. Call it in a thread that lives as long as it is to live."""
-    environment = {**os.environ, AGENT_FIRST: "1" if first else ""}
+    # Two arenas: its threads come and go, and each arena keeps memory that was used once.
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ, AGENT_FIRST: "1" if first else ""}
     return subprocess.Popen([sys.executable, "-m", "parley.agent"], start_new_session=True, env=environment)
 
 

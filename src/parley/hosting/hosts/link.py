@@ -87,7 +87,8 @@ class HttpSide:
         app = self._app
 
         async def told(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, PEER: peer}, receive, send)
+            with suppress(asyncio.CancelledError):  # the agent ends; nobody reads the answer any more
+                await app({**scope, PEER: peer}, receive, send)
 
         made.app = told
         return made

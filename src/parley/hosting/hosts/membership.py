@@ -56,6 +56,7 @@ async def add_host(
             raise HostError(f"{host.me} is not the primary: add the host on {host.state.to}.")
         check_name(name)
         split_address(link)
+        await asyncio.to_thread(lambda: host.postgres.major)  # a database that others run is followed by their means
         if host.hosts.find(name):
             raise HostError(f"{name} belongs to the instance already: `parley host remove {name}` first.")
         if len(host.hosts.hosts) >= MOST_HOSTS:

@@ -331,6 +331,8 @@ async def _open(host: Host) -> None:
 
 async def _checkpoint(host: Host) -> None:
     """On a connection of its own: it may take a while, in which the host is still asked how it is."""
+    if not host.runs_postgres:
+        return
     try:
         connection = await connect(host.dsn)
         try:
