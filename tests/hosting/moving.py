@@ -134,7 +134,7 @@ class FakeHost:
     def __init__(self, world: World, name: str, folder: Path) -> None:
         self._world = world
         self.name = name
-        self.settings = Settings(domain="social.example", data_dir=folder)
+        self.settings = Settings(domain="social.example", data_dir=folder, dns="lexicon://company/social.example")
         self.role: Any = "standby"
         self.gate = "closed"
         self.epoch = 1
