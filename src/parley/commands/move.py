@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from parley.commands.move_view import plan_text, show_plan, standing_text, watch_for
+from parley.commands.move_view import ending_text, plan_text, show_plan, standing_text, watch_for
 from parley.commands.running import AsJson, fail, settings_or_exit, show
 from parley.hosting.errors import SnapshotError
 from parley.hosting.hosts.client import HostClient, open_host
@@ -85,7 +85,8 @@ def run(
     name, standing = _run(_move(settings, to, seconds, dry_run, yes, announced, dns_from, as_json))
     if standing is None:
         return
-    show(move_as_json(name, standing), as_json, "\n" + standing_text(name, standing))
+    said = ending_text(standing) if sys.stdout.isatty() else "\n" + standing_text(name, standing)
+    show(move_as_json(name, standing), as_json, said)
     if standing.outcome != "moved":
         if as_json:
             raise fail(standing.reason or f"The move is {standing.state}.")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from parley.hosting.moves.checks import Check
 from parley.hosting.moves.doing import Told
 from parley.hosting.moves.plan import Plan
+from parley.hosting.moves.results import pause_of
 from parley.hosting.moves.states import ANNOUNCEMENTS, STEPS, UNDO, Order, Standing, next_action
 
 MARKS = {"ok": "ok", "look": "LOOK", "forbids": "NO"}
@@ -123,10 +124,12 @@ class Screen:
 
     def __call__(self, told: Told) -> None:
         """Show it."""
-        if told.kind == "undoing":
-            self._names += [step.name for step in UNDO if step.name not in self._names]
-            self._marks |= {step.name: self._marks.get(step.name, " ") for step in UNDO}
+        if told.kind == "undoing":  # what was not begun will not be
+            self._names = [name for name in self._names if self._marks[name] != " "]
         elif told.kind == "begin":
+            if told.step not in self._names:
+                self._names.append(told.step)
+                self._marks[told.step] = " "
             self._doing, self._since = told.step, time.monotonic()
         elif told.kind == "said":
             self._notes[told.step] = told.text
@@ -247,13 +250,16 @@ def standing_text(name: str, standing: Standing) -> str:
             lines.append(f"  {str(found.get('at', ''))[11:19]}  {took}  {_text(step.doing, order)}")
         elif step.name in standing.late:
             lines.append(f"  {'':8}  {'later':>10}  {_text(step.doing, order)}")
-    pause = standing.details.get("forward", standing.details.get("promote", {})).get("pause")
-    if pause is not None:
-        lines.append(f"Writes waited {pause:.2f} s.")
+    return "\n".join([*lines, ending_text(standing)])
+
+
+def ending_text(standing: Standing) -> str:
+    """What came of it so far, and what can be done now."""
+    pause = pause_of(standing)
+    lines = [f"Writes waited {pause:.2f} s."] if pause is not None else []
     if standing.reason:
         lines.append(f"Why: {standing.reason}")
-    lines.append(_what_now(standing))
-    return "\n".join(lines)
+    return "\n".join([*lines, _what_now(standing)])
 
 
 def _what_now(standing: Standing) -> str:
