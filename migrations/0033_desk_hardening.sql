@@ -174,3 +174,11 @@ CREATE TABLE desk_warnings (
     code text PRIMARY KEY,
     told_at timestamptz NOT NULL
 );
+
+-- ---- Proposals ------------------------------------------------------------------------------------------------------
+-- What two people decided is undone by two: the decision that is to be taken back.
+ALTER TABLE decision_proposals ADD COLUMN reverses_id bigint REFERENCES decisions (id);
+ALTER TABLE decision_proposals DROP CONSTRAINT decision_proposals_why_check;
+ALTER TABLE decision_proposals ADD CONSTRAINT decision_proposals_why_check CHECK (why IN ('termination', 'many', 'undo'));
+ALTER TABLE decision_proposals ADD CHECK ((why = 'undo') = (reverses_id IS NOT NULL));
+CREATE UNIQUE INDEX decision_proposals_undo ON decision_proposals (reverses_id) WHERE state = 'waiting';

@@ -64,12 +64,14 @@ from parley.safety.clocks.jobs import hide_in_time, hide_overdue, mail_breaches,
 from parley.safety.decisions.jobs import (
     answer_required_change,
     end_due_actions,
+    end_stale_proposals,
     expire_strikes,
     forget_traces,
     look_for_evasion,
     mail_decision,
     mail_proposal,
     mail_reversal,
+    mail_stale_proposal,
     tell_reporters,
 )
 from parley.safety.evidence.jobs import (
@@ -149,6 +151,7 @@ from parley.social.sessions.jobs import (
     mail_rule_alarm,
     mail_security_notice,
 )
+from parley.social.sessions.staff import mail_letter
 from parley.social.statuses.copies import forget_recent, remember_text, store_fingerprints
 from parley.social.statuses.jobs import (
     clean_idempotency_keys,
@@ -188,8 +191,14 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.Unmuted: (fan_in_follow,),
     facts.StatusPosted: (fan_out_status, notify_of_status, index_status, ask_outside_model),
     facts.StatusImported: (index_status, ask_outside_model),
-    facts.DecisionMade: (mail_decision, tell_reporters, answer_notices_of_decision, end_replaced_appeals),
-    facts.DecisionReversed: (mail_reversal, answer_notices_of_decision, end_reversed_appeals),
+    facts.DecisionMade: (
+        *(mail_decision, tell_reporters, answer_notices_of_decision),
+        *(end_replaced_appeals, end_stale_proposals),
+    ),
+    facts.DecisionReversed: (
+        *(mail_reversal, answer_notices_of_decision),
+        *(end_reversed_appeals, end_stale_proposals),
+    ),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),
@@ -265,6 +274,7 @@ SCHEDULES: dict[Job, str] = {
     store_fingerprints: "* * * * *",
     cluster_sign_ups: "*/10 * * * *",
     end_due_actions: "* * * * *",
+    end_stale_proposals: "12-59/15 * * * *",
     expire_strikes: "33 * * * *",
     forget_traces: "19 4 * * *",
     recount_reporters: "47 * * * *",
@@ -293,7 +303,7 @@ SCHEDULES: dict[Job, str] = {
 """Jobs that run by the clock (cron expressions, UTC)."""
 
 JOBS: tuple[Job, ...] = (
-    mail_proposal,
+    *(mail_letter, mail_proposal, mail_stale_proposal),
     resolve_links,
     clean_homes_of_status,
     remember_text,

@@ -18,7 +18,7 @@ from parley.safety import store_warnings
 from parley.safety.notices.keeping import MIB, SPARED
 from parley.safety.notices.strangers import MOST_OF_ALL, MOST_URGENT, ORDINARY, URGENT
 from parley.safety.store_warnings import Figures
-from parley.social.sessions.staff import mail_staff
+from parley.social.sessions.staff import write_to_staff
 
 CODES = ("no_owner", "nobody_runs_it", "no_relay", "raw_messages_today", "raw_messages_kept", "strangers_turned_away")
 """Every warning that there is, for the metrics."""
@@ -105,8 +105,9 @@ async def mail_warnings(instance: Instance, payload: dict[str, Any]) -> None:
     fresh = [one for one in found if one.code not in told]
     if not fresh:
         return
-    async with instance.db.write() as tx:
-        await store_warnings.upsert_told(tx, [one.code for one in fresh], moment)
     words = "\n\n".join(one.text for one in fresh)
     text = f"{words}\n\nThis is on {settings.base_url}/operator too, and in the metrics as parley_desk_warning.\n"
-    await mail_staff(instance, (f"The desk of {settings.name} needs a look", text), roles=("admin", "owner"))
+    letter = (f"The desk of {settings.name} needs a look", text)
+    async with instance.db.write() as tx:
+        await store_warnings.upsert_told(tx, [one.code for one in fresh], moment)
+        await write_to_staff(tx, settings, letter, roles=("admin", "owner"))

@@ -22,12 +22,12 @@ from parley.safety.decisions.actions import (
     decide,
     decide_copies,
     refuse_proposal,
-    reverse_decision,
+    undo_decision,
 )
 from parley.safety.decisions.previewing import preview_decision
 from parley.safety.decisions.reads import get_decision, list_proposals
 from parley.safety.decisions.views import DecisionView, Proposal
-from parley.safety.log.views import Subject, human
+from parley.safety.log.views import Subject
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
 from parley.web.desk import go_on
@@ -158,10 +158,11 @@ async def undo(request: AnyRequest, decision_id: FromPath[str]) -> Response[str]
         async with visit.instance.db.write() as tx:
             await count_write(tx, visit)
             found = await get_decision(tx, viewer, number)
-            await reverse_decision(tx, settings, human(viewer), number, kind="undo", reasons=reasons, viewer=viewer)
+            made = await undo_decision(tx, settings, viewer, number, reasons=reasons)
     except (Conflict, Forbidden, Invalid) as error:
         return await _decision_page(request, number, said=error.text, code=error.status)
-    return redirect(visit, f"/desk/cases/{found.case_id}" if found.case_id else f"/desk/decisions/{number}", "undone")
+    said = "proposed" if isinstance(made, Proposal) else "undone"
+    return redirect(visit, f"/desk/cases/{found.case_id}" if found.case_id else f"/desk/decisions/{number}", said)
 
 
 class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):

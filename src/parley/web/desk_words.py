@@ -125,6 +125,8 @@ _EVENTS = {
     "decision_proposed": "proposed a decision to a second person",
     "proposal_approved": "agreed to a proposal",
     "proposal_refused": "refused a proposal",
+    "proposal_stale": "a proposal became void",
+    "undo_proposed": "proposed to undo a decision",
     "clock_breached": "saw the time run out",
     "clock_paused": "stopped the clock",
     "clock_resumed": "let the clock go on",

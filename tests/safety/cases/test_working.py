@@ -441,3 +441,19 @@ async def test_closed_cases_are_listed_with_the_latest_first(world: World) -> No
         with pytest.raises(BadRequest):
             await list_closed(tx, mia, after="yesterday_1")
     assert [one.id for one in (*first.cases, *second.cases)] == cases[::-1]
+
+
+async def test_a_case_on_which_somebody_works_is_not_moved_away(world: World) -> None:
+    mia, max_, ada = await staff(world), await staff(world, "mod_max"), await staff(world, "ada", "admin")
+    [case_id] = await _reported(world, "spam_sam")
+    await _claim(world, mia, case_id)
+    with pytest.raises(Conflict, match="works on this case"):
+        async with world.instance.db.write() as tx:
+            await move_case(tx, human(max_), case_id, "urgent", viewer=max_)
+    async with world.instance.db.write() as tx:
+        await move_case(tx, human(mia), case_id, "urgent", viewer=mia)
+        await move_case(tx, human(ada), case_id, "main", viewer=ada)
+        await escalate_case(tx, human(ada), case_id, to="admin", why="mine", viewer=ada)
+    with pytest.raises(Forbidden):
+        async with world.instance.db.write() as tx:
+            await move_case(tx, human(max_), case_id, "urgent", viewer=max_)

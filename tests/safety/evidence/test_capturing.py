@@ -182,3 +182,20 @@ async def test_a_capture_leaves_the_cause_of_what_follows_alone(world: World) ->
     causes = {row["body"]["table"]: row["body"]["cause"] for row in bodies}
     assert causes["cases"] == str(cause)
     assert causes["evidence_snapshots"] not in ("", str(cause))
+
+
+async def test_answers_below_are_part_of_the_thread_but_not_what_others_said_alone(world: World) -> None:
+    first = await world.post("spam_sam", "who wants to fight")
+    await world.account("bob")
+    for number in range(10):
+        await world.post("alice", f"answer {number}", in_reply_to_id=first["id"])
+    await world.post("alice", "@bob just between us", in_reply_to_id=first["id"], visibility="direct")
+    async with world.instance.db.write() as tx:
+        snapshot = await capture_evidence(tx, Subject("status", int(first["id"])), case_id=None, why="test")
+        content = await tx.fetchval("SELECT content::jsonb FROM evidence_snapshots WHERE id = $1", snapshot)
+    replies = [one for one in content["context"] if one["relation"] == "reply"]
+    assert [one["status"]["text"] for one in replies] == [f"answer {number}" for number in range(8)]
+    await world.post("alice", "one more", in_reply_to_id=first["id"])
+    async with world.instance.db.write() as tx:
+        again = await capture_evidence(tx, Subject("status", int(first["id"])), case_id=None, why="test")
+    assert again == snapshot, "the first answers stay the same, and so does the snapshot"

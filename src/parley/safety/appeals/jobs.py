@@ -7,7 +7,6 @@ from typing import Any
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.instance import Instance
-from parley.kit.mail import send_mail
 from parley.safety.appeals import letters, store
 from parley.safety.appeals.actions import end_as_reversed, requeue_appeal
 from parley.safety.appeals.store import AppealRow
@@ -15,6 +14,7 @@ from parley.safety.log.views import system
 from parley.safety.notices.reads import list_responses, load_ledgers
 from parley.safety.notices.responses import give_answer
 from parley.social.notifications.actions import tell_of_moderation
+from parley.social.sessions.staff import queue_letter
 
 
 async def return_lapsed_appeals(instance: Instance, payload: dict[str, Any]) -> None:
@@ -62,13 +62,13 @@ async def end_replaced_appeals(instance: Instance, payload: dict[str, Any]) -> N
 
 async def mail_stuck_appeal(instance: Instance, payload: dict[str, Any]) -> None:
     """Write to those who run the instance that nobody may review an appeal."""
-    async with instance.db.read() as tx:
+    async with instance.db.write() as tx:
         row = await store.get_appeal(tx, payload["appeal_id"])
         operators = await store.list_operators(tx)
-    if row is None or row.ended_at is not None:
-        return
-    for _, username, email in operators:
-        await send_mail(instance.settings, email, *letters.stuck_appeal(instance.settings, username, row))
+        if row is None or row.ended_at is not None:
+            return
+        for _, username, email in operators:
+            await queue_letter(tx, email, letters.stuck_appeal(instance.settings, username, row))
 
 
 async def _answer_notice(tx: Tx, instance: Instance, row: AppealRow) -> None:
@@ -109,5 +109,5 @@ async def tell_of_appeal(instance: Instance, payload: dict[str, Any]) -> None:
                 "status_ids": [],
             },
         )
-    if address is not None:
-        await send_mail(instance.settings, address[1], *letters.appeal_answer(instance.settings, address[0], row))
+        if address is not None:  # a job of its own: were the mail tried again here, so were the notice in the app
+            await queue_letter(tx, address[1], letters.appeal_answer(instance.settings, address[0], row))

@@ -198,11 +198,15 @@ async def deescalate_case(tx: Tx, viewer: Viewer, case_id: int) -> None:
 async def move_case(tx: Tx, actor: Actor, case_id: int, queue: str, *, viewer: Viewer | None = None) -> None:
     """Put a case into another queue; into `jury` it waits for jurors, and moderators leave it alone.
 
-    Raises NotFound; Invalid for a queue that there is not, and for a threat to life before a jury.
+    Raises NotFound; Invalid for a queue that there is not, and for a threat to life before a jury; Conflict while
+    somebody else works on it, Forbidden for one that was escalated to others.
     """
     if viewer is not None:
         _need_staff(viewer)
     case = await _open_case(tx, case_id, viewer)
+    if viewer is not None:
+        _check_addressed(viewer, case, to=None)
+        await _check_lease(tx, viewer, case)
     if queue not in QUEUES:
         raise Invalid(f"There is no such queue. The queues are {', '.join(QUEUES)}.")
     if queue == "jury" and case.severity == 0:
@@ -267,6 +271,16 @@ def addressed_to(viewer: Viewer) -> list[str]:
     if viewer.role == "owner":
         names.append(OWNERS)
     return names
+
+
+async def _check_lease(tx: Tx, viewer: Viewer, case: StateRow) -> None:
+    """Raise Conflict while somebody else works on a case; who runs the instance may take it out of their hands."""
+    other = case.assigned_to if case.assigned_to != viewer.account_id else None
+    if other is None or not case.leased_until or case.leased_until <= now() or viewer.runs_instance:
+        return
+    who = (await get_account_views(tx, [other])).get(other)
+    name = f"@{who.username}" if who else "Somebody else"
+    raise Conflict(f"{name} works on this case until {case.leased_until:%H:%M} UTC. Ask them, or wait.")
 
 
 def _check_addressed(viewer: Viewer, case: StateRow, *, to: str | None) -> None:

@@ -16,7 +16,7 @@ from parley.safety.cases.letters import KINDS, breaches
 from parley.safety.cases.store_clocks import BreachRow
 from parley.safety.clocks.actions import LEAD, breach_clocks, list_due, measure_case
 from parley.screening.ruleset import severity_name
-from parley.social.sessions.staff import mail_staff
+from parley.social.sessions.staff import write_to_staff
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +76,13 @@ async def mail_breaches(instance: Instance, payload: dict[str, Any]) -> None:
         return
     letter = breaches(instance.settings, [_line(instance, row) for row in rows[:_SHOWN]], len(rows) - _SHOWN)
     assigned = {row.assigned_to for row in rows if row.assigned_to is not None}
-    sent = await mail_staff(instance, letter, roles=("admin", "owner"), account_ids=sorted(assigned))
+    async with instance.db.write() as tx:
+        sent = await write_to_staff(
+            tx, instance.settings, letter, roles=("admin", "owner"), account_ids=sorted(assigned)
+        )
+        await store_clocks.update_told(tx, [row.id for row in rows], now())
     if not sent:
         log.error("%s promises were not kept, and nobody of the staff has a proven mail address", len(rows))
-    async with instance.db.write() as tx:
-        await store_clocks.update_told(tx, [row.id for row in rows], now())
 
 
 def _line(instance: Instance, row: BreachRow) -> str:

@@ -19,8 +19,10 @@ from parley.safety.decisions import store, store_proposals
 from parley.safety.decisions.kinds import AUTOMATIC, DONE_ONCE
 from parley.safety.decisions.making import Maker, check_decision, make_decision
 from parley.safety.decisions.proposals import approve_proposal as approve_proposal
-from parley.safety.decisions.proposals import check_rank, propose, why_second
+from parley.safety.decisions.proposals import propose, why_second
 from parley.safety.decisions.proposals import refuse_proposal as refuse_proposal
+from parley.safety.decisions.proposals import undo_decision as undo_decision
+from parley.safety.decisions.ranks import check_rank
 from parley.safety.decisions.reads import get_decision, get_proposal
 from parley.safety.decisions.reversing import reverse_decision as reverse_decision
 from parley.safety.decisions.views import AutomaticKind, DecisionView, NewDecision, Proposal

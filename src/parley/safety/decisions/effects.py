@@ -50,6 +50,7 @@ from parley.social.statuses.enforcing import (
     require_change,
     restore_history,
 )
+from parley.social.statuses.for_evidence import has_part_in
 from parley.social.statuses.publishing import drop_held_revision, publish_held_status, refresh_status
 
 CHANGED = "Its author has changed this since you looked at it. Look at it again, and decide about the new revision."
@@ -90,6 +91,8 @@ async def apply_action(tx: Tx, ground: Ground, action_id: int, action: NewAction
     if subject.type == "media":
         return await _apply_to_media(tx, ground, action)
     if subject.id != ground.account_id and subject.type == "account":
+        raise NotFound
+    if subject.type == "conversation" and not await has_part_in(tx, subject.id, ground.account_id):
         raise NotFound
     if kind == "sensitive":
         found = not await set_sensitized(tx, subject.id, True)

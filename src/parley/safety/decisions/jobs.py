@@ -13,14 +13,22 @@ from parley.kit.instance import Instance
 from parley.kit.mail import send_mail
 from parley.safety.decisions import store, store_proposals, store_told
 from parley.safety.decisions.linking import find_evasion
+from parley.safety.decisions.proposals import end_stale
 from parley.safety.decisions.reversing import reverse_decision
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.strikes import count_again
-from parley.safety.decisions.telling import author_letter, is_silent, proposal_letter, reporter_letter
+from parley.safety.decisions.telling import (
+    author_letter,
+    is_silent,
+    proposal_letter,
+    reporter_letter,
+    stale_letter,
+)
 from parley.safety.decisions.templates import normal_language
 from parley.safety.log.views import system
 from parley.social.accounts.reads import get_account_views
 from parley.social.sessions.reads import get_addressee
+from parley.social.sessions.staff import queue_letter
 from parley.social.sessions.traces import forget_old_traces
 
 log = logging.getLogger(__name__)
@@ -139,7 +147,7 @@ async def _tell_reporter(instance: Instance, row: store_told.OutcomeRow) -> None
 
 async def mail_proposal(instance: Instance, payload: dict[str, Any]) -> None:
     """Job: write to the rest of the staff that a decision waits for one of them. Payload: `proposal_id`."""
-    async with instance.db.read() as tx:
+    async with instance.db.write() as tx:
         rows = await store_proposals.list_proposals(tx, [int(payload["proposal_id"])])
         if not rows or rows[0].state != "waiting":
             return
@@ -147,10 +155,31 @@ async def mail_proposal(instance: Instance, payload: dict[str, Any]) -> None:
         target = (await get_account_views(tx, [row.account_id])).get(row.account_id)
         others = [id_ for id_ in await store_proposals.list_staff(tx) if id_ not in (row.proposed_by, row.account_id)]
         addressees = [found for id_ in others if (found := await get_addressee(tx, id_)) is not None]
-    for one in addressees:
         name = target.acct if target else str(row.account_id)
-        letter = proposal_letter(instance.settings, one.username, row.why, name, row.case_id)
-        await send_mail(instance.settings, one.email, letter.subject, letter.text)
+        for one in addressees:
+            letter = proposal_letter(instance.settings, one.username, row.why, name, row.case_id)
+            await queue_letter(tx, one.email, (letter.subject, letter.text))
+
+
+async def mail_stale_proposal(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: tell whoever made a proposal that nobody can agree to it any more. Payload: `proposal_id`."""
+    async with instance.db.read() as tx:
+        rows = await store_proposals.list_proposals(tx, [int(payload["proposal_id"])])
+        addressee = await get_addressee(tx, rows[0].proposed_by) if rows else None
+    if addressee is not None:
+        letter = stale_letter(instance.settings, addressee.username, rows[0].answer)
+        await send_mail(instance.settings, addressee.email, letter.subject, letter.text)
+
+
+async def end_stale_proposals(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on DecisionMade and DecisionReversed (`case_id`, `decision_id`) and each quarter of an hour: proposals that
+    nobody can agree to any more end."""
+    case_id, decision_id = payload.get("case_id"), payload.get("decision_id")
+    async with instance.db.read() as tx:
+        ids = await store_proposals.list_waiting_for(tx, case_id, decision_id)
+    for proposal_id in ids:
+        async with instance.db.write() as tx:
+            await end_stale(tx, proposal_id)
 
 
 async def look_for_evasion(instance: Instance, payload: dict[str, Any]) -> None:

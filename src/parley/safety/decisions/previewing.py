@@ -11,7 +11,8 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.settings import Settings
 from parley.safety.decisions.making import check_decision
-from parley.safety.decisions.proposals import check_rank, why_second
+from parley.safety.decisions.proposals import why_second
+from parley.safety.decisions.ranks import check_rank
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.telling import Letter, author_letter, is_silent, page_of
 from parley.safety.decisions.templates import choose_language

@@ -1,31 +1,38 @@
-"""Four eyes: ending an account, and deciding about many subjects at once, takes a second member of the staff.
+"""Four eyes: ending an account, deciding about many subjects at once, and undoing either takes a second member of the
+staff.
 
-Nothing happens until that one agrees; then it is as if the first had decided at that moment, with both on record.
+Nothing happens until that one agrees; then it is as if the first had decided at that moment, with both on record. A
+proposal that cannot be agreed to any more becomes stale, and whoever made it hears why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.db import Tx, get_new_id
+from parley.kit.db import Tx, UniqueViolation, get_new_id
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
-from parley.safety.decisions import store_proposals
-from parley.safety.decisions.making import Maker, check_decision, make_decision
-from parley.safety.decisions.reads import get_decision, get_proposal
+from parley.safety.decisions import store, store_proposals
+from parley.safety.decisions.making import MOST_CHARACTERS, Maker, check_decision, make_decision
+from parley.safety.decisions.ranks import check_rank
+from parley.safety.decisions.reads import get_decision, get_proposal, present_proposal
+from parley.safety.decisions.reversing import check_may_undo, reverse_decision
 from parley.safety.decisions.views import DecisionView, NewDecision, Proposal
 from parley.safety.log.actions import append_event
-from parley.safety.log.views import Actor, Subject, human
+from parley.safety.log.views import Actor, Subject, human, system
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import get_account_views
-from parley.social.accounts.views import Viewer
+from parley.social.accounts.views import AccountView, Viewer
 
-RANKS = ("member", "moderator", "admin", "owner")
+ME = system("decisions")
+WAITS = timedelta(days=14)
+"""How long a proposal waits for a second person."""
 MOST_ANSWER = 2000
 
 
@@ -36,18 +43,6 @@ def why_second(decisions: Sequence[NewDecision]) -> str | None:
         return "termination"
     subjects = {(action.subject.type, action.subject.id) for action in actions if action.kind != "no_action"}
     return "many" if len(subjects) > live_ruleset().head.decisions.four_eyes_over_subjects else None
-
-
-async def check_rank(tx: Tx, viewer: Viewer, account_id: int) -> None:
-    """Raise Forbidden unless the viewer stands above whom it is about: nobody decides about the own account, and
-    members of the staff are for those above them. Raises NotFound."""
-    target = (await get_account_views(tx, [account_id])).get(account_id)
-    if target is None:
-        raise NotFound
-    if viewer.account_id == account_id:
-        raise Forbidden("This is about you: somebody else has to decide.")
-    if target.role != "member" and RANKS.index(target.role) >= RANKS.index(viewer.role):
-        raise Forbidden("This is about a member of the staff of your rank or above: somebody above them has to decide.")
 
 
 async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why: str) -> Proposal:
@@ -75,7 +70,40 @@ async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why:
         viewer.account_id,
         first.key,
         now(),
+        None,
     )
+    await enqueue(tx, "mail_proposal", {"proposal_id": proposal_id})
+    return await get_proposal(tx, viewer, proposal_id)
+
+
+async def undo_decision(
+    tx: Tx, settings: Settings, viewer: Viewer, decision_id: int, *, reasons: str = ""
+) -> int | Proposal:
+    """Take a decision back; gives the id of the reversal, or a Proposal for what two people had decided: that takes
+    two again. Raises NotFound, Forbidden, Conflict."""
+    row = await check_may_undo(tx, viewer, decision_id)
+    if row.approved_by is None or row.reversed_by_id is not None or not settings.four_eyes:
+        return await reverse_decision(
+            tx, settings, human(viewer), decision_id, kind="undo", reasons=reasons, viewer=viewer
+        )
+    said = reasons.replace("\x00", "").strip()[:MOST_CHARACTERS]
+    proposal_id = await get_new_id(tx)
+    await append_event(
+        tx,
+        human(viewer),
+        "undo_proposed",
+        case_id=row.case_id,
+        subject=Subject("account", row.account_id),
+        proposal=str(proposal_id),
+        decision=str(decision_id),
+    )
+    kept = NewDecision(account_id=row.account_id, actions=(), case_id=row.case_id, reasons=said)
+    values = (row.case_id, row.account_id, "undo", msgspec.to_builtins([kept]), viewer.account_id, None, now())
+    try:
+        async with tx.transaction():
+            await store_proposals.insert_proposal(tx, proposal_id, *values, decision_id)
+    except UniqueViolation as error:
+        raise Conflict("Somebody has proposed to undo this already: it waits for a second person.") from error
     await enqueue(tx, "mail_proposal", {"proposal_id": proposal_id})
     return await get_proposal(tx, viewer, proposal_id)
 
@@ -86,32 +114,93 @@ async def approve_proposal(tx: Tx, settings: Settings, viewer: Viewer, proposal_
     if proposal.proposed_by == viewer.account_id:
         raise Forbidden("You proposed this yourself: somebody else has to agree.")
     proposer = (await get_account_views(tx, [proposal.proposed_by])).get(proposal.proposed_by)
-    if proposer is None or proposer.role == "member" or proposer.state != "active":
-        raise Conflict("Whoever proposed this is not of the staff any more. Decide it anew.")
+    if proposer is None or (void := await find_stale(tx, proposal, proposer)):
+        raise Conflict(void if proposer is not None else GONE)
+    await _check_escalated(tx, viewer, proposal.case_id)
+    if proposal.reverses_id is not None:
+        return await _approve_undo(tx, settings, viewer, proposal, proposer)
     checked = []
     for new in proposal.decisions:
         await check_rank(tx, viewer, new.account_id)
-        case = await cases.get_locked_case(tx, new.case_id) if new.case_id is not None else None
-        if case is not None and case.state == "closed":
-            raise Conflict("The case was decided otherwise meanwhile. Refuse this proposal, and decide anew.")
-        if case is not None and case.escalated_to in ("admin", "owner") and not viewer.runs_instance:
-            raise Forbidden(f"This case was escalated to {case.escalated_to}, who alone agrees to it.")
-        try:
-            checked.append(check_decision(new, needs_clause=True))
-        except Invalid as error:
-            raise Conflict(f"This cannot be decided any more as it was proposed: {error.text}") from error
+        await _check_escalated(tx, viewer, new.case_id)
+        checked.append(check_decision(new, needs_clause=True))
     actor = Actor("human", proposal.proposed_by, proposer.username)
     maker = Maker(actor=actor, kind="decision", by=proposal.proposed_by, approved_by=viewer.account_id)
     ids = [await make_decision(tx, settings, maker, new) for new in checked]
-    await _end(tx, viewer, proposal, "approved", "", ids)
+    await _end(tx, human(viewer), proposal, "approved", viewer.account_id, "", ids)
     return tuple([await get_decision(tx, viewer, decision_id) for decision_id in ids])
+
+
+async def _approve_undo(
+    tx: Tx, settings: Settings, viewer: Viewer, proposal: Proposal, proposer: AccountView
+) -> tuple[DecisionView, ...]:
+    assert proposal.reverses_id is not None
+    await check_rank(tx, viewer, proposal.account_id)
+    by = Viewer(account_id=proposer.id, username=proposer.username, role=proposer.role)
+    reversal = await reverse_decision(
+        tx,
+        settings,
+        human(by),
+        proposal.reverses_id,
+        kind="undo",
+        reasons=proposal.decisions[0].reasons if proposal.decisions else "",
+        viewer=by,
+        approved_by=viewer.account_id,
+    )
+    await _end(tx, human(viewer), proposal, "approved", viewer.account_id, "", [reversal])
+    return (await get_decision(tx, viewer, reversal),)
+
+
+async def _check_escalated(tx: Tx, viewer: Viewer, case_id: int | None) -> None:
+    case = await cases.get_locked_case(tx, case_id) if case_id is not None else None
+    if case is not None and case.escalated_to in ("admin", "owner") and not viewer.runs_instance:
+        raise Forbidden(f"This case was escalated to {case.escalated_to}, who alone agrees to it.")
+
+
+GONE = "Whoever proposed this is not of the staff any more. Decide it anew."
+
+
+async def find_stale(tx: Tx, proposal: Proposal, proposer: AccountView) -> str:
+    """Why nobody can agree to a waiting proposal any more; empty: somebody can."""
+    if proposer.role == "member" or proposer.state != "active":
+        return GONE
+    if proposal.reverses_id is not None:
+        undone = (await store.list_decisions(tx, [proposal.reverses_id]))[0].reversed_by_id is not None
+        return "The decision was taken back already." if undone else ""
+    for new in proposal.decisions:
+        case = await cases.get_locked_case(tx, new.case_id) if new.case_id is not None else None
+        if case is not None and case.state == "closed":
+            return "The case was decided otherwise meanwhile. Decide anew if it is still needed."
+        try:
+            check_decision(new, needs_clause=True)
+        except Invalid as error:
+            return f"This cannot be decided any more as it was proposed: {error.text}"
+    return ""
+
+
+async def end_stale(tx: Tx, proposal_id: int) -> bool:
+    """End a waiting proposal that nobody can agree to any more, or that waited too long; False: it still waits."""
+    if not await store_proposals.lock_proposal(tx, proposal_id):
+        return False
+    proposal = present_proposal((await store_proposals.list_proposals(tx, [proposal_id]))[0])
+    if proposal.state != "waiting":
+        return False
+    proposer = (await get_account_views(tx, [proposal.proposed_by])).get(proposal.proposed_by)
+    why = await find_stale(tx, proposal, proposer) if proposer is not None else GONE
+    if not why and now() - proposal.created_at > WAITS:
+        why = f"Nobody agreed or refused within {WAITS.days} days. Propose it again if it is still needed."
+    if not why:
+        return False
+    await _end(tx, ME, proposal, "stale", None, why, [])
+    await enqueue(tx, "mail_stale_proposal", {"proposal_id": proposal_id})
+    return True
 
 
 async def refuse_proposal(tx: Tx, viewer: Viewer, proposal_id: int, *, answer: str = "") -> None:
     """Do not agree; whoever proposed it may also withdraw it so. Raises NotFound, Conflict."""
     proposal = await _waiting(tx, viewer, proposal_id)
     said = answer.replace("\x00", "").strip()[:MOST_ANSWER]
-    await _end(tx, viewer, proposal, "refused", said, [])
+    await _end(tx, human(viewer), proposal, "refused", viewer.account_id, said, [])
 
 
 async def _waiting(tx: Tx, viewer: Viewer, proposal_id: int) -> Proposal:
@@ -124,14 +213,14 @@ async def _waiting(tx: Tx, viewer: Viewer, proposal_id: int) -> Proposal:
 
 
 async def _end(
-    tx: Tx, viewer: Viewer, proposal: Proposal, state: str, answer: str, decision_ids: Sequence[int]
+    tx: Tx, actor: Actor, proposal: Proposal, state: str, by: int | None, answer: str, decision_ids: Sequence[int]
 ) -> None:
     await append_event(
         tx,
-        human(viewer),
+        actor,
         f"proposal_{state}",
         case_id=proposal.case_id,
         subject=Subject("account", proposal.account_id),
         proposal=str(proposal.id),
     )
-    await store_proposals.update_ended(tx, proposal.id, state, viewer.account_id, answer, decision_ids, now())
+    await store_proposals.update_ended(tx, proposal.id, state, by, answer, decision_ids, now())

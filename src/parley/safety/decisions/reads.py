@@ -224,9 +224,9 @@ async def list_report_outcomes(tx: Tx, viewer: Viewer, *, page: Page | None = No
 async def get_proposal(tx: Tx, viewer: Viewer, proposal_id: int) -> Proposal:
     """A decision that waits (or waited) for a second person, for the staff. Raises NotFound."""
     rows = await store_proposals.list_proposals(tx, [proposal_id]) if viewer.is_staff else []
-    if not rows or _is_about(_proposal(rows[0]), viewer):
+    if not rows or _is_about(present_proposal(rows[0]), viewer):
         raise NotFound
-    return _proposal(rows[0])
+    return present_proposal(rows[0])
 
 
 async def list_proposals(tx: Tx, viewer: Viewer, *, case_id: int | None = None) -> list[Proposal]:
@@ -239,17 +239,18 @@ async def list_proposals(tx: Tx, viewer: Viewer, *, case_id: int | None = None) 
         ids = await store_proposals.list_waiting(tx, MOST_PROPOSALS)
     return [
         proposal
-        for proposal in map(_proposal, await store_proposals.list_proposals(tx, ids))
+        for proposal in map(present_proposal, await store_proposals.list_proposals(tx, ids))
         if not _is_about(proposal, viewer)
     ]
 
 
 def _is_about(proposal: Proposal, viewer: Viewer) -> bool:
     """Whether it is about the viewer, who then neither answers it nor reads it."""
-    return viewer.account_id in {new.account_id for new in proposal.decisions}
+    return viewer.account_id in {proposal.account_id, *(new.account_id for new in proposal.decisions)}
 
 
-def _proposal(row: store_proposals.ProposalRow) -> Proposal:
+def present_proposal(row: store_proposals.ProposalRow) -> Proposal:
+    """A stored proposal as the staff see it."""
     return Proposal(
         id=row.id,
         case_id=row.case_id,
@@ -263,4 +264,5 @@ def _proposal(row: store_proposals.ProposalRow) -> Proposal:
         decision_ids=tuple(row.decision_ids),
         created_at=row.created_at,
         ended_at=row.ended_at,
+        reverses_id=row.reverses_id,
     )

@@ -22,7 +22,7 @@ from parley.safety.decisions import store
 from parley.safety.decisions.effects import restore_again, restore_ended, reverse_action
 from parley.safety.decisions.kinds import GENTLE
 from parley.safety.decisions.making import MOST_CHARACTERS
-from parley.safety.decisions.proposals import check_rank
+from parley.safety.decisions.ranks import check_rank
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.strikes import refund_strikes
 from parley.safety.decisions.telling import tell_author
@@ -49,12 +49,14 @@ async def reverse_decision(
     reasons: str = "",
     viewer: Viewer | None = None,
     only: Collection[int] | None = None,
+    approved_by: int | None = None,
 ) -> int:
     """Take a decision back, by a decision of its own; returns that one's id.
 
     `viewer` is the member of the staff who does it, None for a clock or a jury: undoing is for whoever decided or
-    agreed, and for those who run the instance. `only` are actions that came to their end, for `expiry`. Asking again
-    gives the same answer. Raises NotFound, Forbidden, Conflict.
+    agreed, and for those who run the instance. What two people decided is undone by two: `approved_by` is the second.
+    `only` are actions that came to their end, for `expiry`. Asking again gives the same answer. Raises NotFound,
+    Forbidden, Conflict.
     """
     for known in await store.list_decisions(tx, [decision_id]):
         if known.case_id is not None:  # before anything that it is about, as everywhere
@@ -67,6 +69,9 @@ async def reverse_decision(
         await _check_viewer(tx, viewer, row, kind)
     if row.reversed_by_id is not None and kind != "expiry":
         return await _same_again(tx, row, kind)
+    takes_two = kind == "undo" and viewer is not None and row.approved_by is not None and settings.four_eyes
+    if takes_two and (viewer is None or approved_by in (None, viewer.account_id)):
+        raise Forbidden("Two people decided this: it takes two to undo it. Propose it, and somebody else agrees.")
     if row.kind not in REVERSIBLE:
         raise Conflict("This took something back itself. Decide anew instead.")
     ended = [one for one in actions if one.reversed_at is None and (only is None or one.id in only)]
@@ -84,8 +89,10 @@ async def reverse_decision(
         by_decision=str(reversal_id),
         kind=kind,
         actions=[f"{one.kind} {one.subject_type}:{one.subject_id}" for one in ended],
+        **({"approved_by": str(approved_by)} if approved_by is not None else {}),
     )
-    await store.insert_decision(tx, _row(row, reversal_id, kind, by, reasons, moment))
+    made = _row(row, reversal_id, kind, by, reasons, moment)
+    await store.insert_decision(tx, msgspec.structs.replace(made, approved_by=approved_by))
     for action in reversed(ended):
         await reverse_action(tx, action, kind=kind, by=by)
         await store.update_action_reversed(tx, action.id, moment, reversal_id)
@@ -94,6 +101,17 @@ async def reverse_decision(
     await tell_author(tx, settings, reversal_id, ended=tuple(ended) if kind == "expiry" else ())
     await _record(tx, row, reversal_id, kind, by)
     return reversal_id
+
+
+async def check_may_undo(tx: Tx, viewer: Viewer, decision_id: int) -> DecisionRow:
+    """The decision, if the viewer may take it back. Raises NotFound, Forbidden, Conflict."""
+    rows = await store.list_decisions(tx, [decision_id]) if viewer.is_staff else []
+    if not rows:
+        raise NotFound
+    await _check_viewer(tx, viewer, rows[0], "undo")
+    if rows[0].kind not in REVERSIBLE:
+        raise Conflict("This took something back itself. Decide anew instead.")
+    return rows[0]
 
 
 async def _check_viewer(tx: Tx, viewer: Viewer, row: DecisionRow, kind: ReversalKind) -> None:

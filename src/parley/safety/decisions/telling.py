@@ -161,9 +161,20 @@ def reporter_letter(
     return Letter(subject, f"{hello}\n\n{said}\n\n{contest}\n\n{foot}\n")
 
 
+def stale_letter(settings: Settings, username: str, why: str) -> Letter:
+    """Tells who proposed something that nobody can agree to it any more."""
+    return Letter(
+        f"What you proposed is void on {settings.name}",
+        f"Hello @{username},\n\nnobody can agree to what you proposed any more. {why}\n\n"
+        f"{settings.base_url}/desk\n\n-- \n{settings.name}\n{settings.base_url}\n",
+    )
+
+
 def proposal_letter(settings: Settings, username: str, why: str, target: str, case_id: int | None) -> Letter:
     """Asks a member of the staff for the second pair of eyes."""
-    what = "End the account" if why == "termination" else "Decide about many things at once, first of"
+    what = {"termination": "End the account", "undo": "Undo what two people decided about"}.get(
+        why, "Decide about many things at once, first of"
+    )
     there = f"/desk/cases/{case_id}" if case_id is not None else "/desk"
     return Letter(
         f"A decision waits for a second person on {settings.name}",

@@ -128,7 +128,8 @@ MOMENTARY = frozenset({"no_action", "publish", "warn"})
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that a second member of the staff must agree to. `why` is termination or many."""
+    """A decision that a second member of the staff must agree to. `why` is termination, many or undo; `reverses_id`
+    is what is to be undone."""
 
     id: int
     case_id: int | None
@@ -143,6 +144,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     decision_ids: tuple[int, ...]
     created_at: datetime
     ended_at: datetime | None
+    reverses_id: int | None = None
 
 
 class StrikeView(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,6 +47,14 @@ def _at(moment: datetime | str) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if isinstance(moment, datetime) else moment[:19].replace("T", " ")
 
 
+RELATIONS = {
+    "parent": "It answers",
+    "reply": "It is answered by",
+    "quoted": "It quotes",
+    "boosted": "It passes on",
+}
+
+
 def render_report(**values: Any) -> bytes:
     """The page."""
     page: str = _template().render(**values)
@@ -57,8 +65,7 @@ def texts_of(content: Mapping[str, Any]) -> list[dict[str, str]]:
     """What a snapshot says, piece by piece, for people: label and text."""
     found: list[dict[str, str]] = []
     for other in reversed(content.get("context") or ()):
-        name = {"parent": "It answers", "quoted": "It quotes", "boosted": "It passes on"}[other["relation"]]
-        found += _of_status(other["status"], f"{name} @{other['account']['acct']}")
+        found += _of_status(other["status"], f"{RELATIONS[other['relation']]} @{other['account']['acct']}")
     account = content.get("account") or {}
     if content.get("status"):
         found += _of_status(content["status"], f"@{account.get('acct', '')} wrote")

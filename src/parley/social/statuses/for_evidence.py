@@ -16,12 +16,14 @@ from parley.social.statuses.views import StatusView
 from parley.social.verdicts.reads import ResultRow, get_results
 
 MOST_PARENTS = 20
+MOST_REPLIES = 8
 MOST_RECENT = 20
 MOST_OF_CONVERSATION = 200
 
 
 class ContextEvidence(msgspec.Struct, frozen=True):
-    """A status beside another: `relation` is parent (`depth` answers above), quoted or boosted."""
+    """A status beside another: `relation` is parent (`depth` answers above), reply (`depth` counts them), quoted or
+    boosted."""
 
     relation: str
     depth: int
@@ -45,7 +47,7 @@ async def list_status_evidence(
     """
     if not named:
         return {}
-    contexts = await store_evidence.list_contexts(tx, list({pair[0] for pair in named}), MOST_PARENTS)
+    contexts = await store_evidence.list_contexts(tx, list({pair[0] for pair in named}), MOST_PARENTS, MOST_REPLIES)
     ids = list(dict.fromkeys([pair[0] for pair in named] + [row.id for row in contexts]))
     exact = list(dict.fromkeys((pair[0], pair[1]) for pair in named if pair[1] is not None))
     current, revisions = await list_revisions_for_evidence(tx, ids, exact)
@@ -81,6 +83,11 @@ async def list_conversation_ids(tx: Tx, conversation_ids: Sequence[int]) -> dict
     if not conversation_ids:
         return {}
     return await store_evidence.list_conversation_ids(tx, conversation_ids, MOST_OF_CONVERSATION)
+
+
+async def has_part_in(tx: Tx, conversation_id: int, account_id: int) -> bool:
+    """Whether the account wrote anything in a conversation, whatever became of it. For the desk alone."""
+    return await store_evidence.has_part_in(tx, conversation_id, account_id)
 
 
 async def list_written_ids(tx: Tx, account_id: int, *, after_id: int = 0, limit: int = 100) -> list[int]:

@@ -10,7 +10,8 @@ from parley.kit.db import Tx
 
 
 class ContextRow(msgspec.Struct, frozen=True):
-    """A status that another one stands in connection with: parent (`depth` answers above), quoted or boosted."""
+    """A status that another one stands in connection with: parent (`depth` answers above), reply (`depth` counts them),
+    quoted or boosted."""
 
     subject_id: int
     relation: str
@@ -18,10 +19,11 @@ class ContextRow(msgspec.Struct, frozen=True):
     id: int
 
 
-# Plan: by primary keys, one step up for each answer; the depth bounds it.
+# Plan: by primary keys, one step up for each answer; the depth bounds it. Answers below by statuses_reply: the first
+# ones, which stay the same however many come. What others said to each other alone is not part of it.
 LIST_CONTEXTS = """
     WITH RECURSIVE asked AS MATERIALIZED (
-        SELECT id, in_reply_to_id, quote_of_id, reblog_of_id FROM statuses WHERE id = ANY($1::bigint[])
+        SELECT id, in_reply_to_id, quote_of_id, reblog_of_id, visibility FROM statuses WHERE id = ANY($1::bigint[])
     ), above AS (
         SELECT id AS subject_id, in_reply_to_id AS id, 1 AS depth FROM asked WHERE in_reply_to_id IS NOT NULL
         UNION ALL
@@ -30,15 +32,21 @@ LIST_CONTEXTS = """
         WHERE s.in_reply_to_id IS NOT NULL AND a.depth < $2
     )
     SELECT subject_id, 'parent', depth, id FROM above
+    UNION ALL
+    SELECT asked.id, 'reply', b.place, b.id FROM asked CROSS JOIN LATERAL (
+        SELECT s.id, row_number() OVER (ORDER BY s.id)::integer AS place FROM statuses s
+        WHERE s.in_reply_to_id = asked.id AND s.reblog_of_id IS NULL
+          AND (s.visibility <> 'direct' OR asked.visibility = 'direct')
+        ORDER BY s.id LIMIT $3) b
     UNION ALL SELECT id, 'quoted', 0, quote_of_id FROM asked WHERE quote_of_id IS NOT NULL
     UNION ALL SELECT id, 'boosted', 0, reblog_of_id FROM asked WHERE reblog_of_id IS NOT NULL
     ORDER BY 1, 2, 3
 """
 
 
-async def list_contexts(tx: Tx, ids: Sequence[int], most_parents: int) -> list[ContextRow]:
-    """What these statuses answer, the `most_parents` nearest ones each, quote and boost."""
-    return [ContextRow(*row) for row in await tx.fetch(LIST_CONTEXTS, ids, most_parents)]
+async def list_contexts(tx: Tx, ids: Sequence[int], most_parents: int, most_replies: int) -> list[ContextRow]:
+    """What these statuses answer (the `most_parents` nearest ones each), quote and boost, and the first answers."""
+    return [ContextRow(*row) for row in await tx.fetch(LIST_CONTEXTS, ids, most_parents, most_replies)]
 
 
 LIST_SCREENING_IDS = """
@@ -97,3 +105,13 @@ LIST_ACCOUNT_IDS = """
 async def list_account_ids(tx: Tx, account_id: int, after_id: int, limit: int) -> list[int]:
     """Everything that an account wrote, in pages by id, whatever its state."""
     return [row[0] for row in await tx.fetch(LIST_ACCOUNT_IDS, account_id, after_id, limit)]
+
+
+HAS_PART_IN = """
+    SELECT EXISTS (SELECT FROM statuses WHERE conversation_id = $1 AND account_id = $2 AND reblog_of_id IS NULL)
+"""
+
+
+async def has_part_in(tx: Tx, conversation_id: int, account_id: int) -> bool:
+    """Whether the account wrote anything in a conversation, whatever became of it."""
+    return bool(await tx.fetchval(HAS_PART_IN, conversation_id, account_id))

@@ -1,0 +1,22 @@
+"""Who of the staff may decide about whom: nobody about themselves, nor about people of their own rank or above."""
+
+from __future__ import annotations
+
+from parley.kit.db import Tx
+from parley.kit.errors import Forbidden, NotFound
+from parley.social.accounts.reads import get_account_views
+from parley.social.accounts.views import Viewer
+
+RANKS = ("member", "moderator", "admin", "owner")
+
+
+async def check_rank(tx: Tx, viewer: Viewer, account_id: int) -> None:
+    """Raise Forbidden unless the viewer stands above whom it is about: nobody decides about the own account, and
+    members of the staff are for those above them. Raises NotFound."""
+    target = (await get_account_views(tx, [account_id])).get(account_id)
+    if target is None:
+        raise NotFound
+    if viewer.account_id == account_id:
+        raise Forbidden("This is about you: somebody else has to decide.")
+    if target.role != "member" and RANKS.index(target.role) >= RANKS.index(viewer.role):
+        raise Forbidden("This is about a member of the staff of your rank or above: somebody above them has to decide.")
