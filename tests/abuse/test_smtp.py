@@ -229,6 +229,36 @@ async def test_nobody_is_flooded_with_receipts(settings: Settings, dsn: str) -> 
         assert refused.value.smtp_code == 451
 
 
+@pytest.mark.parametrize(
+    ("kind", "file", "says"),
+    [
+        ("xarf4", "xarf.json", '"status": "COMPLETED"'),
+        ("xarf3", "xarf.json", '"ReportID": "AbuseID:4D71F2:1A"'),
+        ("arf", "feedback-report.txt", "URI-Outcome: removed"),
+        ("mail", "", ""),
+    ],
+)
+async def test_a_provider_is_answered_in_the_format_in_which_it_reports(
+    world: World, kind: str, file: str, says: str
+) -> None:
+    host = await a_host(world, domains=("host.example",), contact_mail="desk@host.example", format=kind)
+    mia = await a_moderator(world)
+    status = await world.post("spam_sam", "a plain post")
+    async with open_listener(world) as port:
+        await send(port, vouched(plain(f"Remove {status['url']}", subject="Abuse [AbuseID:4D71F2:1A]")))
+    await decide_about(world, mia, status["id"], "remove")
+    await world.run_jobs()
+    [answer] = mails_to(world, "desk@host.example")
+    found = {part.get_filename(): part for part in answer.iter_attachments()}
+    assert set(found) == {"answer.json", "answer.json.sig", *([file] if file else [])}
+    if file:
+        text = found[file].get_content()
+        text = text if isinstance(text, str) else text.decode()
+        assert says in text
+        assert status["url"] in text
+    assert host.view.format == kind
+
+
 async def test_nobody_is_written_to_whose_address_was_forged(world: World) -> None:
     """A sender, or a Reply-To, that nobody vouches for makes us write to nobody (no backscatter)."""
     await a_host(world, addresses=("abuse@host.example",), domains=("host.example",), address_suffices=True)

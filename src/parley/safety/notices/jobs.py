@@ -21,6 +21,7 @@ from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
 from parley.safety.notices import store, store_notices, store_raw
+from parley.safety.notices.formats import attach_format
 from parley.safety.notices.keeping import sweep
 from parley.safety.notices.letters import answer_text, receipt_text
 from parley.safety.notices.reads import count_copies, list_responses, load_ledgers, load_notice
@@ -82,6 +83,7 @@ def _write(
     return text, [
         Attached("answer.json", "application/json", response.contents.encode()),
         Attached("answer.json.sig", "application/octet-stream", _signature(response)),
+        *attach_format(instance.settings, notice, lines, response),
     ]
 
 
