@@ -251,3 +251,40 @@ async def test_an_author_sees_what_of_the_profile_was_decided_about(world: World
         decision = await decide(tx, world.settings, mia, new)
     page = await (await browser_of(world, "alice")).get(f"/moderation/decisions/{decision.id}")
     assert "I sell secrets about bread" in page.text
+
+
+async def test_members_find_what_came_of_their_reports(world: World) -> None:
+    spam, fine = await world.post("spam_sam", "Buy my pills"), await world.post("spam_sam", "Good morning")
+    bob, alice = await browser_of(world, "bob"), await browser_of(world, "alice")
+    mia = await viewer_of(world, "mod_mia", "moderator")
+    assert "You have reported nothing" in (await bob.get("/reports")).text
+    await report(world, "bob", "spam_sam", spam["id"])
+    page = (await bob.get("/reports")).text
+    assert "Received. A moderator will look at it." in page
+    assert "@spam_sam" in page
+    await decide_about(world, mia, spam, "remove")
+    await world.run_jobs()
+    page = (await bob.get("/reports")).text
+    assert "Something was done about it." in page
+    assert "ask for another look" in page
+    assert "mod_mia" not in page
+    await report(world, "bob", "spam_sam", fine["id"])
+    await decide_about(world, mia, fine, "no_action")
+    await world.run_jobs()
+    assert "it breaks no rule" in (await bob.get("/reports")).text
+    assert "spam_sam" not in (await alice.get("/reports")).text, "reports are nobody else's business"
+    assert (await world.browser().get("/reports")).status_code in (302, 303)
+    assert "/reports" in (await bob.get("/moderation")).text
+
+
+async def test_who_is_not_listened_to_does_not_learn_it_from_the_page(world: World) -> None:
+    from parley.safety.cases.reporters import mute_reporter
+
+    post = await world.post("spam_sam", "Good morning")
+    bob = await browser_of(world, "bob")
+    mia = await viewer_of(world, "mod_mia", "moderator")
+    async with world.instance.db.write() as tx:
+        await mute_reporter(tx, mia, world.ids["bob"])
+    await report(world, "bob", "spam_sam", post["id"])
+    await world.run_jobs()
+    assert "Received. A moderator will look at it." in (await bob.get("/reports")).text

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound, ParleyError
 from parley.kit.ids import parse_id
+from parley.kit.paging import Page
 from parley.safety.appeals.actions import MOST_CHARACTERS, file_appeal
 from parley.safety.appeals.reads import (
     get_chance,
@@ -26,12 +27,14 @@ from parley.safety.appeals.reads import (
     list_my_appeals,
 )
 from parley.safety.appeals.views import Role
-from parley.safety.decisions.reads import get_decision, list_my_decisions
+from parley.safety.cases.reads import list_my_reports
+from parley.safety.decisions.reads import get_decision, list_my_decisions, list_report_outcomes
 from parley.social.accounts.views import Viewer
 from parley.web.pages import redirect, render
 from parley.web.visits import AnyRequest, Visit, read_form, visit_of
 
 SHOWN_AGAIN = (403, 409, 422, 429)
+REPORTS_SHOWN = 20
 
 DID = {
     "no_action": "Nothing was done.",
@@ -147,4 +150,34 @@ async def _page(
     )
 
 
-routes = [show_moderation, show_decision, appeal_decision]
+REPORT_STATES = {
+    "received": "Received. A moderator will look at it.",
+    "looked_at": "A moderator is looking at it.",
+    "acted": "Something was done about it.",
+    "not_acted": "We looked at it, and it breaks no rule.",
+    "settled": "It was settled without a decision: what you reported is not there any more.",
+}
+
+
+@get("/reports")
+async def show_reports(request: AnyRequest, below: FromQuery[str] = "") -> Response[str]:
+    """What the member reported, where each stands, and the way to ask for another look."""
+    visit = await visit_of(request)
+    viewer = visit.need_member()
+    page = Page(max_id=parse_id(below) if below else None, limit=REPORTS_SHOWN)
+    async with visit.instance.db.read() as tx:
+        reports = await list_my_reports(tx, viewer, below=page.below, limit=REPORTS_SHOWN)
+        told = {one.report_id: one for one in await list_report_outcomes(tx, viewer, page=page)}
+    return await render(
+        visit,
+        "reports.html",
+        title="Your reports",
+        reports=reports,
+        told=told,
+        states=REPORT_STATES,
+        older=reports[-1].id if len(reports) == REPORTS_SHOWN else None,
+        moment=now(),
+    )
+
+
+routes = [show_moderation, show_decision, appeal_decision, show_reports]

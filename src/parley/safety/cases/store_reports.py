@@ -222,3 +222,33 @@ COUNT_OPEN_REPORTS = """SELECT count(*) FROM reports WHERE state <> 'closed'"""
 async def count_open_reports(tx: Tx) -> int:
     """How many reports wait."""
     return int(await tx.fetchval(COUNT_OPEN_REPORTS))
+
+
+class MyReportRow(msgspec.Struct, frozen=True):
+    """A report of somebody's own; `case_state` is where its case stands."""
+
+    id: int
+    target_account_id: int
+    status_ids: list[int]
+    category: str
+    comment: str
+    state: str
+    outcome: str | None
+    muted: bool
+    case_state: str | None
+    created_at: datetime
+    closed_at: datetime | None
+
+
+LIST_OWN_REPORTS = """
+    SELECT r.id, r.target_account_id, r.status_ids, r.category, r.comment, r.state, r.outcome, r.muted, c.state,
+        r.created_at, r.closed_at
+    FROM reports r LEFT JOIN cases c ON c.id = r.case_id
+    WHERE r.account_id = $1 AND r.id < $2 AND r.source IN ('user', 'trusted_flagger')
+    ORDER BY r.id DESC LIMIT $3
+"""
+
+
+async def list_own_reports(tx: Tx, account_id: int, below: int, limit: int) -> list[MyReportRow]:
+    """What somebody reported, the newest first."""
+    return [MyReportRow(*row) for row in await tx.fetch(LIST_OWN_REPORTS, account_id, below, limit)]

@@ -49,6 +49,22 @@ class NewReport(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a remote account's own server may be told."""
 
 
+ReportState = Literal["received", "looked_at", "acted", "not_acted", "settled"]
+
+
+class MyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report as its own reporter sees it: `settled` is one about which nothing had to be decided any more."""
+
+    id: int
+    target: AccountView
+    status_ids: tuple[int, ...]
+    category: str
+    comment: str
+    state: ReportState
+    created_at: datetime
+    closed_at: datetime | None
+
+
 class ReportView(msgspec.Struct, frozen=True, kw_only=True):
     """A report as its reporter sees it; the evidence is for those who decide."""
 
