@@ -14,7 +14,9 @@ from litestar import Request, Response, get
 
 from parley import __version__, screening
 from parley.api.access import bearer_of
+from parley.api.metrics_hosts import host_metrics
 from parley.hosting.records import RecordRow, get_last_records
+from parley.hosting.standby.overview import look_at_hosts
 from parley.kit.clock import now
 from parley.kit.errors import NotFound
 from parley.kit.http import instance_of
@@ -47,7 +49,10 @@ async def show_metrics(request: Asked) -> Response[bytes]:
         queue = await list_queue(tx)
         host = await get_last_records(tx)
         warnings = await list_warnings(tx, instance.settings)
+    overview = await look_at_hosts(instance.settings)
     known = [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings), _build()]
+    if overview is not None:
+        known += host_metrics(overview)
     body = write_metrics(known)
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
