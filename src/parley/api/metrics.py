@@ -18,8 +18,10 @@ from parley.api.metrics_hosts import host_metrics
 from parley.hosting.records import RecordRow, get_last_records
 from parley.hosting.standby.overview import look_at_hosts
 from parley.kit.clock import now
-from parley.kit.errors import NotFound
+from parley.kit.db import LostConnection
+from parley.kit.errors import NotFound, Unavailable
 from parley.kit.http import instance_of
+from parley.kit.instance import Instance
 from parley.kit.jobs import QueueRow, list_queue
 from parley.kit.metrics import CONTENT_TYPE, note_connections, write_metrics
 from parley.kit.settings import LOOPBACK
@@ -43,18 +45,30 @@ async def show_metrics(request: Asked) -> Response[bytes]:
         raise NotFound
     instance = instance_of(request)
     note_connections(instance.db)
+    overview = await look_at_hosts(instance.settings)
+    known = [_build()] if overview is None else [_build(), *host_metrics(overview)]
+    try:
+        known += [_up(True), *await _of_database(instance)]
+    except (*LostConnection, Unavailable, TimeoutError):
+        known = [*known, _up(False)]  # what is known of the hosts is needed all the more
+    body = write_metrics(known)
+    return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+async def _of_database(instance: Instance) -> list[Metric]:
     async with instance.db.read() as tx:
         totals = await get_totals(tx)
         waiting = {"status": await count_waiting_statuses(tx), "profile": await count_waiting_profiles(tx)}
         queue = await list_queue(tx)
         host = await get_last_records(tx)
         warnings = await list_warnings(tx, instance.settings)
-    overview = await look_at_hosts(instance.settings)
-    known = [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings), _build()]
-    if overview is not None:
-        known += host_metrics(overview)
-    body = write_metrics(known)
-    return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    return [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings)]
+
+
+def _up(answers: bool) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily("parley_database_up", "Whether this host's database answers.", value=float(answers))
 
 
 def _may_read(request: Asked) -> bool:
