@@ -33,7 +33,7 @@ async def list_conversations(request: Asked) -> Response[list[Conversation]]:
 async def read_conversation(request: Asked, id: FromPath[str]) -> Conversation:
     """Mark one as read."""
     instance = instance_of(request)
-    async with instance.db.write() as tx:
+    async with instance.db.write(local=True) as tx:
         view = await actions.mark_conversation_read(tx, need_viewer(request), parse_id(id))
     return conversation_entity(view, instance.settings)
 

@@ -52,7 +52,7 @@ async def save_markers(request: Asked) -> dict[str, Marker]:
         for name, given in (("home", form.home), ("notifications", form.notifications))
         if given is not None and given.last_read_id
     }
-    async with instance_of(request).db.write() as tx:
+    async with instance_of(request).db.write(local=True) as tx:
         return markers_entity(await actions.save_markers(tx, need_viewer(request), read_to))
 
 

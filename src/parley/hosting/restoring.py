@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from parley.hosting import store
 from parley.hosting.dumping import Progress, Tally
 from parley.hosting.errors import SnapshotError
 from parley.hosting.loading import Reading, check_versions, load_database
@@ -19,6 +20,7 @@ from parley.hosting.making import KEYS, areas_of, changed_settings
 from parley.hosting.manifest import Index, Manifest
 from parley.hosting.sealing import PUBLIC_FILE
 from parley.hosting.verifying import check_file, find_snapshot, read_index
+from parley.kit.db import connect
 from parley.kit.files import FileStore, open_file_store, scratch_folder
 from parley.kit.settings import Settings
 
@@ -68,6 +70,7 @@ async def restore_snapshot(
             await _restore_files(reading, index, areas_of(open_file_store(settings)), written)
             with open_database(settings) as dsn:
                 await load_database(dsn, reading, index)
+                await _begin_epoch(dsn, manifest)
             _write_keys(settings, manifest, index)
     return Restored(
         manifest=manifest,
@@ -102,6 +105,17 @@ async def _taken_back_on_error(settings: Settings) -> AsyncIterator[list[tuple[F
         if not settings.database_url:
             shutil.rmtree(settings.path("postgres"), ignore_errors=True)
         raise
+
+
+async def _begin_epoch(dsn: str, manifest: Manifest) -> None:
+    """The host that the snapshot was made on may be running still: from here on it is the old one."""
+    connection = await connect(dsn)
+    try:
+        async with connection.transaction():
+            epoch = await store.update_epoch_raised(connection)
+            await store.insert_record(connection, "restored", True, 0.0, {"of": manifest.snapshot, "epoch": epoch})
+    finally:
+        await connection.close()
 
 
 async def _restore_files(

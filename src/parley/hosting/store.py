@@ -25,6 +25,16 @@ async def get_about(tx: Any) -> AboutRow:
     return AboutRow(*await tx.fetchrow(GET_ABOUT))
 
 
+RAISE_EPOCH = """
+    UPDATE parley_meta SET epoch = epoch + 1 RETURNING epoch
+"""
+
+
+async def update_epoch_raised(tx: Any) -> int:
+    """Begin a new epoch; returns it. What still writes with an older one is refused from now on."""
+    return int(await tx.fetchval(RAISE_EPOCH))
+
+
 GET_DATABASE_SIZE = """
     SELECT pg_database_size(current_database())
 """

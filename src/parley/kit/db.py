@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from parley.kit.errors import Unavailable
-from parley.kit.gate import Crowded, Gate, GateClosed, NotAcknowledged, StaleEpoch, journey
+from parley.kit.gate import Crowded, Gate, GateClosed, NotAcknowledged, StaleEpoch, State, journey
 from parley.kit.store_driver import (
     BEGIN,
     BEGIN_LOCAL,
@@ -45,7 +45,6 @@ __all__ += ["ForeignKeyViolation", "Interrupted", "LostConnection", "ReadOnlyDat
 __all__ += ["ConnectionIsClosed", "UnstorableText"]
 
 log = logging.getLogger(__name__)
-
 Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """A connection inside a transaction (`db.write`) or of a read (`db.read`)."""
 
@@ -176,7 +175,8 @@ class Database:
                 transaction = await self._begin(connection, epoch, local=local)
                 try:
                     yield connection
-                    self._check_end(epoch)
+                    if not self.gate.may_end(epoch):
+                        raise GateClosed  # overtaken by a fence
                 except BaseException as error:
                     await self._roll_back(transaction, error)
                     self._explain(connection, error)
@@ -194,6 +194,13 @@ class Database:
             self._to_send |= asked
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send())
+
+    async def jot(self, write: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Run a store's `write(tx, *arguments)` that nobody will miss: locally, and not at all where it cannot be."""
+        if self.gate.state is State.OPEN:
+            with suppress(ReadOnlyDatabase, Unavailable):
+                async with self.write(local=True) as tx:
+                    await write(tx, *arguments)
 
     async def _begin(self, connection: Any, epoch: int, *, local: bool) -> Any:
         transaction = connection.transaction()
@@ -215,11 +222,6 @@ class Database:
             self._epoch = int(await tx.fetchval(GET_EPOCH))
         self.gate.tell_epoch(self._epoch)
         return self._epoch
-
-    def _check_end(self, epoch: int) -> None:
-        """A write that was overtaken by a fence is not committed any more."""
-        if not self.gate.may_end(epoch):
-            raise GateClosed()
 
     async def _commit(self, connection: Any, transaction: Any, *, local: bool) -> None:
         """Commit, in a task of its own that nobody cancels: a commit whose wait is cancelled looks like a good one."""

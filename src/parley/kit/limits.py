@@ -47,7 +47,7 @@ async def count_try(db: Database, settings: Settings, bucket: str, most: int, pe
     """`check_rate` in a transaction of its own, so that the try counts whatever happens after it."""
     if settings.rate_limits == "off":
         return
-    async with db.write() as tx:
+    async with db.write(local=True) as tx:
         await check_rate(tx, settings, bucket, most, per)
 
 

@@ -65,7 +65,7 @@ async def mark_seen(request: AnyRequest) -> Response[str]:
     visit = await visit_of(request)
     viewer = visit.need_member()
     seen = parse_id(str((await read_form(request)).get("id", "")))
-    async with visit.instance.db.write() as tx:
+    async with visit.instance.db.write(local=True) as tx:
         markers = await get_markers(tx, viewer, ["notifications"])
         if "notifications" not in markers or markers["notifications"].last_read_id < seen:
             await save_markers(tx, viewer, {"notifications": seen})

@@ -3,11 +3,10 @@ its hash. Ending one ends what it listens to as well: open connections of the ac
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from parley.kit.clock import now
-from parley.kit.db import ReadOnlyDatabase, Tx
+from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.ids import new_token, token_hash
 from parley.kit.instance import Instance
@@ -62,9 +61,8 @@ async def viewer_of_session(instance: Instance, token: str) -> Viewer | None:
         row = await store.get_session_member(tx, token_hash(token), moment)
         if row is None or turned_away_by(row) is not None:
             return None
-        if moment - row.last_seen_at > SEEN_EVERY:
-            with suppress(ReadOnlyDatabase):  # while the instance can only be read, this is not worth an error
-                await store.update_session_seen(tx, row.session_id, moment, moment + SESSION_LIFE)
+    if moment - row.last_seen_at > SEEN_EVERY:
+        await instance.db.jot(store.update_session_seen, row.session_id, moment, moment + SESSION_LIFE)
     restriction = read_restriction(row.restriction, instance.settings.base_url)
     kind = restriction.kind if restriction else ""
     role = "member" if kind in READ_ONLY else row.role

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.db import ReadOnlyDatabase, Tx
+from parley.kit.db import Tx
 from parley.kit.errors import Unauthorized
 from parley.kit.ids import token_hash
 from parley.kit.instance import Instance
@@ -160,9 +159,8 @@ async def viewer_of_token(instance: Instance, bearer: str) -> TokenGrant:
         row = await store.get_token_member(tx, key)
         if row is None:
             raise Unauthorized("The access token is invalid")
-        if row.last_used_at is None or (moment - row.last_used_at).total_seconds() > _USED_EVERY_SECONDS:
-            with suppress(ReadOnlyDatabase):  # while the instance can only be read, this is not worth an error
-                await store.update_token_used(tx, row.token_id, moment)
+    if row.last_used_at is None or (moment - row.last_used_at).total_seconds() > _USED_EVERY_SECONDS:
+        await instance.db.jot(store.update_token_used, row.token_id, moment)
     grant = _grant_of(row, instance.settings.base_url)
     cache.keep(key, grant, read_at=read_at)
     return grant
