@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -87,10 +88,10 @@ def test_errors_while_files_are_copied_are_mended_before_a_move(world: World) ->
     target = world.other(source)
     world.forget_names_soon()
     with writing(world, {"upload": 3, "post": 1}, host=source, resolve="stay") as load:
-        for _ in range(4):
+        for _ in range(3):
             load.wait(8)
             world.network.cut(source.name, target.name)
-            load.wait(1)
+            time.sleep(0.5)
             world.network.heal()
         source.parley("move", "run", "--to", target.name, "--hold", f"{HOLD}s", timeout=150)
         load.wait(10)
