@@ -7,7 +7,7 @@ in proof.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,9 @@ from parley.social.archives.markup import MOST_HTML, text_of
 MOST_OUTBOX = 2**30
 MOST_ITEM = 4 * 2**20
 """Bytes of one entry of outbox.json: more is no post."""
+
+DEEPEST = 64
+"""Levels of nesting: a post of Mastodon has seven."""
 
 LONGEST_URI = 2000
 LONGEST_NAME = 500
@@ -134,11 +137,39 @@ def read_outbox(file: IO[bytes], actor: Actor) -> Iterator[FoundPost | Skipped]:
 
     bounded = _Bounded(file)
     try:
-        for item in ijson.items(bounded, "orderedItems.item", use_float=True, buf_size=64 * 1024):
+        events = ijson.basic_parse(bounded, use_float=True, buf_size=64 * 1024)
+        for item in _items(events, ijson.ObjectBuilder):
             bounded.since = 0
             yield read_item(item, actor)
     except (ijson.JSONError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
         raise Invalid("outbox.json in this archive is not valid JSON.", detail=str(error)[:300]) from error
+
+
+def _items(events: Iterator[tuple[str, Any]], builder_of: Callable[[], Any]) -> Iterator[Any]:
+    """The elements of the top-level array `orderedItems`, whole, out of a parser's events.
+
+    The library's own way keeps the path to each event, which takes memory without end for what is nested deeply.
+    """
+    depth, inside, key = 0, False, ""
+    builder: Any = None
+    for event, value in events:
+        if builder is None and inside and depth == 2 and event != "end_array":
+            builder = builder_of()
+        if builder is not None:
+            builder.event(event, value)
+        if event.startswith("start_"):
+            depth += 1
+            if depth > DEEPEST:
+                raise Invalid("outbox.json in this archive is nested too deeply.")
+            inside = inside or (depth == 2 and event == "start_array" and key == "orderedItems")
+        elif event.startswith("end_"):
+            depth -= 1
+            inside = inside and depth >= 2
+        elif event == "map_key" and depth == 1:
+            key = value
+        if builder is not None and depth == 2:
+            yield builder.value
+            builder = None
 
 
 def read_item(item: Any, actor: Actor) -> FoundPost | Skipped:
