@@ -15,7 +15,7 @@ from typing import Any
 from parley.handing.answers import Refusals
 from parley.handing.away import Away, Sent
 from parley.handing.bodies import ClientGone, KeptBody
-from parley.handing.links import Directory
+from parley.handing.links import Directory, is_gone
 from parley.handing.proofs import take_proof
 from parley.handing.sockets import TRY_AGAIN, hand_on_socket
 from parley.hosting.hosts.smoke import is_smoke_test
@@ -142,6 +142,7 @@ class _Request:
         self._is_safe = scope["method"] in SAFE
         self._has_begun = False
         self._open_until: float | None = None
+        self._asking_until = 0.0
         self._deadline = time.monotonic() + door.settings.hold_seconds
 
     async def run(self) -> None:
@@ -157,9 +158,13 @@ class _Request:
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             problem = await self._answer_away() if way is Way.AWAY else GateClosed(retry_after=2)
-            if problem is not None:
-                await self._door.refusals.refuse(self._scope, self._send, problem)
-            return
+            if problem is None:
+                return
+            if way is Way.NOWHERE or not self._may_ask_again(problem):
+                await self._give_up(problem)
+                return
+            self._body.rewind()
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _answer_here(self, *, once: bool = False) -> bool:
         """Let the application answer; False when it gave the request back and nothing was sent."""
@@ -185,12 +190,24 @@ class _Request:
             return None
         if sent is Sent.LOST and not self._is_safe:
             return NotAcknowledged()
-        if self._is_safe and self._door.ready.is_set():
-            # Nobody else can answer: what this host has a copy of may be read.
+        return GateClosed(retry_after=2)
+
+    def _may_ask_again(self, problem: Unavailable) -> bool:
+        """Whether it is worth while, and harmless, to try to reach the other host once more."""
+        moment = time.monotonic()
+        self._asking_until = self._asking_until or moment + PATIENCE
+        peer = self._door.directory.peer()
+        if peer is None or is_gone(peer.name) or moment >= min(self._asking_until, self._deadline):
+            return False
+        return self._body.may_rewind and not isinstance(problem, NotAcknowledged)
+
+    async def _give_up(self, problem: Unavailable) -> None:
+        """Nobody else can answer: what this host has a copy of may be read, and anything else is refused."""
+        if self._is_safe and not self._came_over and self._door.ready.is_set():
             self._body.rewind()
             await self._answer_here(once=True)
-            return None
-        return GateClosed(retry_after=2)
+        else:
+            await self._door.refusals.refuse(self._scope, self._send, problem)
 
     def _takes_back(self, trip: Journey) -> bool:
         """Whether the request, which the application cannot answer, can be begun again without harm."""

@@ -14,8 +14,14 @@ from parley.hosting.hosts.records import HOSTS_FILE, STATE_FILE, read_hosts, rea
 from parley.kit.settings import Settings
 
 ALPN = "parley-web"
-LEFT_ALONE_SECONDS = 1.0
+LEFT_ALONE_SECONDS = 0.5
 """So long a host that was not reached is not tried again: the others need not wait for the same."""
+
+GONE_SECONDS = 3.0
+"""A host that was not reached for so long is not waited for."""
+
+MOST_DIALLING = 6
+"""Connections that this process opens at once: the other host takes few handshakes at a time of one address."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ def _changed_at(path: Path) -> int:
 
 
 _left_alone: dict[str, float] = {}
+_missing_since: dict[str, float] = {}
+_dialling = asyncio.Semaphore(MOST_DIALLING)
 _contexts: dict[str, tuple[float, ssl.SSLContext]] = {}
 CONTEXT_SECONDS = 60.0
 """So long one is used: this host's own certificate may have been renewed since."""
@@ -85,6 +93,12 @@ async def _context_for(settings: Settings, key: str) -> ssl.SSLContext:
     return context
 
 
+def is_gone(name: str) -> bool:
+    """Whether a host was not reached for a while, so that nobody need wait for it."""
+    since = _missing_since.get(name)
+    return since is not None and time.monotonic() - since > GONE_SECONDS
+
+
 async def open_peer(settings: Settings, name: str, seconds: float) -> Stream:
     """A connection to the web port of the host `name`. Raises OSError when it cannot be reached in time."""
     if _left_alone.get(name, 0.0) > time.monotonic():
@@ -95,12 +109,14 @@ async def open_peer(settings: Settings, name: str, seconds: float) -> Stream:
         raise ConnectionError(f"{name} is not a host of this instance")
     host, _, port = record.link.rpartition(":")
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds), _dialling:
             context = await _context_for(settings, record.key)
             reader, writer = await asyncio.open_connection(
                 host.strip("[]"), int(port), ssl=context, server_hostname=internal_name(name)
             )
+            _missing_since.pop(name, None)
             return Stream(reader, writer)
     except (TimeoutError, OSError, ssl.SSLError, HostError) as error:
         _left_alone[name] = time.monotonic() + LEFT_ALONE_SECONDS
+        _missing_since.setdefault(name, time.monotonic())
         raise ConnectionError(f"{name} was not reached: {error or type(error).__name__}") from error
