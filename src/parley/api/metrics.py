@@ -20,6 +20,7 @@ from parley.hosting.standby.overview import look_at_hosts
 from parley.kit.clock import now
 from parley.kit.db import LostConnection
 from parley.kit.errors import NotFound, Unavailable
+from parley.kit.gate import State
 from parley.kit.http import instance_of
 from parley.kit.instance import Instance
 from parley.kit.jobs import QueueRow, list_queue
@@ -47,10 +48,11 @@ async def show_metrics(request: Asked) -> Response[bytes]:
     note_connections(instance.db)
     overview = await look_at_hosts(instance.settings)
     known = [_build()] if overview is None else [_build(), *host_metrics(overview)]
-    try:
-        known += [_up(True), *await _of_database(instance)]
-    except (*LostConnection, Unavailable, TimeoutError):
-        known = [*known, _up(False)]  # what is known of the hosts is needed all the more
+    if instance.gate.state in (State.OPEN, State.HOLD):  # of another host's database that host speaks
+        try:
+            known += [_up(True), *await _of_database(instance)]
+        except (*LostConnection, Unavailable, TimeoutError):
+            known = [*known, _up(False)]  # what is known of the hosts is needed all the more
     body = write_metrics(known)
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 

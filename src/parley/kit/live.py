@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from parley.kit.db import ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
+from parley.kit.db import CAN_WRITE, ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +102,15 @@ class Live:
     async def _hear(self, connection: Any) -> None:
         while True:
             try:
-                await connection.add_listener(CHANNEL, self._receive)
+                # Asked first, because PostgreSQL writes every refused LISTEN into its log.
+                if not self._may_come_later or await connection.fetchval(CAN_WRITE):
+                    await connection.add_listener(CHANNEL, self._receive)
+                    return
             except ReadOnlyDatabase:
                 if not self._may_come_later:
                     raise
-                self._ready.set()
-                await asyncio.sleep(STANDBY_SECONDS)
-            else:
-                return
+            self._ready.set()
+            await asyncio.sleep(STANDBY_SECONDS)
 
     def _receive(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         self._dispatch(msgspec.json.decode(payload, type=Message))
