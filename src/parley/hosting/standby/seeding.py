@@ -119,10 +119,10 @@ def _take(settings: Settings, code: Code, welcome: Welcome, link: str) -> None:
     )
     if all(one.key != ensure_key(settings) for one in hosts):
         raise HostError("The primary does not name this machine among its hosts: run `parley host add` there again.")
+    ensure_certificate(settings, welcome.name)
     state = HostState(role="standby", epoch=welcome.epoch, to=welcome.host, commits=welcome.commits)
     write_state(settings, state)
     write_hosts(settings, Hosts(me=welcome.name, version=welcome.version, hosts=hosts))
-    ensure_certificate(settings, welcome.name)
 
 
 async def copy_database(
@@ -140,6 +140,7 @@ async def copy_database(
     record = hosts.find(state.to)
     if record is None:
         raise HostError(f"{state.to}, which this host follows, is no host of the instance any more.")
+    await asyncio.to_thread(ensure_certificate, settings, hosts.me)
     server = EmbeddedPostgres(settings)
     if server.exists and (again or is_half_rewound(server)):
         tell("Removing the database that was here")
