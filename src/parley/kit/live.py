@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from parley.kit.db import CAN_WRITE, ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
+from parley.kit.db import ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
+from parley.kit.store_nodes import GET_WRITABLE
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Live:
         while True:
             try:
                 # Asked first, because PostgreSQL writes every refused LISTEN into its log.
-                if not self._may_come_later or await connection.fetchval(CAN_WRITE):
+                if not self._may_come_later or await connection.fetchval(GET_WRITABLE):
                     await connection.add_listener(CHANNEL, self._receive)
                     return
             except ReadOnlyDatabase:
