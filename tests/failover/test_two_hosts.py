@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import obstore
 import psutil
 import pytest
+from obstore.store import S3Store
 
 from tests.moves.pairs import pair, status_of, wait_ready, wait_until
-from tests.moves.providers import CommandFailed, Host, Person, World
+from tests.moves.providers import BUCKET, CommandFailed, Host, Person, World
 
 LEASE_SECONDS = 3
 
@@ -50,6 +52,8 @@ def post(host: Host, who: Person, text: str, *, timeout: float = 20, **more: str
 
 def posted(host: Host, who: Person, text: str, **more: Any) -> bool:
     answer = post(host, who, text, **more)
+    if answer is not None and answer.status_code != 200:
+        print(f"{text}: {answer.status_code} {answer.text[:300]}")
     return answer is not None and answer.status_code == 200
 
 
@@ -59,8 +63,9 @@ def texts_on(host: Host) -> set[str]:
 
 def lease_of(world: World) -> dict[str, Any]:
     """What lies in the third place, as anybody there sees it."""
-    answer = httpx.get(f"{world.s3}/witness/lease.json", timeout=5)
-    return json.loads(answer.content)
+    keys = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
+    store = S3Store(BUCKET, endpoint=world.s3, client_options={"allow_http": True}, **keys)
+    return json.loads(bytes(obstore.get(store, "lease.json").bytes()))
 
 
 def signal_all(host: Host, number: int) -> list[psutil.Process]:

@@ -146,7 +146,9 @@ class Minding:
         self._host.settings.path(REQUEST_FILE).unlink(missing_ok=True)
         self._see(Seen.ALONE)
         log.warning("DEGRADED: this host goes on without the standby %s", only)
-        await self._record(False, {"standby": only, "state": "degraded", "waited_seconds": round(waited, 1)})
+        since = self._host.state.degraded_since
+        detail = {"standby": only, "state": "degraded", "since": since.isoformat() if since else None}
+        await self._record(False, {**detail, "waited_seconds": round(waited, 1)})
         await self._tell(
             f"{self._host.settings.name} runs without its standby",
             f"The standby {only} has been away for {waited:.0f} s. The host {self._host.me} goes on without it: if it "

@@ -220,6 +220,8 @@ class Watch:
         if self.minding.silent_seconds > SILENT_LEASES * host.settings.lease_seconds and host.hosts.others:
             raise HostError(f"PostgreSQL on {host.me} does not answer: the lease is not renewed.")
         epoch = host.state.epoch
+        if not epoch:
+            return  # this host has never been opened
         try:
             async with self._turn:
                 if host.state.role != "primary" or host.state.epoch != epoch:
@@ -234,7 +236,7 @@ class Watch:
             self._reached = False
             await self._borrow(epoch, error)
             self._say_once("third place", f"{error} The other hosts do not take over meanwhile.")
-        if self._wanted_epoch == epoch and host.gate.state is gates.State.CLOSED:
+        if self._wanted_epoch and self._wanted_epoch == epoch and host.gate.state is gates.State.CLOSED:
             await operations.promote(host, None, epoch)  # won before, and not opened yet
 
     async def _borrow(self, epoch: int, error: WitnessError) -> None:
@@ -333,8 +335,8 @@ class Watch:
 
     async def _mind(self) -> None:
         if self.host.state.role == "primary":
-            if self.state is not self.minding.state:
-                self.state = self.minding.state
+            if not self.host.state.epoch:
+                return
             await self.minding.look()
             self.state = self.minding.state
         elif self.state not in (State.HEALTHY, State.SUSPECT, State.LEASE_EXPIRED, State.CLAIMED, State.FENCED):
