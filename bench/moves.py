@@ -252,7 +252,7 @@ def _without_epoch_guard(world: World, writes: int) -> Result:
         world.network.cut("a", "b")
         world.network.cut(primary.name, "witness")
         took = by_hand(standby, time.monotonic())
-        with writing(world, {"message": 2}, host=standby, resolve="stay", patience=4.0) as second:
+        with writing(world, {"post": 2}, host=standby, resolve="stay", patience=4.0) as second:
             second.wait(50, patience=120)
             load.wait(writes // 2, patience=600)
             second.stop()

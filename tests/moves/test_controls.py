@@ -91,7 +91,7 @@ def test_without_the_epoch_guard_a_host_that_is_cut_off_goes_on_writing_and_send
         world.network.cut(primary.name, standby.name)
         world.network.cut(primary.name, "witness")  # members, and those who get mails, are still reached
         take_over_by_hand(standby)
-        with writing(world, {"message": 2}, host=standby, resolve="stay", patience=4.0) as second:
+        with writing(world, {"post": 2}, host=standby, resolve="stay", patience=4.0) as second:
             second.wait(20)
             load.wait(30)
             second.stop()
