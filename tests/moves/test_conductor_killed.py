@@ -23,7 +23,7 @@ def world() -> Iterator[World]:
 def killed_at(host: Host, target: str, where: str) -> bool:
     """Carry a move on until it is killed there; False when it never came there, because it came to its end."""
     done = host.run(
-        *("move", "run", "--to", target, "--hold", f"{HOLD}s", "--json"),
+        *("move", "run", "--to", target, "--hold", f"{HOLD}s", "--announce", "--json"),
         timeout=170,
         PYTHONPATH=host.python_path("conductor_killed"),
         MOVES_KILL=where,
