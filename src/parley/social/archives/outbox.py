@@ -111,7 +111,7 @@ def _host(uri: str | None) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not host or not re.fullmatch(r"[a-z0-9.-]{1,253}", host):
+    if not host or "\\" in uri or "@" in parts.netloc or not re.fullmatch(r"[a-z0-9.-]{1,253}", host):
         return None
     return host if port is None else f"{host}:{port}"
 
@@ -227,7 +227,7 @@ def _text(value: Any) -> str:
 def _url(value: Any) -> str | None:
     if not isinstance(value, str) or len(value) > LONGEST_URI or not value.startswith(("https://", "http://")):
         return None
-    return value if value.isprintable() and " " not in value else None
+    return value if value.isprintable() and " " not in value and "\\" not in value else None
 
 
 def _moment(value: Any) -> datetime | None:
