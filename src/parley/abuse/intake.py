@@ -37,6 +37,9 @@ MOST_MAILS = 60
 MOST_OF_PROVIDERS = 2000
 MOST_OF_STRANGERS = 500
 MOST_BYTES_OF_STRANGERS = 5 * 2**20
+MOST_URLS = 50_000
+MOST_URLS_OF_STRANGERS = 5000
+"""Addresses that mails of a provider, and of all strangers together, may name in an hour."""
 MOST_RECEIPTS = 10
 PER = timedelta(hours=1)
 
@@ -98,6 +101,9 @@ async def _take(
     if mail.is_bounce:
         return Taken("bounce")
     new = _notice_of(settings, mail, kept, provider)
+    bucket = bucket_of("abuse-mail-urls", provider.id if provider is not None else "strangers")
+    most = MOST_URLS if provider is not None else MOST_URLS_OF_STRANGERS
+    await check_rate(tx, settings, bucket, most, PER, weight=max(len(new.urls), 1))
     answer_to = "" if null_sender else _answer_to(settings, mail, provider)
     receipt = bool(answer_to) and await _may_send_receipt(tx, settings, mail, answer_to, provider is not None)
     notice_id = await file_notice(

@@ -22,7 +22,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import BadRequest, Conflict, Unauthorized
 from parley.kit.http import client_address, instance_of
 from parley.kit.ids import parse_id
-from parley.kit.limits import bucket_of, count_try
+from parley.kit.limits import bucket_of, check_rate, count_try
 from parley.kit.signing import fingerprint_of, public_key_of
 from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice
@@ -46,6 +46,9 @@ Asked = Request[Any, Any, Any]
 
 MOST_REPORTS = 600
 REPORTS_PER = timedelta(minutes=5)
+MOST_URLS = 50_000
+URLS_PER = timedelta(hours=1)
+"""Addresses that a provider may name: a token that was stolen must not bring everybody before the moderators."""
 MOST_READS = 3000
 MOST_UNKNOWN = 60
 """Calls of a network whose tokens are not known."""
@@ -85,6 +88,8 @@ async def _take(
             )
         if known is not None:
             return known.notice_id
+    settings, urls = instance_of(request).settings, len(understood.urls)
+    await check_rate(tx, settings, bucket_of("abuse-urls", provider.id), MOST_URLS, URLS_PER, weight=max(urls, 1))
     actor = Actor("provider", provider.id, provider.name)
     new = _notice_of(provider, understood, raw)
     notice_id = await file_notice(tx, instance_of(request).settings, actor, new)

@@ -29,26 +29,29 @@ def bucket_of(door: str, *keys: object) -> str:
     return f"{door}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
-async def check_rate(tx: Tx, settings: Settings, bucket: str, most: int, per: timedelta) -> None:
+async def check_rate(tx: Tx, settings: Settings, bucket: str, most: int, per: timedelta, *, weight: int = 1) -> None:
     """Count one try of `bucket` in `tx`; raises RateLimited beyond `most` in the current window of `per`.
 
+    `weight`: it counts as so many.
     A transaction that is rolled back forgets its count: where a failure must be counted, use `count_try`.
     """
     if settings.rate_limits == "off":
         return
     moment = now()
     start = _window_start(moment, per)
-    if await store_limits.upsert_try(tx, bucket, start) > most:
+    if await store_limits.upsert_try(tx, bucket, start, weight) > most:
         wait = max(1, int((start + per - moment).total_seconds()) + 1)
         raise RateLimited(f"Too many tries. Please wait {_in_words(wait)} and try again.", retry_after=wait)
 
 
-async def count_try(db: Database, settings: Settings, bucket: str, most: int, per: timedelta) -> None:
+async def count_try(
+    db: Database, settings: Settings, bucket: str, most: int, per: timedelta, *, weight: int = 1
+) -> None:
     """`check_rate` in a transaction of its own, so that the try counts whatever happens after it."""
     if settings.rate_limits == "off":
         return
     async with db.write(local=True) as tx:
-        await check_rate(tx, settings, bucket, most, per)
+        await check_rate(tx, settings, bucket, most, per, weight=weight)
 
 
 async def get_tries(tx: Tx, bucket: str, per: timedelta) -> int:

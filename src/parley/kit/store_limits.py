@@ -7,15 +7,15 @@ from datetime import datetime
 from parley.kit.db import Tx
 
 UPSERT_TRY = """
-    INSERT INTO rate_limits (bucket, window_start) VALUES ($1, $2)
-    ON CONFLICT (bucket, window_start) DO UPDATE SET tries = rate_limits.tries + 1
+    INSERT INTO rate_limits (bucket, window_start, tries) VALUES ($1, $2, $3)
+    ON CONFLICT (bucket, window_start) DO UPDATE SET tries = rate_limits.tries + $3
     RETURNING tries
 """
 
 
-async def upsert_try(tx: Tx, bucket: str, window_start: datetime) -> int:
-    """Count one try in the window; returns how many there were, this one included."""
-    return int(await tx.fetchval(UPSERT_TRY, bucket, window_start))
+async def upsert_try(tx: Tx, bucket: str, window_start: datetime, weight: int = 1) -> int:
+    """Count a try (or one that counts as so many) in the window; returns how many there were, this one included."""
+    return int(await tx.fetchval(UPSERT_TRY, bucket, window_start, weight))
 
 
 GET_TRIES = """SELECT coalesce(max(tries), 0) FROM rate_limits WHERE bucket = $1 AND window_start = $2"""

@@ -76,18 +76,17 @@ class ClauseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/desk/cases/{case_id:str}")
 async def show_case(request: AnyRequest, case_id: FromPath[str]) -> Response[str]:
-    """One case, whole. That its evidence was looked at goes into the log, once for each look."""
-    visit = await visit_of(request)
-    answer = await render_case(request, parse_id(case_id))  # NotFound for what is not there: nobody looked at it then
-    async with visit.instance.db.write() as tx:
-        await note_evidence_viewed(tx, need_staff(visit), parse_id(case_id))
-    return answer
+    """One case, whole."""
+    return await render_case(request, parse_id(case_id))
 
 
 async def render_case(
     request: AnyRequest, case_id: int, *, chosen: Chosen | None = None, said: str = "", code: int = 200
 ) -> Response[str]:
-    """The page; `chosen` is what stood in its form when something went wrong, `said` what that was."""
+    """The page; `chosen` is what stood in its form when something went wrong, `said` what that was.
+
+    That its evidence was looked at goes into the log, once for each look, whichever way it came about.
+    """
     visit = await visit_of(request)
     viewer = need_staff(visit)
     async with visit.instance.db.read() as tx:
@@ -99,6 +98,8 @@ async def render_case(
         proposals = await list_proposals(tx, viewer, case_id=case_id)
         wellness = await wellness_of(tx, viewer)
         done = await read_done(tx, viewer, request.query_params.get("done"))
+    async with visit.instance.db.write() as tx:  # once the case is known to be there, and the viewer's to see
+        await note_evidence_viewed(tx, viewer, case_id)
     best = suggestions.best
     case = view.case
     closed = case.state == "closed"

@@ -69,7 +69,7 @@ async def send_notice(request: AnyRequest) -> Response[str]:
         urgent = read_harms(load_harms(settings).harms, live_ruleset(), new.harms, source=new.source).severity == 0
         async with visit.instance.db.write() as tx:
             await use_solution(tx, settings, typed.get("proof", ""), await get_load(tx, settings))
-            await check_strangers(tx, settings, urgent=urgent)
+            await check_strangers(tx, settings, urgent=urgent, urls=len(new.urls))
             notice_id = await file_notice(tx, settings, Actor("public"), await _spare(tx, settings, new))
     except ParleyError as error:
         if error.status not in (422, 429):

@@ -37,6 +37,7 @@ async def _watch_in(world: World, **later: float) -> None:
         await watch_clocks(world.instance, {})
         await world.run_jobs()
         await mail_breaches(world.instance, {})
+        await world.run_jobs()
 
 
 async def _notice(world: World, status: dict[str, Any], source: Source = "provider_notice") -> int:
@@ -228,6 +229,7 @@ async def test_a_decision_that_comes_too_late_is_a_breach_all_the_same(world: Wo
             )
             await decide(tx, world.settings, mia, new)
         await mail_breaches(world.instance, {})
+        await world.run_jobs()
     case = await view(world, case_id)
     assert (case.case.state, case.clocks[0].state) == ("closed", "breached")
     assert "clock_breached" in await events(world, case_id)
@@ -287,12 +289,14 @@ async def test_a_mail_that_cannot_be_sent_is_tried_again(world: World, monkeypat
         async def fail(*_: Any, **__: Any) -> int:
             raise OSError("no mail server")
 
-        monkeypatch.setattr("parley.safety.clocks.jobs.mail_staff", fail)
+        monkeypatch.setattr("parley.safety.clocks.jobs.write_to_staff", fail)
         with pytest.raises(OSError, match="no mail"):
             await mail_breaches(world.instance, {})
         monkeypatch.undo()
         await mail_breaches(world.instance, {})
+        await world.run_jobs()
         await mail_breaches(world.instance, {})
+        await world.run_jobs()
     assert len(_letters(world)) == 1
 
 

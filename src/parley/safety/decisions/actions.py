@@ -11,7 +11,7 @@ import msgspec
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.errors import Conflict, Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.cases import store_subjects as case_subjects
@@ -22,7 +22,7 @@ from parley.safety.decisions.proposals import approve_proposal as approve_propos
 from parley.safety.decisions.proposals import propose, why_second
 from parley.safety.decisions.proposals import refuse_proposal as refuse_proposal
 from parley.safety.decisions.proposals import undo_decision as undo_decision
-from parley.safety.decisions.ranks import check_rank
+from parley.safety.decisions.ranks import check_asked, check_rank
 from parley.safety.decisions.reads import get_decision, get_proposal
 from parley.safety.decisions.reversing import reverse_decision as reverse_decision
 from parley.safety.decisions.views import AutomaticKind, DecisionView, NewDecision, Proposal
@@ -199,7 +199,5 @@ async def _in_case(tx: Tx, viewer: Viewer, new: NewDecision) -> NewDecision:
         who = (await get_account_views(tx, [case.assigned_to])).get(case.assigned_to)
         name = f"@{who.username}" if who else "Somebody else"
         raise Conflict(f"{name} works on this case until {case.leased_until:%H:%M} UTC. Take another one, or wait.")
-    escalated = case.escalated_to in ("admin", "owner") and not viewer.runs_instance
-    if escalated:
-        raise Forbidden(f"This case was escalated to {case.escalated_to}, who alone decides it.")
+    check_asked(viewer, case.escalated_to)
     return new

@@ -20,7 +20,7 @@ from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.decisions import store, store_proposals
 from parley.safety.decisions.making import MOST_CHARACTERS, Maker, check_decision, make_decision
-from parley.safety.decisions.ranks import check_rank
+from parley.safety.decisions.ranks import check_asked, check_rank
 from parley.safety.decisions.reads import get_decision, get_proposal, present_proposal
 from parley.safety.decisions.reversing import check_may_undo, reverse_decision
 from parley.safety.decisions.views import DecisionView, NewDecision, Proposal
@@ -33,13 +33,16 @@ from parley.social.accounts.views import AccountView, Viewer
 ME = system("decisions")
 WAITS = timedelta(days=14)
 """How long a proposal waits for a second person."""
+LONGEST_ALONE = 366 * 24.0
+"""Hours for which one person may shut an account."""
 MOST_ANSWER = 2000
 
 
 def why_second(decisions: Sequence[NewDecision]) -> str | None:
-    """Why these need a second person: termination, many; None: they do not."""
+    """Why these need a second person: termination (a year's suspension is as good as one), many; None: they do not."""
     actions = [action for new in decisions for action in new.actions]
-    if any(action.kind == "terminate" for action in actions):
+    shut = [one for one in actions if one.kind in ("suspend", "freeze") and (one.hours or 0) > LONGEST_ALONE]
+    if shut or any(action.kind == "terminate" for action in actions):
         return "termination"
     subjects = {(action.subject.type, action.subject.id) for action in actions if action.kind != "no_action"}
     return "many" if len(subjects) > live_ruleset().head.decisions.four_eyes_over_subjects else None
@@ -153,8 +156,8 @@ async def _approve_undo(
 
 async def _check_escalated(tx: Tx, viewer: Viewer, case_id: int | None) -> None:
     case = await cases.get_locked_case(tx, case_id) if case_id is not None else None
-    if case is not None and case.escalated_to in ("admin", "owner") and not viewer.runs_instance:
-        raise Forbidden(f"This case was escalated to {case.escalated_to}, who alone agrees to it.")
+    if case is not None:
+        check_asked(viewer, case.escalated_to)
 
 
 GONE = "Whoever proposed this is not of the staff any more. Decide it anew."

@@ -1,9 +1,11 @@
-"""Who of the staff may decide about whom: nobody about themselves, nor about people of their own rank or above."""
+"""Who of the staff may decide: nobody about themselves, nor about people of their own rank or above; and of what was
+escalated to some, those alone."""
 
 from __future__ import annotations
 
 from parley.kit.db import Tx
 from parley.kit.errors import Forbidden, NotFound
+from parley.safety.cases.actions import OWNERS, addressed_to
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
 
@@ -20,3 +22,13 @@ async def check_rank(tx: Tx, viewer: Viewer, account_id: int) -> None:
         raise Forbidden("This is about you: somebody else has to decide.")
     if target.role != "member" and RANKS.index(target.role) >= RANKS.index(viewer.role):
         raise Forbidden("This is about a member of the staff of your rank or above: somebody above them has to decide.")
+
+
+def check_asked(viewer: Viewer, escalated_to: str | None) -> None:
+    """Raise Forbidden for a case that was escalated to others. Those who run the instance decide what was escalated to
+    anybody but the owner."""
+    if escalated_to is None or escalated_to in addressed_to(viewer):
+        return
+    if escalated_to != OWNERS and viewer.runs_instance:
+        return
+    raise Forbidden(f"This case was escalated to {escalated_to}, who alone decides it.")

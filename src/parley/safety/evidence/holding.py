@@ -101,6 +101,7 @@ async def activate_hold(tx: Tx, viewer: Viewer, hold_id: int) -> HoldView:
 async def renew_hold(tx: Tx, viewer: Viewer, hold_id: int, *, ends_at: datetime | None = None) -> HoldView:
     """Let a hold go on, for its usual time from its end on, or until `ends_at`. Raises NotFound, Forbidden, Invalid."""
     need_operator(viewer, "renew holds")
+    await _need_other(tx, viewer, hold_id)
     end, kind = await _step(tx, hold_id, "renewed")
     moment = now()
     following = ends_at or (usual_end(kind, max(end, moment)) if end is not None else None)
@@ -116,14 +117,19 @@ async def release_hold(tx: Tx, viewer: Viewer, hold_id: int, *, why: str) -> Hol
     """End a hold: what was due meanwhile is purged now. Raises NotFound, also for one about the viewer; Forbidden,
     Invalid."""
     need_operator(viewer, "release holds")
-    if await store_law.list_held_about(tx, [hold_id], viewer.account_id):
-        raise NotFound(f"There is no hold {hold_id}.")
+    await _need_other(tx, viewer, hold_id)
     why = clean(why, "why it is released", least=SHORTEST_REASON)
     await _step(tx, hold_id, "released")
     await append_event(tx, human(viewer), "legal_hold_released", hold=str(hold_id), why=why)
     await store_law.update_hold_ended(tx, hold_id, "released", viewer.account_id, now())
     await enqueue(tx, "purge_evidence", {})
     return await get_hold(tx, viewer, hold_id)
+
+
+async def _need_other(tx: Tx, viewer: Viewer, hold_id: int) -> None:
+    """Raise NotFound for a hold about the viewer: it is for others."""
+    if await store_law.list_held_about(tx, [hold_id], viewer.account_id):
+        raise NotFound(f"There is no hold {hold_id}.")
 
 
 async def _step(tx: Tx, hold_id: int, following: str) -> tuple[datetime | None, HoldKind]:
@@ -136,8 +142,9 @@ async def _step(tx: Tx, hold_id: int, following: str) -> tuple[datetime | None, 
 
 
 async def get_hold(tx: Tx, viewer: Viewer, hold_id: int) -> HoldView:
-    """A hold with what it keeps. Raises NotFound."""
+    """A hold with what it keeps. Raises NotFound, also for one about the viewer."""
     need_staff(viewer)
+    await _need_other(tx, viewer, hold_id)
     found = await _complete(tx, await store_law.list_holds(tx, hold_id=hold_id, limit=1))
     if not found:
         raise NotFound(f"There is no hold {hold_id}.")

@@ -115,6 +115,8 @@ async def _check(instance: Instance, viewer: Viewer, new: NewPackage) -> _Found:
                 raise Forbidden("This disclosure is not approved (any more): somebody else has to let it go first.")
             if viewer.account_id != disclosure.proposed_by:
                 need_operator(viewer, "fetch a disclosure that somebody else proposed")
+            if new.audience != "host" and disclosure.request_id is None:
+                need_operator(viewer, "pack for a court or NCMEC what no request on record asks for")
             case_id, account_id = disclosure.case_id, disclosure.account_id
         else:
             need_operator(viewer, "pack evidence without a disclosure")
@@ -236,14 +238,16 @@ async def _add_snapshots(
     async with instance.db.read() as tx:
         captures = await store_pack.list_packed_captures(tx, ids, found.case_id)
         files = await store.list_snapshot_files(tx, ids)
-    found.snapshot_ids += ids
     for one in page:
         content = one.content.encode()
-        told = package.add(f"snapshots/{one.id}.json", content)
         read = msgspec.json.decode(content)
+        if found.new.audience == "host" and found.case_id is None and _is_private(one, read):
+            continue  # a host hosts an account; what its owner wrote to somebody alone is nothing of its business
+        told = package.add(f"snapshots/{one.id}.json", content)
         url = (read.get("status") or {}).get("url") or (read.get("account") or {}).get("url")
         if url and url not in found.urls:
             found.urls.append(url)
+        found.snapshot_ids.append(one.id)
         found.snapshots.append(
             {
                 "id": str(one.id),
@@ -264,6 +268,11 @@ async def _add_snapshots(
                 "texts": texts_of(read),
             }
         )
+
+
+def _is_private(one: PackedSnapshot, content: dict[str, Any]) -> bool:
+    """Whether it was said to some people alone."""
+    return one.subject_type == "conversation" or (content.get("status") or {}).get("visibility") == "direct"
 
 
 async def _add_file(

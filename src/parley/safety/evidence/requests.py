@@ -70,6 +70,7 @@ async def end_request(tx: Tx, viewer: Viewer, request_id: int, state: RequestSta
     """Note that a request was answered, refused or withdrawn, and how. Raises NotFound, Invalid."""
     need_staff(viewer)
     answer = clean(answer, "what was answered", least=5)
+    await get_request(tx, viewer, request_id)
     before = await store_law.lock_request(tx, request_id)
     if before is None:
         raise NotFound(f"There is no request {request_id}.")
@@ -80,18 +81,20 @@ async def end_request(tx: Tx, viewer: Viewer, request_id: int, state: RequestSta
 
 
 async def get_request(tx: Tx, viewer: Viewer, request_id: int) -> RequestView:
-    """A request. Raises NotFound."""
+    """A request. Raises NotFound, also for one about the viewer: some orders are secret, from the staff too."""
     need_staff(viewer)
     found = await store_law.list_requests(tx, request_id=request_id, limit=1)
-    if not found:
+    if not found or await store_law.list_requests_about(tx, [request_id], viewer.account_id):
         raise NotFound(f"There is no request {request_id}.")
     return found[0]
 
 
 async def list_requests(tx: Tx, viewer: Viewer, *, ended: bool = False, limit: int = 100) -> list[RequestView]:
-    """Requests that wait, the most urgent first; with `ended` the others too."""
+    """Requests that wait, the most urgent first; with `ended` the others too. None about the viewer."""
     need_staff(viewer)
-    return await store_law.list_requests(tx, ended=ended, limit=limit)
+    found = await store_law.list_requests(tx, ended=ended, limit=limit)
+    own = await store_law.list_requests_about(tx, [one.id for one in found], viewer.account_id) if found else set()
+    return [one for one in found if one.id not in own]
 
 
 async def propose_disclosure(tx: Tx, viewer: Viewer, new: NewDisclosure) -> DisclosureView:

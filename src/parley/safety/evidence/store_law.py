@@ -79,12 +79,18 @@ LIST_HELD_ABOUT = """
     SELECT DISTINCT o.hold_id
     FROM legal_hold_subjects o LEFT JOIN cases c ON o.subject_type = 'case' AND c.id = o.subject_id
     WHERE o.hold_id = ANY($1::bigint[])
-      AND (o.subject_type IN ('account', 'profile') AND o.subject_id = $2 OR c.account_id = $2)
+      AND (o.subject_type IN ('account', 'profile') AND o.subject_id = $2 OR c.account_id = $2
+           OR o.subject_type = 'status' AND EXISTS (
+               SELECT FROM statuses s WHERE s.id = o.subject_id AND s.account_id = $2)
+           OR o.subject_type = 'conversation' AND EXISTS (
+               SELECT FROM statuses s WHERE s.conversation_id = o.subject_id AND s.account_id = $2)
+           OR o.subject_type = 'media' AND EXISTS (
+               SELECT FROM media m WHERE m.id = o.subject_id AND m.account_id = $2))
 """
 
 
 async def list_held_about(tx: Tx, hold_ids: Sequence[int], account_id: int) -> set[int]:
-    """Which of these holds keep an account, or cases about it."""
+    """Which of these holds keep an account, cases about it, or what it wrote."""
     return {row[0] for row in await tx.fetch(LIST_HELD_ABOUT, list(hold_ids), account_id)}
 
 
@@ -210,6 +216,28 @@ async def list_requests(
     names = RequestView.__struct_fields__
     rows = await tx.fetch(LIST_REQUESTS, request_id, ended, limit)
     return [RequestView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+# By its case, its notice, what is held for it, or what is to be handed out for it.
+LIST_REQUESTS_ABOUT = """
+    SELECT r.id FROM legal_requests r
+    WHERE r.id = ANY($1::bigint[]) AND (
+        EXISTS (SELECT FROM cases c WHERE c.id = r.case_id AND c.account_id = $2)
+        OR EXISTS (SELECT FROM notice_subjects n WHERE n.notice_id = r.notice_id AND n.account_id = $2)
+        OR EXISTS (
+            SELECT FROM legal_disclosures d LEFT JOIN cases c ON c.id = d.case_id
+            WHERE d.request_id = r.id AND (d.account_id = $2 OR c.account_id = $2))
+        OR EXISTS (
+            SELECT FROM legal_holds h JOIN legal_hold_subjects o ON o.hold_id = h.id
+            LEFT JOIN cases c ON o.subject_type = 'case' AND c.id = o.subject_id
+            WHERE h.request_id = r.id
+              AND (o.subject_type IN ('account', 'profile') AND o.subject_id = $2 OR c.account_id = $2)))
+"""
+
+
+async def list_requests_about(tx: Tx, request_ids: Sequence[int], account_id: int) -> set[int]:
+    """Which of these requests are about an account."""
+    return {row[0] for row in await tx.fetch(LIST_REQUESTS_ABOUT, list(request_ids), account_id)}
 
 
 LOCK_REQUEST = """SELECT state FROM legal_requests WHERE id = $1 FOR UPDATE"""

@@ -12,8 +12,9 @@ from typing import Any
 
 from parley.kit.clock import iso, now
 from parley.kit.db import Tx
-from parley.kit.errors import ParleyError
+from parley.kit.errors import ParleyError, RateLimited
 from parley.kit.instance import Instance
+from parley.kit.limits import bucket_of, count_try
 from parley.kit.mail import Attached, is_mail_address, send_mail
 from parley.safety.cases.clocks import meet_clocks
 from parley.safety.decisions.actions import decide_automatically
@@ -34,6 +35,9 @@ from parley.screening import live_ruleset
 log = logging.getLogger(__name__)
 
 ME = system("notices")
+MOST_HIDDEN = 1000
+HIDDEN_PER = timedelta(hours=1)
+"""Addresses that are hidden at once because a trusted provider names them; others wait for people, or for a clock."""
 KEEP_TOKENS = timedelta(hours=24)
 FORGET_EACH = 500
 
@@ -137,8 +141,18 @@ async def hide_named(instance: Instance, payload: dict[str, Any]) -> None:
     """Job: a provider that is trusted names a threat to life: hide it until somebody decides. Payload: `notice_id`."""
     async with instance.db.read() as tx:
         notice = await load_notice(tx, int(payload["notice_id"]))
-    if notice.provider is not None and notice.provider.trusted and notice.verified:
-        await hide_undecided(instance, notice.id)
+        lines = (await load_ledgers(tx, [notice.id]))[notice.id]
+    if notice.provider is None or not notice.provider.trusted or not notice.verified:
+        return
+    bucket = bucket_of("hide-named", notice.provider.id)
+    try:
+        await count_try(instance.db, instance.settings, bucket, MOST_HIDDEN, HIDDEN_PER, weight=max(len(lines), 1))
+    except RateLimited:
+        # As a cap on a rule: a token that was stolen must not empty the place before anybody has looked. The clocks go
+        # on: what it named is hidden when the hour for it is over, unless its token was taken back, and people decided.
+        log.error("provider %s named more than %s addresses in an hour to be hidden", notice.provider.id, MOST_HIDDEN)
+        return
+    await hide_undecided(instance, notice.id)
 
 
 async def hide_overdue_notice(instance: Instance, payload: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ MOST_OF_NETWORK = 60
 MOST_OF_ALL = 1000
 MOST_URGENT = 500
 PER = timedelta(hours=1)
+URLS_OF_ONE = 20
+"""Addresses that one notice names; each twenty more count as another."""
 LOADS = (100, 300, 600)
 """Notices of this hour beyond which the work is four, sixteen, sixty-four times as much."""
 
@@ -39,10 +41,14 @@ async def count_stranger(db: Database, settings: Settings, address: str) -> None
     await count_try(db, settings, bucket_of("notice-network", network_of(address)), MOST_OF_NETWORK, PER)
 
 
-async def check_strangers(tx: Tx, settings: Settings, *, urgent: bool) -> None:
-    """Count a notice that the work was done for, in its transaction. Raises RateLimited."""
+async def check_strangers(tx: Tx, settings: Settings, *, urgent: bool, urls: int = 1) -> None:
+    """Count a notice that the work was done for, in its transaction; one with many addresses counts as several.
+
+    Raises RateLimited.
+    """
+    bucket, most = (URGENT, MOST_URGENT) if urgent else (ORDINARY, MOST_OF_ALL)
     try:
-        await check_rate(tx, settings, URGENT if urgent else ORDINARY, MOST_URGENT if urgent else MOST_OF_ALL, PER)
+        await check_rate(tx, settings, bucket, most, PER, weight=1 + urls // URLS_OF_ONE)
     except RateLimited as error:
         minutes = -(-error.retry_after // 60)
         raise RateLimited(
