@@ -181,12 +181,13 @@ def print_status(found: HostStatus, as_json: bool) -> None:
 
 def _lines(found: HostStatus) -> list[tuple[str, str]]:
     behind = "" if found.behind_bytes is None else f"{found.behind_bytes:,} bytes, {found.behind_seconds or 0:.1f} s"
+    timeline = f" on timeline {found.timeline}" if found.timeline else ""
     lines = [
         ("role", found.role + (f", {_word(found)} {found.to}" if found.to else "")),
         ("epoch", str(found.epoch)),
         ("gate", found.gate),
         ("database", "answers" if found.database_up else "stopped"),
-        ("position", f"{found.lsn} on timeline {found.timeline}, system {found.system_id}"),
+        ("position", f"{found.lsn}{timeline}, system {found.system_id}"),
         ("streams", ("yes" if found.streaming else "no") + (f", {found.sync_state}" if found.sync_state else "")),
     ]
     if found.role == "standby":

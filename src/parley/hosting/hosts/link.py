@@ -11,6 +11,7 @@ import hmac
 import logging
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -53,6 +54,7 @@ MOST_KNOCKING = 100
 MOST_KNOCKING_EACH = 20
 """So many handshakes at once: of all, and of one address."""
 
+SAY_EVERY = 60.0
 CHUNK = 256 * 1024
 KEEP_ALIVE = 75
 
@@ -105,6 +107,7 @@ class Listener:
         self._context = server_context(settings, PROTOCOLS)
         self._listening: socket.socket | None = None
         self._knocking: Counter[str] = Counter()
+        self._said_refused = -SAY_EVERY
         self._open: dict[asyncio.Transport, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -205,9 +208,15 @@ class Listener:
         hosts = self._hosts()
         record = hosts.find(name) if name and name != hosts.me else None
         if record is None or not hmac.compare_digest(record.key, key_of_peer(shown)):
-            log.warning("the link refused a connection of %r, which is none of the instance's hosts", name[:60])
+            self._say_refused(name[:60])
             return None
         return name
+
+    def _say_refused(self, name: str) -> None:
+        """Once a minute: a host that was removed tries again and again."""
+        if time.monotonic() - self._said_refused > SAY_EVERY:
+            self._said_refused = time.monotonic()
+            log.warning("the link refuses connections of %r, which is none of the instance's hosts", name)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
