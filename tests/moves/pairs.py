@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -105,6 +106,11 @@ def judge(world: World, load: Load, host: Host, *, say: str = "") -> Report:
     events = load.stop()
     report = check(events, read_final(load, host), world.deliveries())
     print(f"{say or 'result'}: {text_of(report)}", file=sys.stderr)
+    wrong = Counter(
+        f"{one.status or one.error} {one.error[:90] if one.status else ''}" for one in events if one.type == "try"
+    )
+    for what, count in wrong.most_common(6):
+        print(f"  {count} times {what}", file=sys.stderr)
     return report
 
 
