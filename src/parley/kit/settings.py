@@ -4,6 +4,8 @@ The name of a setting in the environment is `PARLEY_` and its upper-case name. A
 a sentence that says which and why; this module must not fall back silently.
 """
 
+# Long because every setting stands here with its meaning.
+
 from __future__ import annotations
 
 import ast
