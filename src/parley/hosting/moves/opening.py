@@ -50,7 +50,10 @@ async def find_route(hosts: Hosts, open_host: OpenHost, stack: AsyncExitStack, t
     primaries = [one for one in known.values() if one.role == "primary"]
     if not primaries:
         silent = [str(one) for one in answers if isinstance(one, HostUnreachable)]
-        raise HostError(" ".join(silent) or "None of the hosts is the primary: see `parley host status`.")
+        raise HostError(
+            f"{' '.join(silent) or 'None of the hosts is the primary: see `parley host status`.'} A move needs both "
+            "hosts; when the primary is lost, see `parley failover --help`."
+        )
     source = max(primaries, key=lambda one: one.epoch).name
     target = to or next((name for name in peers if name != source), "")
     if len(peers) != 2 and not to:
