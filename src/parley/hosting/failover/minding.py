@@ -59,6 +59,10 @@ class Minding:
         """For how long PostgreSQL has not answered; 0 while it does."""
         return max(0.0, (self._clock() - self._answered_at) / 1e9 - 1.0)
 
+    def rest(self) -> None:
+        """This host is no primary: there is nothing to mind, and no silence is counted."""
+        self._answered_at = self._clock()
+
     def believe(self, standby: str) -> None:
         """What the lease of this very host said before it was started again: the standby has everything."""
         self._safe = standby

@@ -342,6 +342,8 @@ class Watch:
         elif self.state not in (State.HEALTHY, State.SUSPECT, State.LEASE_EXPIRED, State.CLAIMED, State.FENCED):
             self.state = State.HEALTHY  # given up in a move
             self.minding = Minding(self.host, self._say if self.witness else None)
+        else:
+            self.minding.rest()
 
     async def _peers(self) -> None:
         if self.host.state.role == "primary":
