@@ -137,7 +137,7 @@ def _card(seen: HostSeen, overview: Overview) -> HostCard:
 
 def _serving(status: HostStatus) -> list[Fact]:
     if status.degraded_since is not None:
-        waits = Fact("Writes", "wait for nobody", "they should wait for the standby", bad=True)
+        waits = Fact("Writes", "wait for nobody", "they should", bad=True)
     elif status.commits == "sync":
         waits = Fact("Writes", "wait for the standby")
     else:

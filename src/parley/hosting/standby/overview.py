@@ -149,13 +149,11 @@ async def find_name(settings: Settings, primary: HostRecord | None) -> NameSeen:
         except (dns.exception.DNSException, OSError) as error:
             return NameSeen(said=f"{settings.local_domain} cannot be looked up: {error or type(error).__name__}.")
     addresses = tuple(sorted(found))
+    there = ", ".join(addresses) or "nowhere"
     if primary is None or not primary.addresses:
-        return NameSeen(addresses=addresses, said=f"It points to {', '.join(addresses)}.")
-    wanted = {one.lower() for one in primary.addresses}
-    if {one.lower() for one in addresses} == wanted:
-        return NameSeen(addresses=addresses, right=True, said=f"It points to {primary.name}.")
-    return NameSeen(
-        addresses=addresses,
-        right=False,
-        said=f"It points to {', '.join(addresses)}, and not to {primary.name} ({', '.join(primary.addresses)}).",
-    )
+        return NameSeen(addresses=addresses, said=f"{settings.local_domain} points to {there}.")
+    if {one.lower() for one in addresses} == {one.lower() for one in primary.addresses}:
+        return NameSeen(addresses=addresses, right=True, said=f"{settings.local_domain} points to {primary.name}.")
+    wanted = ", ".join(primary.addresses)
+    said = f"{settings.local_domain} points to {there}, and not to {primary.name} ({wanted})."
+    return NameSeen(addresses=addresses, right=False, said=said)
