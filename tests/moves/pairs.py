@@ -111,6 +111,8 @@ def judge(world: World, load: Load, host: Host, *, say: str = "") -> Report:
     )
     for what, count in wrong.most_common(6):
         print(f"  {count} times {what}", file=sys.stderr)
+    for what, count in Counter(one for host in world.hosts for one in host.tracebacks()).most_common(6):
+        print(f"  {count} times in a log: {what}", file=sys.stderr)
     return report
 
 

@@ -246,6 +246,17 @@ class Host:
             raise CommandFailed(f"parley {' '.join(words)} on {self.name} ended with {done.returncode}:\n{said}")
         return json.loads(done.stdout)
 
+    def tracebacks(self) -> list[str]:
+        """The last lines of the tracebacks in the log, each with the name of this host: what nobody has foreseen."""
+        lines, found, inside = self.log.read_text(errors="replace").splitlines() if self.log.exists() else [], [], False
+        for line in lines:
+            if line.startswith("Traceback"):
+                inside = True
+            elif inside and line and not line.startswith((" ", "\t", "During handling", "The above exception")):
+                found.append(f"{self.name}: {line[:160]}")
+                inside = False
+        return found
+
     def tail(self, size: int = 6000) -> str:
         """The ends of the logs."""
         database = self.folder / "postgres" / "log"
