@@ -187,11 +187,7 @@ class Doing:
         order, fence = self.standing.order, self.standing.fence
         if self._left <= 0:
             raise HostError(f"It took longer than the {order.hold:g} seconds that writes may wait.")
-        try:
-            async with asyncio.timeout(self._left):
-                await self._insist(lambda: self.target.promote(fence, order.epoch))
-        except TimeoutError as error:
-            raise HostUnreachable(f"{order.target} did not take over within {order.hold:g} seconds.") from error
+        await self._insist(lambda: self.target.promote(fence, order.epoch))
         return {"epoch": order.epoch, **self.pause()}
 
     async def _forward(self) -> dict[str, Any]:
@@ -281,11 +277,17 @@ class Doing:
         return self.pause()
 
     async def _insist(self, call: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
-        """Ask until there is an answer, for so many seconds; without them until the hold is over."""
+        """Ask until there is an answer, for so many seconds; without them until the hold is over, and no longer."""
         until = time.monotonic() + seconds if seconds is not None else (self._until or 0.0)
         while True:
             try:
-                return await call()
+                if seconds is not None:
+                    return await call()
+                async with asyncio.timeout(max(self._left, 0.1)):
+                    return await call()
+            except TimeoutError as error:
+                hold = self.standing.order.hold
+                raise HostUnreachable(f"It took longer than the {hold:g} seconds that writes may wait.") from error
             except HostUnreachable:
                 if time.monotonic() > until:
                     raise
