@@ -6,6 +6,8 @@ cleaned yet (`FileStore.uploads`), copies of what was reported (`FileStore.evide
 A file is written whole or not at all.
 """
 
+# Long because every way to a stored file stands here: what passed it by would be missing in the log of changes.
+
 from __future__ import annotations
 
 import asyncio
