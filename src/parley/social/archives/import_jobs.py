@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 MOST_POSTS = 200_000
 ROWS = 100
-POSTS = 25
+POSTS = 50
 PAUSE = timedelta(seconds=1)
 """Between two runs: bringing along 7,500 follows takes a few minutes, and nobody's notifications come all at once."""
 AT_ONCE = 250
