@@ -1,0 +1,75 @@
+"""Files between two whole hosts: real agents, the real link, and what may happen to either of them meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+
+from parley.hosting.standby.keeping import list_lost_files
+from parley.kit.settings import Settings
+from tests.moves.load import stored_files
+from tests.moves.pairs import pair, status_of, wait_files_equal, wait_ready, wait_until
+from tests.moves.providers import NAME, Host, World
+from tests.moves.writers import picture
+
+
+def upload(world: World, host: Host, key: str) -> httpx.Response:
+    """Send a picture that no other key has."""
+    (alice,) = world.people("alice")
+    headers = {"Host": NAME, "Authorization": f"Bearer {alice.token}"}
+    files = {"file": ("x.png", picture(key), "image/png")}
+    return httpx.post(f"http://{host.address}/api/v2/media", headers=headers, files=files, timeout=60)
+
+
+def test_files_survive_killed_agents_a_cut_link_and_a_failover_with_losses() -> None:
+    with pair(commits="async", failover="manual") as world:
+        a, b = world.a, world.b
+        for number in range(6):
+            assert upload(world, a, f"first {number}").status_code in (200, 202)
+        wait_files_equal(world)
+
+        # Both agents are killed while files come; they begin again where they were.
+        for host in (b, a):
+            for process in host.processes("parley.agent"):
+                process.kill()
+            for number in range(4):
+                assert upload(world, a, f"agent of {host.name} killed {number}").status_code in (200, 202)
+        wait_files_equal(world, 60)
+
+        # The link is cut: the standby does not get what comes now, and the primary says so.
+        world.network.cut("a", "b")
+        for number in range(5):
+            assert upload(world, a, f"only a {number}").status_code in (200, 202)
+
+        def is_behind() -> bool:
+            status = status_of(a)
+            return bool(status and status.media and status.media.backlog_files >= 5)
+
+        wait_until(is_behind, "the primary knows that its standby is behind")
+        time.sleep(2)  # the worker cleans what was uploaded
+        before = stored_files(a)
+        assert len(before) > len(stored_files(b))
+
+        # The primary is lost with it. Somebody lets the standby take over all the same, and it takes files.
+        a.kill()
+        b.parley("failover", "--accept-loss", "--yes")
+        wait_until(lambda: b.health() == 200, "the standby serves")
+        for number in range(3):
+            assert upload(world, b, f"on b {number}").status_code in (200, 202)
+
+        # The old primary comes back: it names what it alone had, hands it over, and follows.
+        world.network.heal()
+        a.start(healthy=False)
+        assert wait_ready(world, 120) is b
+        wait_files_equal(world, 60)
+        lost = list_lost_files(Settings(data_dir=a.folder))
+        assert len(lost) == 1
+        assert lost[0].given_back
+        put = {change.name for change in lost[0].changes if change.op == "put"}
+        assert len(put) >= 5
+        kept = stored_files(b)
+        assert all(kept.get(name) == digest for name, digest in before.items())
+        ours, theirs = status_of(a), status_of(b)
+        assert ours and theirs and ours.media and theirs.media
+        assert (ours.media.position, ours.media.root) == (theirs.media.position, theirs.media.root)
