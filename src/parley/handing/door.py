@@ -109,10 +109,29 @@ class Door:
         if peer is not None:
             await hand_on_socket(self.away, peer, scope, receive, send)
         elif way is Way.HERE:
-            await self.inner(scope, self.until_turned(receive, "websocket.disconnect"), send)
+            await self._serve_socket(scope, receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": TRY_AGAIN})
+
+    async def _serve_socket(self, scope: Any, receive: Any, send: Any) -> None:
+        goodbye = self.until_turned(receive, "websocket.disconnect")
+        is_over = False
+
+        async def receive_noting() -> Any:
+            nonlocal is_over
+            message = await goodbye()
+            is_over = is_over or (message["type"] == "websocket.disconnect" and message.get("code") != RESTARTING)
+            return message
+
+        async def send_noting(message: Any) -> None:
+            nonlocal is_over
+            is_over = is_over or message["type"] == "websocket.close"
+            await send(message)
+
+        await self.inner(scope, receive_noting, send_noting)
+        if not is_over:
+            await send({"type": "websocket.close", "code": RESTARTING})
 
     def until_turned(self, receive: Any, goodbye: str) -> Any:
         """`receive`, which says goodbye when this host serves no longer: the client then connects anew, and is handed
@@ -140,7 +159,7 @@ class _Request:
         self._send = send
         self._came_over = came_over
         self._is_safe = scope["method"] in SAFE
-        self._has_begun = False
+        self._has_begun = self._has_ended = self._was_turned = False
         self._open_until: float | None = None
         self._asking_until = 0.0
         self._deadline = time.monotonic() + door.settings.hold_seconds
@@ -170,12 +189,19 @@ class _Request:
         """Let the application answer; False when it gave the request back and nothing was sent."""
         trip = Journey(self._takes_back if not once else lambda _: False)
         token = journey.set(trip)
-        scope = {**self._scope, "state": dict(self._scope.get("state") or {})}
+        state = self._scope.setdefault("state", {})
+        before = dict(state)
         try:
-            await self._door.inner(scope, self._receive, self._send_noting)
+            await self._door.inner({**self._scope}, self._receive, self._send_noting)
         finally:
             journey.reset(token)
-        return trip.handed_back is None
+        if self._has_begun and not self._has_ended and self._was_turned:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        if trip.handed_back is None:
+            return True
+        state.clear()  # the very object is kept: the framework looks into it when an answer is sent
+        state.update(before)
+        return False
 
     async def _answer_away(self) -> Unavailable | None:
         """Let the other host answer; returns None when it did, and why not otherwise."""
@@ -228,8 +254,11 @@ class _Request:
         if not self._body.is_read or self._came_over:
             return await self._body.receive()
         # Only answers that go on and on ask again: they end when this host serves no longer.
-        return await self._door.until_turned(self._body.receive, "http.disconnect")()
+        message = await self._door.until_turned(self._body.receive, "http.disconnect")()
+        self._was_turned = message.get("code") == RESTARTING
+        return message
 
     async def _send_noting(self, message: Any) -> None:
         self._has_begun = True
+        self._has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
