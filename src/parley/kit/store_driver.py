@@ -26,6 +26,7 @@ LostConnection = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,  # of an idle connection that was told that the server ends, and is used at once
     ConnectionError,
     OSError,
 )
