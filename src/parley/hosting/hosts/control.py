@@ -33,6 +33,7 @@ ANYBODY_OURS = (
     operations.hold,
     operations.fence,
     operations.verify,
+    operations.serve_rest,
     operations.promote,
     operations.promise,
     operations.forward,

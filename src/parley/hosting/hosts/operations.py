@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from parley.hosting import journals
@@ -36,6 +37,7 @@ MOST_VERIFY = 3600.0
 HELD_AFTER_FENCE = 60.0
 STREAM_SECONDS = 10.0
 ASK_SECONDS = 1.0
+REST_SECONDS = 0.5
 SEGMENT_BYTES = 16 * 1024 * 1024
 
 
@@ -109,14 +111,26 @@ async def verify(host: Host, fence: Fence, within: float) -> None:
         here = await store.get_self(connection)
         if here.system_id != fence.system_id:
             raise HostError("The two databases are not of one origin: `parley standby init` copies it anew.")
-        end = lsn_to_int(fence.shutdown_lsn)
+        end, ask_at = lsn_to_int(fence.shutdown_lsn), time.monotonic() + REST_SECONDS
         while (lacks := end - lsn_to_int(await store.get_replayed(connection))) >= 0:
             if time.monotonic() > deadline:
                 raise HostError(f"{host.me} has not replayed the last {lacks + 1} bytes of the database.")
+            if time.monotonic() > ask_at:
+                # It was away when the other one stopped. What that has written it can still send.
+                with suppress(HostError):
+                    await (await host.peer(fence.from_host)).call("serve_rest", type(None))
+                ask_at = time.monotonic() + 4 * REST_SECONDS
             await asyncio.sleep(LOOK_EVERY)
         if not await store.has_segment(connection, _segment_of(fence)):
             raise HostError(f"{host.me} follows another history than timeline {fence.timeline}.")
     await host.wait_for_media(fence.media_position, fence.media_root, max(deadline - time.monotonic(), 0.0))
+
+
+async def serve_rest(host: Host) -> None:
+    """On a host that has stopped writing: run PostgreSQL to be read alone, so that others get what they lack of it."""
+    async with host.turning:
+        if host.state.role == "fenced" and host.state.token is not None and not host.postgres.is_running():
+            await roles.start_role(host)
 
 
 async def promote(host: Host, fence: Fence | None, epoch: int) -> None:

@@ -174,8 +174,8 @@ async def finish_fence(host: Host) -> Fence:
 
 
 async def ensure_slots(host: Host) -> None:
-    """Keep what each other host needs to follow a primary, and nothing for those that are gone, or on a standby."""
-    wanted = {slot_of(one.name) for one in host.hosts.others} if host.state.role == "primary" else set()
+    """Keep what each other host needs to follow this one, and nothing for those that are gone, or on a standby."""
+    wanted = {slot_of(one.name) for one in host.hosts.others} if host.state.role in ("primary", "fenced") else set()
     async with host.database() as connection:
         there = await store.list_slots(connection)
         for name in wanted - there.keys():
