@@ -112,7 +112,8 @@ SELECT log_moderation_table('evidence_snapshots', '{content,sha256}', '{}', true
 SELECT log_moderation_table('evidence_captures', '{facts}', '{}');
 SELECT log_moderation_table('evidence_files', '{file,sha256,kept_as}', '{}', true);
 SELECT log_moderation_table('legal_requests', '{authority,reference,basis,statement,answer}', '{}');
-SELECT log_moderation_table('legal_holds', '{reason,reference}', '{}');
+ALTER TABLE legal_holds ADD COLUMN released_why text NOT NULL DEFAULT '';
+SELECT log_moderation_table('legal_holds', '{reason,reference,released_why}', '{}');
 SELECT log_moderation_table('legal_disclosures', '{recipient,basis,what}', '{}');
 SELECT log_moderation_table('providers', '{contact_mail,addresses,webhook_url,token_hash}', '{}');
 SELECT log_moderation_table('notices',
@@ -182,3 +183,7 @@ ALTER TABLE decision_proposals DROP CONSTRAINT decision_proposals_why_check;
 ALTER TABLE decision_proposals ADD CONSTRAINT decision_proposals_why_check CHECK (why IN ('termination', 'many', 'undo'));
 ALTER TABLE decision_proposals ADD CHECK ((why = 'undo') = (reverses_id IS NOT NULL));
 CREATE UNIQUE INDEX decision_proposals_undo ON decision_proposals (reverses_id) WHERE state = 'waiting';
+
+-- ---- Linked accounts ------------------------------------------------------------------------------------------------
+-- How many accounts that are shut out now an account has enough in common with (safety/decisions/linking.py).
+ALTER TABLE account_standing ADD COLUMN linked_banned integer NOT NULL DEFAULT 0;

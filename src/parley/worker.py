@@ -63,6 +63,7 @@ from parley.safety.cases.jobs import (
 from parley.safety.clocks.jobs import hide_in_time, hide_overdue, mail_breaches, watch_clocks
 from parley.safety.decisions.jobs import (
     answer_required_change,
+    count_links,
     end_due_actions,
     end_stale_proposals,
     expire_strikes,
@@ -193,11 +194,11 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     facts.StatusImported: (index_status, ask_outside_model),
     facts.DecisionMade: (
         *(mail_decision, tell_reporters, answer_notices_of_decision),
-        *(end_replaced_appeals, end_stale_proposals),
+        *(end_replaced_appeals, end_stale_proposals, count_links),
     ),
     facts.DecisionReversed: (
         *(mail_reversal, answer_notices_of_decision),
-        *(end_reversed_appeals, end_stale_proposals),
+        *(end_reversed_appeals, end_stale_proposals, count_links),
     ),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),

@@ -104,6 +104,7 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused_hour: int = 0
     reporters_week: int = 0
     cluster_size: int = 1
+    linked_banned: int = 0
     people_hour: int = 0
     strangers: int = 0
     unanswered: int = 0

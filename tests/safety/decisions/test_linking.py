@@ -12,7 +12,7 @@ from parley.safety.decisions.linking import list_linked
 from parley.safety.decisions.views import NewAction
 from parley.social.accounts.views import Viewer
 from tests.conftest import PASSWORD, World
-from tests.safety.decisions.deciding import account, decided, mia
+from tests.safety.decisions.deciding import account, decided, mia, reversed_by
 from tests.sessions.pages import send_form, sign_in
 
 
@@ -113,10 +113,35 @@ async def test_traces_are_forgotten_after_a_year_but_for_those_who_are_shut_out(
     await mia(world)
     sam = await joined(world, "sam1", "sam@posteo.de", "203.0.113.7")
     await joined(world, "alice", "a@posteo.de", "203.0.113.8")
-    await decided(world, sam, NewAction("suspend", account(sam), 9000))
+    await decided(world, sam, NewAction("suspend", account(sam), 8700))
     async with world.instance.db.write() as tx:
         await tx.execute("UPDATE account_traces SET seen_at = now() - interval '400 days'")
     await forget_traces(world.instance, {})
     async with world.instance.db.read() as tx:
         kept = {row[0] for row in await tx.fetch("SELECT DISTINCT account_id FROM account_traces")}
     assert kept == {sam}
+
+
+async def linked_signal(world: World, name: str) -> int:
+    """What the judge is told of the author of a post; what is at rest is not stored."""
+    post = await world.post(name, f"Hello again from {name}")
+    async with world.instance.db.read() as tx:
+        detail = await tx.fetchval("SELECT detail FROM screening_results WHERE subject_id = $1", int(post["id"]))
+    return int(detail.get("signals", {}).get("context.linked_banned", 0))
+
+
+async def test_the_judge_knows_of_links_to_accounts_that_were_shut_out(world: World) -> None:
+    await mia(world)
+    first = await joined(world, "sam1", "sam@posteo.de", "203.0.113.7", device="laptop")
+    await joined(world, "sam2", "new@posteo.de", "198.51.100.9", device="laptop")
+    await joined(world, "aunt", "aunt@posteo.de", "192.0.2.1")
+    assert await linked_signal(world, "sam2") == 0
+    made = await decided(world, first, NewAction("suspend", account(first), 500))
+    await world.run_jobs()
+    assert await linked_signal(world, "sam2") == 1
+    assert await linked_signal(world, "aunt") == 0
+    await joined(world, "sam3", "third@posteo.de", "198.51.100.11", device="laptop")
+    assert await linked_signal(world, "sam3") == 1, "a newcomer is told apart at once"
+    await reversed_by(world, made.id)
+    await world.run_jobs()
+    assert await linked_signal(world, "sam2") == 0

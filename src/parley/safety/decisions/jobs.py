@@ -12,7 +12,7 @@ from parley.kit.errors import Conflict, NotFound
 from parley.kit.instance import Instance
 from parley.kit.mail import send_mail
 from parley.safety.decisions import store, store_proposals, store_told
-from parley.safety.decisions.linking import find_evasion
+from parley.safety.decisions.linking import count_linked_to, find_evasion
 from parley.safety.decisions.proposals import end_stale
 from parley.safety.decisions.reversing import reverse_decision
 from parley.safety.decisions.store import ActionRow, DecisionRow
@@ -192,6 +192,18 @@ async def look_for_evasion(instance: Instance, payload: dict[str, Any]) -> None:
             await find_evasion(tx, instance.settings, int(payload["account_id"]))
         except NotFound:
             return
+
+
+SHUTS_OUT = frozenset({"suspend", "terminate"})
+
+
+async def count_links(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on DecisionMade and DecisionReversed: screening knows of accounts that are linked to one that is shut out,
+    or let in again. Payload: `decision_id`, `target_id`."""
+    async with instance.db.write() as tx:
+        actions = await store.list_actions(tx, [int(payload["decision_id"])])
+        if payload.get("kind") == "expiry" or any(action.kind in SHUTS_OUT for action in actions):
+            await count_linked_to(tx, int(payload["target_id"]))
 
 
 async def forget_traces(instance: Instance, payload: dict[str, Any]) -> None:

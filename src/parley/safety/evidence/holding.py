@@ -120,8 +120,8 @@ async def release_hold(tx: Tx, viewer: Viewer, hold_id: int, *, why: str) -> Hol
     await _need_other(tx, viewer, hold_id)
     why = clean(why, "why it is released", least=SHORTEST_REASON)
     await _step(tx, hold_id, "released")
-    await append_event(tx, human(viewer), "legal_hold_released", hold=str(hold_id), why=why)
-    await store_law.update_hold_ended(tx, hold_id, "released", viewer.account_id, now())
+    await append_event(tx, human(viewer), "legal_hold_released", hold=str(hold_id))
+    await store_law.update_hold_ended(tx, hold_id, "released", viewer.account_id, now(), why)
     await enqueue(tx, "purge_evidence", {})
     return await get_hold(tx, viewer, hold_id)
 

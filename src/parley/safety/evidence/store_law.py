@@ -117,7 +117,9 @@ UPDATE_HOLD_ACTIVE = """UPDATE legal_holds SET state = 'active', activated_by = 
 UPDATE_HOLD_RENEWED = """
     UPDATE legal_holds SET state = 'renewed', ends_at = $2, renewals = renewals + 1 WHERE id = $1
 """
-UPDATE_HOLD_ENDED = """UPDATE legal_holds SET state = $2, ended_by = $3, ended_at = $4 WHERE id = $1"""
+UPDATE_HOLD_ENDED = """
+    UPDATE legal_holds SET state = $2, ended_by = $3, ended_at = $4, released_why = $5 WHERE id = $1
+"""
 
 
 async def update_hold_active(tx: Tx, hold_id: int, by: int) -> None:
@@ -130,9 +132,9 @@ async def update_hold_renewed(tx: Tx, hold_id: int, ends_at: datetime | None) ->
     await tx.execute(UPDATE_HOLD_RENEWED, hold_id, ends_at)
 
 
-async def update_hold_ended(tx: Tx, hold_id: int, state: str, by: int | None, moment: datetime) -> None:
+async def update_hold_ended(tx: Tx, hold_id: int, state: str, by: int | None, moment: datetime, why: str = "") -> None:
     """It is released, or over."""
-    await tx.execute(UPDATE_HOLD_ENDED, hold_id, state, by, moment)
+    await tx.execute(UPDATE_HOLD_ENDED, hold_id, state, by, moment, why)
 
 
 LIST_ENDING_HOLDS = """

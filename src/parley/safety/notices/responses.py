@@ -100,7 +100,6 @@ async def _answer(
         "notice_answered",
         notice_id=str(notice_id),
         number=number,
-        sha256=hashlib.sha256(contents).hexdigest(),
     )
     await store_notices.insert_response(
         tx,

@@ -253,6 +253,7 @@ async def get_screening_facts(tx: Tx, account_id: int) -> Facts:
         strikes=row.strikes,
         reporters_week=row.reporters,
         cluster_size=row.cluster_size,
+        linked_banned=row.linked_banned,
     )
 
 

@@ -1,4 +1,5 @@
-"""What is known of accounts' conduct, as screening is told: strikes, reports, sign-ups that are alike.
+"""What is known of accounts' conduct, as screening is told: strikes, reports, sign-ups that are alike, links to
+accounts that are shut out.
 
 Written by the desk and by jobs of the rooms that know; nothing here decides what follows from it.
 """
@@ -19,6 +20,11 @@ async def set_strikes(tx: Tx, account_id: int, strikes: int) -> None:
 async def set_reporters(tx: Tx, account_id: int, reporters: int) -> None:
     """How many different accounts reported it in the last week."""
     await store_standing.upsert_reporters(tx, account_id, reporters)
+
+
+async def set_linked(tx: Tx, account_id: int, linked_banned: int) -> None:
+    """How many accounts that are shut out now it has much in common with. A sign, never a reason by itself."""
+    await store_standing.upsert_linked(tx, account_id, linked_banned)
 
 
 async def list_reported(tx: Tx, above: int, limit: int) -> list[int]:

@@ -373,10 +373,12 @@ class FactsRow(msgspec.Struct, frozen=True):
     strikes: int
     reporters: int
     cluster_size: int
+    linked_banned: int
 
 
 GET_FACTS = """
-    SELECT created_at, domain, role, statuses_count, followers_count, following_count, strikes, reporters, cluster_size
+    SELECT created_at, domain, role, statuses_count, followers_count, following_count, strikes, reporters, cluster_size,
+        coalesce((SELECT t.linked_banned FROM account_standing t WHERE t.account_id = $1), 0)
     FROM author_facts($1)
 """
 

@@ -28,6 +28,18 @@ async def upsert_reporters(tx: Tx, account_id: int, reporters: int) -> None:
     await tx.execute(UPSERT_REPORTERS, account_id, reporters)
 
 
+UPSERT_LINKED = """
+    INSERT INTO account_standing (account_id, linked_banned) VALUES ($1, $2)
+    ON CONFLICT (account_id) DO UPDATE SET linked_banned = excluded.linked_banned, updated_at = now()
+    WHERE account_standing.linked_banned <> excluded.linked_banned
+"""
+
+
+async def upsert_linked(tx: Tx, account_id: int, linked_banned: int) -> None:
+    """Set how many accounts that are shut out it is linked to."""
+    await tx.execute(UPSERT_LINKED, account_id, linked_banned)
+
+
 LIST_REPORTED = """
     SELECT account_id FROM account_standing WHERE reporters > 0 AND account_id > $1 ORDER BY account_id LIMIT $2
 """

@@ -82,6 +82,7 @@ def facts_of(ground: Ground, fingerprint: Fingerprint | None) -> Facts:
         refused_hour=ground.refused[1],
         reporters_week=ground.reporters,
         cluster_size=ground.cluster_size,
+        linked_banned=ground.linked_banned,
         people_hour=ground.people_hour,
         strangers=len(ground.strangers),
         unanswered=ground.unanswered,

@@ -68,6 +68,8 @@ class Ground(msgspec.Struct, frozen=True):
     """In an hour: other accounts that said the same, posts of the author's own."""
     removed: list[list[Any]] | None
     """Texts like it that were taken down: clause, letters."""
+    linked_banned: int
+    """Accounts that are shut out and have much in common with the author."""
 
 
 # The function says what is asked of which index, and why it is one: migration 0013.
@@ -75,7 +77,7 @@ GET_GROUND = """
     SELECT parley_id(), parley_id(), g.visibility, g.sensitive, g.language, g.quote_policy, g.created_at, g.domain,
         g.role, g.statuses_count, g.followers_count, g.following_count, g.strikes, g.reporters, g.cluster_size,
         g.posts, g.people_hour, g.stopped, g.refused, g.strangers, g.unanswered, g.pressure, g.thread, g.depth,
-        g.copies, g.removed
+        g.copies, g.removed, coalesce((SELECT t.linked_banned FROM account_standing t WHERE t.account_id = $1), 0)
     FROM status_ground($1, $2, $3, $4, $5, $6, $7, $8) g
 """
 
