@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -333,3 +334,46 @@ async def test_the_staff_do_not_sit_and_without_the_setting_nobody_does(world: W
         with pytest.raises(NotFound):
             await set_jury_wish(tx, off, alice, True)
         assert not (await get_duties(tx, off, alice)).enabled
+
+
+async def _with_picture(world: World, text: str) -> dict[str, Any]:
+    from tests.clients.pictures import draw_png
+
+    author = await world.client("spam_sam")
+    uploaded = await author.post(
+        "/api/v2/media", files={"file": ("a.png", draw_png(4), "image/png")}, data={"description": "a book, by @alice"}
+    )
+    await world.run_jobs()
+    return await world.post("spam_sam", text, media_ids=[uploaded.json()["id"]])
+
+
+async def test_jurors_see_public_pictures_under_milder_rules_and_graver_ones_stay_with_the_staff(world: World) -> None:
+    await jurors(world, 6)
+    await world.account("spam_sam")
+    post = await _with_picture(world, "Buy my book")
+    case_id = await report_spam(world, "alice", post)
+    await before_a_jury(world, case_id)
+    sitting = await seated(world)
+    assert sitting
+    async with world.instance.db.read() as tx:
+        name = await tx.fetchval("SELECT username FROM accounts WHERE id = $1", sitting[0])
+        page = await get_duties(tx, world.settings, await viewer_of(world, name))
+    [duty] = page.duties
+    [(file, said)] = duty.questions[0].pictures
+    assert (await world.anonymous.get(f"/media/{file}")).status_code == 200
+    assert "a book" in said
+    assert "@alice" not in said, "nobody is named"
+
+
+async def test_a_picture_that_is_hidden_meanwhile_is_shown_to_no_juror(world: World) -> None:
+    from parley.safety.golden.reads import list_questions
+
+    await world.account("spam_sam")
+    post = await _with_picture(world, "Buy my book")
+    place = (int(post["id"]), 1)
+    async with world.instance.db.read() as tx:
+        assert (await list_questions(tx, [place]))[place].is_whole
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE media SET hidden = true WHERE status_id = $1", place[0])
+    async with world.instance.db.read() as tx:
+        assert not (await list_questions(tx, [place]))[place].is_whole

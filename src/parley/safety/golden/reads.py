@@ -52,6 +52,9 @@ async def list_questions(tx: Tx, named: Sequence[tuple[int, int]]) -> dict[tuple
             words=tuple((label, text) for label, text in shown if text.strip()),
             has_media=form.has_media,
             is_public=form.is_public,
+            pictures=tuple((file, without_names(said)) for file, said in form.pictures)
+            if len(form.pictures) == form.media
+            else (),
         )
     return found
 

@@ -18,10 +18,20 @@ class FormRow(msgspec.Struct, frozen=True):
     revision: int
     has_media: bool
     is_public: bool
+    pictures: list[list[str]]
+    """File and description of each picture that is served; fewer than its media where some are something else."""
+    media: int
 
 
 LIST_FORMS = """
-    SELECT r.status_id, r.revision, r.media_ids <> '{}', s.visibility IN ('public', 'unlisted')
+    SELECT r.status_id, r.revision, r.media_ids <> '{}', s.visibility IN ('public', 'unlisted'),
+        coalesce((
+            SELECT array_agg(ARRAY[coalesce(m.preview_file, m.file), m.description]
+                             ORDER BY array_position(r.media_ids, m.id))
+            FROM media m
+            WHERE m.id = ANY(r.media_ids) AND m.type = 'image' AND m.state = 'ready' AND m.file IS NOT NULL
+              AND NOT m.hidden AND s.state = 'published'), '{}'::text[]),
+        cardinality(r.media_ids)
     FROM unnest($1::bigint[], $2::integer[]) AS named (status_id, revision)
     JOIN status_revisions r ON r.status_id = named.status_id AND r.revision = named.revision
     JOIN statuses s ON s.id = r.status_id

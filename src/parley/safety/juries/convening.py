@@ -29,6 +29,8 @@ from parley.screening import live_ruleset
 from parley.screening.documents import Juries
 
 MOST_POOL = 5000
+LEAST_WITH_PICTURES = 2
+"""The gravest severity of a rule under which jurors are shown pictures (0 is the gravest)."""
 JURY = system("juries")
 FROM_MEMBERS = frozenset({"user", "automated"})
 """Sources of cases that may go to a jury: nothing that hosts, authorities or outsiders ask for."""
@@ -60,7 +62,7 @@ async def convene_for_case(tx: Tx, settings: Settings, case_id: int) -> str:
         return "There is no such case."
     why_not = _unfit(settings, case)
     if not why_not:
-        why_not = await _unfit_words(tx, case.statuses)
+        why_not = await _unfit_words(tx, case.statuses, case.clause)
     if not why_not:
         parties = [case.account_id, *case.reporters]
         assert case.clause is not None
@@ -85,15 +87,18 @@ def _unfit(settings: Settings, case: store.CaseRow) -> str:
     return ""
 
 
-async def _unfit_words(tx: Tx, statuses: list[tuple[int, int]]) -> str:
-    """Why these revisions are nothing for members to read; empty when they are."""
+async def _unfit_words(tx: Tx, statuses: list[tuple[int, int]], clause: str | None) -> str:
+    """Why these revisions are nothing for members to look at under a rule; empty when they are."""
     questions = await list_questions(tx, statuses)
     if len(questions) < len(set(statuses)):
         return "Some of the words are gone."
     if any(not one.is_public for one in questions.values()):
         return "A jury does not read what was written for few."
-    if any(one.has_media for one in questions.values()):
-        return "A jury judges words: pictures, videos and sounds stay with the staff."
+    if any(not one.is_whole for one in questions.values()):
+        return "A jury judges words and pictures that everybody can see: the rest stays with the staff."
+    rule = live_ruleset().clauses.get(clause or "")
+    if any(one.has_media for one in questions.values()) and (rule is None or rule.severity < LEAST_WITH_PICTURES):
+        return "Pictures that may be grave stay with the staff: members have not chosen to look at them."
     return ""
 
 
@@ -113,7 +118,7 @@ async def convene_for_appeal(tx: Tx, settings: Settings, appeal_id: int) -> str:
     elif ground.others or not ground.statuses:
         why_not = "A jury judges posts alone."
     else:
-        why_not = await _unfit_words(tx, ground.statuses)
+        why_not = await _unfit_words(tx, ground.statuses, ground.clause)
     if not why_not:
         assert ground.clause is not None
         assert ground.case_id is not None

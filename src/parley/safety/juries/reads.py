@@ -64,7 +64,7 @@ async def _duties(tx: Tx, viewer: Viewer) -> tuple[Duty, ...]:
     for seat in seats:
         clause, places = about.get(seat.id, ("", []))
         asked = [questions[place] for place in places if place in questions]
-        shown = tuple(one for one in asked if one.is_public and not one.has_media)
+        shown = tuple(one for one in asked if one.is_whole)
         if shown and clause in clauses:
             rule = clauses[clause]
             duties.append(
