@@ -17,6 +17,7 @@ from parley.social.accounts.actions import remove_pending_account
 from parley.social.sessions import letters, store
 from parley.social.sessions.joining import make_proof
 from parley.social.sessions.oauth.store import delete_old_codes
+from parley.social.sessions.staff import queue_letter
 
 CONFIRM_LIFE = timedelta(days=3)
 RESET_LIFE = timedelta(hours=2)
@@ -88,10 +89,9 @@ async def mail_approval(instance: Instance, payload: dict[str, Any]) -> None:
 
 async def mail_rule_alarm(instance: Instance, payload: dict[str, Any]) -> None:
     """Job after RuleAlarmRaised: write to everybody of the staff that a rule does not do what it used to."""
-    async with instance.db.read() as tx:
-        staff = await store.list_staff(tx)
-    for username, email in staff:
-        await send_mail(instance.settings, email, *letters.rule_alarm(instance.settings, username, payload))
+    async with instance.db.write() as tx:
+        for username, email in await store.list_staff(tx):
+            await queue_letter(tx, email, letters.rule_alarm(instance.settings, username, payload))
 
 
 async def delete_stale_credentials(instance: Instance, payload: dict[str, Any]) -> None:
