@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from parley.commands import move
 from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.views import HostStatus, Smoke
 from parley.hosting.journals import newest_journal, read_entries
 from parley.hosting.moves.minding import is_left_alone
 from parley.hosting.moves.states import standing_of
@@ -51,10 +52,14 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 
 def saying(shell: Shell, host: str, **changes: Any) -> None:
-    """Let a host say something else of itself."""
+    """Let a host say something else of itself; what can be called is asked anew each time."""
     fake = shell.world.hosts[host]
     look = fake.look
-    fake.look = lambda: msgspec.structs.replace(look(), **changes)  # type: ignore[method-assign]
+
+    def say() -> HostStatus:
+        return msgspec.structs.replace(look(), **{key: one() if callable(one) else one for key, one in changes.items()})
+
+    fake.look = say  # type: ignore[method-assign]
 
 
 def test_a_plan_says_what_is_right_and_how_long_it_will_take(shell: Shell) -> None:
@@ -102,10 +107,10 @@ def test_what_forbids_a_move_stops_plan_and_run(
 @pytest.mark.parametrize(
     ("host", "changes", "what"),
     [
-        ("a", {"last_drill": now() - timedelta(days=3)}, "drill"),
+        ("a", {"last_drill": lambda: now() - timedelta(days=3)}, "drill"),
         ("a", {"last_snapshot": None}, "snapshot"),
-        ("b", {"certificate_until": now() + timedelta(days=3)}, "certificate"),
-        ("b", {"now": now() + timedelta(seconds=20)}, "clocks"),
+        ("b", {"certificate_until": lambda: now() + timedelta(days=3)}, "certificate"),
+        ("b", {"now": lambda: now() + timedelta(seconds=20)}, "clocks"),
         ("b", {"problems": ("It is 90 seconds behind.",)}, "b"),
     ],
 )
@@ -120,7 +125,6 @@ def test_what_is_only_not_nice_is_said_and_stops_nothing(
 
 def test_pages_that_the_standby_cannot_show_forbid_a_move(shell: Shell) -> None:
     shell.world.faults = {}
-    from parley.hosting.hosts.views import Smoke
     from tests.hosting import moving
 
     async def smoke(self: Any) -> tuple[Smoke, ...]:

@@ -21,8 +21,8 @@ from parley.hosting.moves.states import Order
 from parley.kit.clock import now
 from parley.kit.settings import Settings
 
-STOP_SECONDS = 0.35
-"""What stopping and promoting PostgreSQL take, as measured: bench/moves.py."""
+STOP_SECONDS = 0.6
+"""What stopping, promoting and finding each other again take, as measured by clients: bench/moves.py."""
 
 TRIPS = 4
 """Questions to the other host while writes wait."""
