@@ -151,11 +151,13 @@ def _prepare_or_fail(settings: Settings, dsn: str, server: EmbeddedPostgres | No
 
 async def _prepare(settings: Settings, dsn: str) -> bool:
     from parley.kit.db import connect
+    from parley.kit.instance import check_room
     from parley.social.sessions.reads import has_owner
 
     await prepare_database(dsn)
     connection = await connect(dsn)
     try:
+        await check_room(connection, settings)
         return await has_owner(connection)
     finally:
         await connection.close()

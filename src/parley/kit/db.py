@@ -380,7 +380,8 @@ async def get_new_id(tx: Tx) -> int:
 
 
 async def wait_for_disk(tx: Tx) -> None:
-    """Let the commit of `tx` return only when it is on disk, also in a job: somebody is told that we have it."""
+    """Let the commit of `tx` return only when it and all before it is safe, also in a job, and also when `tx` itself
+    writes nothing: somebody is told that we have it."""
     await tx.execute(ON_DISK)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from parley.kit.db import PATIENCE, Database
 from parley.kit.files import FileStore, open_file_store
 from parley.kit.gate import Gate, gate_of
 from parley.kit.live import Live
 from parley.kit.settings import Settings
+from parley.kit.store_nodes import get_room
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,29 @@ class Instance:
 
 JOBS_PATIENCE = 60.0
 """Seconds that a job waits for a connection: it has nobody who waits for an answer."""
+
+
+KEPT_FREE = 10
+"""Connections that no pool may take: for the host agent, commands, snapshots, and people who look what is wrong."""
+
+
+class TooFewConnections(Exception):
+    """The database takes fewer connections than this instance may open; the text says what to change."""
+
+
+async def check_room(connection: Any, settings: Settings, *, worker: bool = True) -> None:
+    """Raise TooFewConnections unless all pools together leave KEPT_FREE of the database's connections alone."""
+    processes = settings.web_processes + worker
+    wanted = processes * (settings.database_connections + 1)  # one more each, to listen
+    room = await get_room(connection)
+    if wanted + KEPT_FREE > room:
+        fitting = (room - KEPT_FREE) // processes - 1
+        advice = f"Set database_connections to {fitting} at most" if fitting >= 2 else "Set web_processes to fewer"
+        raise TooFewConnections(
+            f"The database takes {room} connections. {processes} processes with {settings.database_connections} each "
+            f"(web_processes, database_connections) may open {wanted}, and {KEPT_FREE} must stay free for others. "
+            f"{advice}, or raise the database's max_connections to {wanted + KEPT_FREE + 5}."
+        )
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +24,12 @@ GRACE_SECONDS = 0.4
 
 GET_WRITABLE = """SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'"""
 GET_EPOCH = """SELECT epoch FROM parley_meta"""
+
+GET_ROOM = """
+    SELECT current_setting('max_connections')::int
+           - (SELECT sum(setting::int) FROM pg_settings
+              WHERE name IN ('superuser_reserved_connections', 'reserved_connections'))::int
+"""
 
 NotMigrated = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
@@ -86,7 +93,7 @@ async def _find_writable(nodes: tuple[str, ...]) -> str:
     waiting, best, said = set(asked), None, []
     try:
         while waiting:
-            limit = GRACE_SECONDS if best is not None else None
+            limit: float | None = GRACE_SECONDS if best is not None else None
             done, waiting = await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 break
@@ -123,6 +130,11 @@ async def get_node(dsn: str) -> NodeRow | str:
         return f"{_place_of(dsn)} did not answer within {PROBE_SECONDS} s"
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return f"{_place_of(dsn)}: {error or type(error).__name__}"
+
+
+async def get_room(connection: asyncpg.Connection[Any]) -> int:
+    """How many connections the server takes of all its ordinary users together."""
+    return int(await connection.fetchval(GET_ROOM))
 
 
 def _place_of(dsn: str) -> str:

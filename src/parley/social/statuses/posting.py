@@ -13,7 +13,7 @@ import msgspec
 
 from parley.kit.cleaning import plain_text
 from parley.kit.clock import now
-from parley.kit.db import Tx
+from parley.kit.db import Tx, wait_for_disk
 from parley.kit.errors import Invalid
 from parley.kit.ids import id_at
 from parley.kit.settings import Settings
@@ -67,6 +67,7 @@ async def post_status(
         if earlier is not None:
             if earlier.status_id is None:
                 raise Invalid("This Idempotency-Key was used for something else; use a new one.")
+            await wait_for_disk(tx)  # the first try may have been told that nobody was sure of it
             return await get_status(tx, viewer, earlier.status_id)
     body, head = await _insert(tx, settings, viewer, checked, key, scheduled_id, origin)
     return await present_new(tx, viewer, body, head)

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.db import Tx, get_new_id
+from parley.kit.db import Tx, get_new_id, wait_for_disk
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.paging import Page
 from parley.kit.settings import Settings
@@ -38,6 +38,7 @@ async def schedule_status(
         if earlier is not None:
             if earlier.scheduled_status_id is None:
                 raise Invalid("This Idempotency-Key was used for something else; use a new one.")
+            await wait_for_disk(tx)  # the first try may have been told that nobody was sure of it
             return await get_scheduled(tx, viewer, earlier.scheduled_status_id)
     if await store_schedule.count_scheduled(tx, viewer.account_id) >= rules.MOST_SCHEDULED:
         raise Invalid(f"Validation failed: You have exceeded the limit of {rules.MOST_SCHEDULED} scheduled posts.")

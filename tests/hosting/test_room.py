@@ -1,0 +1,54 @@
+"""Connections to the database: nobody waits for one for ever, and all pools together leave some to others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+import pytest
+
+from parley.kit.db import Database, connect
+from parley.kit.gate import Crowded
+from parley.kit.instance import TooFewConnections, check_room
+from parley.kit.settings import Settings
+
+
+async def test_who_gets_no_connection_in_time_is_told_to_come_back(dsn: str) -> None:
+    db = Database(dsn, connections=2, patience=0.3)
+    await db.open()
+    ending = asyncio.Event()
+
+    async def hold() -> None:
+        async with db.read():
+            await ending.wait()
+
+    holding = [asyncio.create_task(hold()) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    begun = time.monotonic()
+    with pytest.raises(Crowded) as raised:
+        async with db.write():
+            pass
+    assert time.monotonic() - begun < 1
+    assert raised.value.status == 503
+    assert raised.value.retry_after > 0
+    ending.set()
+    await asyncio.gather(*holding)
+    async with db.write() as tx:
+        assert await tx.fetchval("SELECT 1") == 1
+    await db.close()
+
+
+async def test_pools_that_would_take_every_connection_are_refused_with_what_to_change(
+    dsn: str, settings: Settings
+) -> None:
+    connection = await connect(dsn)
+    try:
+        await check_room(connection, settings)
+        many = msgspec.structs.replace(settings, web_processes=20, database_connections=10)
+        with pytest.raises(TooFewConnections, match=r"may open 231, and 10 must stay free.*at most"):
+            await check_room(connection, many)
+        fitting = msgspec.structs.replace(many, database_connections=4)
+        await check_room(connection, fitting)
+    finally:
+        await connection.close()
