@@ -205,10 +205,11 @@ async def test_with_synchronous_commits_a_put_returns_when_the_other_host_has_it
     monkeypatch.setattr(FileLog.wait_safe, "__kwdefaults__", {"within": 0.5})
     a, b, source = pair
     await a.host.change_state(commits="sync")
-    with pytest.raises(NotSafe):
-        await a.put(b"nobody else has it")
+    await a.put(b"the other host was just added and could confirm nothing for hours")
     b.follow(source)
     await b.caught_up(a)
+    while not a.host.gate.get(Field.FILES_WAIT):
+        await asyncio.sleep(0.01)
     for number in range(10):
         name = await a.put(f"file {number}".encode())
         assert await b.whole(name) == f"file {number}".encode()
@@ -242,6 +243,9 @@ async def test_after_a_planned_move_files_go_the_other_way(pair: Pair) -> None:
     await b.turn("primary", 2)
     with pytest.raises(GateClosed):
         await a.put(b"no more here")
+    await b.host.change_state(commits="sync")
+    assert b.host.gate.get(Field.FILES_WAIT) == 1, "the host that was the primary has everything up to now"
+    await b.host.change_state(commits="async")
     name = await b.put(b"after")
     a.follow(TestSource(b))
     await a.caught_up(b)

@@ -66,7 +66,7 @@ class Host:
         """Awaited when this host has stopped writing, with its signed word."""
         self.on_hosts_changed: Callable[[], None] = lambda: None
         self.on_state_changed: Callable[[], None] = lambda: None
-        """Called at once after every change of the state, before the gate is turned by it."""
+        """Called at once after every change of the state or of the hosts, before the gate is turned by it."""
         self.changed = asyncio.Condition()
         """Notified after every change of the state, for loops that wait for one."""
         self.started = False
@@ -130,6 +130,7 @@ class Host:
         """Keep who the hosts are, on the disk first."""
         await asyncio.to_thread(write_hosts, self.settings, hosts)
         self.hosts = hosts
+        self.on_state_changed()
         self.on_hosts_changed()
 
     @asynccontextmanager

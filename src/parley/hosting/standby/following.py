@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
+
 from parley.hosting.standby.comparing import compare
 from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
 from parley.hosting.standby.keeping import Failed, Following, read_following, write_following
@@ -276,7 +278,7 @@ class Follower:
             await self._keep(others)
 
     async def _keep(self, failed: tuple[Failed, ...]) -> None:
-        await self.keep(Following(failed, self.kept.compared_at))
+        await self.keep(msgspec.structs.replace(self.kept, failed=failed))
 
     async def keep(self, kept: Following) -> None:
         """Remember between two runs."""

@@ -41,6 +41,8 @@ class Following(msgspec.Struct, frozen=True):
     failed: tuple[Failed, ...] = ()
     compared_at: float = 0.0
     """When everything was last compared; 0 for never."""
+    seeded: bool = False
+    """Whether another host has had everything at some time. Before that nobody can wait for it."""
 
 
 class LostFiles(msgspec.Struct, frozen=True, kw_only=True):

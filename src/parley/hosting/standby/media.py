@@ -13,6 +13,8 @@ import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from parley.hosting.hosts.client import open_host
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
@@ -20,7 +22,7 @@ from parley.hosting.hosts.views import MediaStatus, Role
 from parley.hosting.standby.aligning import align
 from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
 from parley.hosting.standby.following import Figures, Follower
-from parley.hosting.standby.keeping import read_following
+from parley.hosting.standby.keeping import read_following, write_following
 from parley.hosting.standby.serving import FileRoutes
 from parley.hosting.standby.source import LinkSource, Source, WrongFile
 from parley.kit.errors import ParleyError
@@ -50,7 +52,7 @@ class Media:
         """For changes of this host's own, which others follow."""
         self.figures: Figures | None = None
         self.follower: Follower | None = None
-        self._safe = Mark()
+        self._seeded = read_following(host.settings).seeded
         host.media_status = self.status
         host.wait_for_media = self.wait_for
         host.on_state_changed = self.tell_gate
@@ -61,10 +63,18 @@ class Media:
         return self.host.state.role, self.host.state.epoch
 
     def tell_gate(self) -> None:
-        """Say whether a put must wait until the other host has it: as commits do, and not while that is degraded."""
-        state = self.host.state
+        """Say whether a put must wait until the other host has it: as commits do, and not while that is degraded.
+
+        Nor while a host that was just added is still copying what there is: it could confirm nothing for hours.
+        """
+        state, others = self.host.state, bool(self.host.hosts.others)
+        # Whoever followed another host knows that this one has all that came from it.
+        seeded = others and (self._seeded or state.role != "primary")
+        if seeded != self._seeded:
+            self._seeded = seeded
+            write_following(self.settings, msgspec.structs.replace(read_following(self.settings), seeded=seeded))
         waits = state.role == "primary" and state.commits == "sync" and state.degraded_since is None
-        self.host.gate.put(Field.FILES_WAIT, int(waits and bool(self.host.hosts.others)))
+        self.host.gate.put(Field.FILES_WAIT, int(waits and seeded))
 
     # ---- What it says ------------------------------------------------------------------------------------------------
     def status(self) -> MediaStatus:
@@ -104,6 +114,10 @@ class Media:
         """The other host has everything up to here."""
         gate = self.host.gate
         gate.put(Field.FILES_SAFE, max(mark.position, gate.get(Field.FILES_SAFE)))
+        if not self._seeded and self.host.hosts.others:
+            self._seeded = True
+            write_following(self.settings, msgspec.structs.replace(read_following(self.settings), seeded=True))
+            self.tell_gate()
 
     async def wait_for(self, position: int, root: str, within: float) -> None:
         """Return once everything up to a position with this chain hash is here; raises HostError after `within` s."""
