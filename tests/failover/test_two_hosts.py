@@ -18,7 +18,7 @@ import pytest
 from obstore.store import S3Store
 
 from tests.moves.pairs import pair, status_of, wait_ready, wait_until
-from tests.moves.providers import BUCKET, CommandFailed, Host, Person, World
+from tests.moves.providers import BUCKET, PASSWORD, CommandFailed, Host, Person, World
 
 LEASE_SECONDS = 3
 
@@ -68,6 +68,11 @@ def lease_of(world: World) -> dict[str, Any]:
     return json.loads(bytes(obstore.get(store, "lease.json").bytes()))
 
 
+def mails(world: World) -> str:
+    """Everything that members and owners were sent."""
+    return (world.folder / "deliveries.jsonl").read_text()
+
+
 def signal_all(host: Host, number: int) -> list[psutil.Process]:
     family = host.family()
     for one in family:
@@ -89,6 +94,9 @@ def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_ag
     wait_until(lambda: lease_of(waiting)["in_sync"], "the lease says that the standby has everything")
     assert lease_of(waiting)["standby"] == standby.name
 
+    owner = ("olga", "--email", "olga@example.org", "--password", PASSWORD, "--role", "owner")
+    primary.parley("account", "create", *owner)
+
     waiting.network.cut("a", "b")
     blocked = post(primary, alice, "nobody waits yet", timeout=30)
     assert primary.get("/about") == 200  # reading goes on
@@ -103,6 +111,7 @@ def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_ag
     assert status.role == "standby"
     records = primary.sql("SELECT ok, detail FROM hosting_records WHERE kind = 'degraded' ORDER BY id")
     assert json.loads(records[-1]["detail"])["state"] == "degraded"
+    wait_until(lambda: "runs without its standby" in mails(waiting), "the owner is told")
 
     waiting.network.heal()
     wait_until(lambda: lease_of(waiting)["in_sync"], "the standby is waited for again", 40)
@@ -111,6 +120,7 @@ def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_ag
     wait_until(lambda: {"alone", "both again"} <= texts_on(standby), "the standby has everything")
     records = primary.sql("SELECT ok, detail FROM hosting_records WHERE kind = 'degraded' ORDER BY id")
     assert json.loads(records[-1]["detail"])["state"] == "ready"
+    wait_until(lambda: "has its standby again" in mails(waiting), "the owner is told again")
 
 
 def test_an_outage_of_the_third_place_alone_stops_nothing(waiting: World) -> None:
@@ -131,6 +141,17 @@ def test_an_outage_of_the_third_place_alone_stops_nothing(waiting: World) -> Non
     assert not is_primary(standby)
     waiting.network.heal()
     wait_until(lambda: is_primary(primary), "it goes on", 30)
+
+
+def test_a_database_that_dies_alone_is_started_again_before_anybody_takes_over(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    (alice,) = waiting.people("alice", host=primary)
+    epoch = (status_of(primary) or fail()).epoch
+    postmaster = int((primary.folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
+    psutil.Process(postmaster).kill()
+    wait_until(lambda: posted(primary, alice, "after the crash"), "it writes again", 15)
+    assert wait_ready(waiting) is primary
+    assert (status_of(primary) or fail()).epoch == epoch
 
 
 def test_a_frozen_primary_is_replaced_and_acknowledges_nothing_when_it_thaws(waiting: World) -> None:
