@@ -282,3 +282,16 @@ async def test_the_page_costs_a_fixed_number_of_queries(world: World) -> None:
     with world.queries() as seen:
         assert (await browser.get("/settings/export")).status_code == 200
     assert len(seen) <= 8, seen
+
+
+async def test_whoever_finds_the_archive_gone_may_ask_for_another_at_once(world: World) -> None:
+    browser = await browser_of(world, "alice")
+    await make_archive(world, browser)
+    for batch in [batch async for batch in world.instance.files.archives.list_all()]:
+        for name, _ in batch:
+            await world.instance.files.archives.delete(name)  # as after a move to another host
+    answer = await download(browser)
+    assert answer.status_code == 404
+    assert "Ask for a new one" in answer.text
+    await make_archive(world, browser)
+    assert (await download(browser)).status_code == 200

@@ -379,3 +379,29 @@ async def test_whoever_may_not_post_may_bring_no_posts(world: World) -> None:
     assert (await fresh.post(f"{page.url.path}/confirm", data=form)).status_code == 403
     await run_out(world)
     assert await statuses(world, "spam_sam", "spam_sam") == []
+
+
+async def test_an_archive_that_nobody_confirms_is_dropped_after_some_days(world: World) -> None:
+    from datetime import timedelta
+
+    from parley.kit.clock import time_travel
+    from parley.social.archives.jobs import delete_old_archives
+
+    browser = await browser_of(world, "alice")
+    page = await send_archive(world, browser, zipped([note(1)]))
+    with time_travel(timedelta(days=3, minutes=1)):
+        await delete_old_archives(world.instance, {})
+    assert "Dropped" in (await browser.get(page.url.path)).text
+    assert [name async for batch in world.instance.files.archives.list_all() for name, _ in batch] == []
+
+
+async def test_an_archive_must_fit_into_what_its_member_may_store(world: World) -> None:
+    import msgspec
+
+    browser = await browser_of(world, "alice")
+    full = msgspec.structs.replace(world.settings, member_storage_mb=1)
+    object.__setattr__(world.instance, "settings", full)
+    content = zipped([note(1)], {"media_attachments/large.bin": __import__("os").urandom(2**20)})
+    page = await send_archive(world, browser, content)
+    assert page.status_code == 422
+    assert "each member may store 1.0 MiB" in page.text

@@ -17,7 +17,7 @@ from parley.kit.errors import Invalid, NotFound, ParleyError
 from parley.kit.ids import parse_id
 from parley.kit.uploads import Upload, receive_form
 from parley.social.archives import formats
-from parley.social.archives.actions import request_archive
+from parley.social.archives.actions import note_lost_archive, request_archive
 from parley.social.archives.container import is_tar
 from parley.social.archives.exporting import export_file
 from parley.social.archives.importing import (
@@ -150,6 +150,8 @@ async def download_archive(request: AnyRequest, archive_id: FromPath[str]) -> Re
     try:
         content = await visit.instance.files.archives.read(file, start=start)
     except NotFound:
+        async with visit.instance.db.write() as tx:
+            await note_lost_archive(tx, viewer, archive.id)
         raise NotFound("This archive is not here any more. Ask for a new one.") from None
     headers["Content-Length"] = str(size - start)
     if start:

@@ -9,7 +9,7 @@ from parley.kit.jobs import enqueue
 from parley.social.accounts.views import Viewer
 from parley.social.archives import store
 from parley.social.archives.formats import is_address
-from parley.social.archives.reads import ARCHIVE_EVERY, list_archives, next_archive_at
+from parley.social.archives.reads import ARCHIVE_EVERY, get_ready_archive, list_archives, next_archive_at
 from parley.social.archives.views import ArchiveView
 
 
@@ -39,3 +39,9 @@ async def request_archive(tx: Tx, viewer: Viewer, *, alias: str = "") -> Archive
     found = await store.get_archive(tx, archive_id)
     assert found is not None
     return found
+
+
+async def note_lost_archive(tx: Tx, viewer: Viewer, archive_id: int) -> None:
+    """The file of an own archive is not here any more (it does not move to another host): another may be asked for."""
+    archive = await get_ready_archive(tx, viewer, archive_id)
+    await store.update_lost(tx, archive.id)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.errors import Invalid, ParleyError
+from parley.kit.errors import Invalid, NotFound, ParleyError
 from parley.kit.files import new_file_name, scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
@@ -47,6 +47,13 @@ from parley.social.verdicts.actions import Rejection, keep_rejection
 log = logging.getLogger(__name__)
 
 MOST_POSTS = 200_000
+MOST_ENTRIES = 2 * MOST_POSTS
+"""Boosts and what else is left out among them."""
+
+LOST = "The archive was lost on its way. Please send it again."
+_reading = asyncio.Semaphore(1)
+"""One archive at a time is looked through by one process: its table of contents may take much memory."""
+
 ROWS = 100
 POSTS = 50
 PAUSE = timedelta(seconds=1)
@@ -68,13 +75,16 @@ async def read_archive(instance: Instance, payload: dict[str, Any]) -> None:
         await _end(instance, found, "failed", "This account is gone.")
         return
     try:
-        await _read(instance, viewer, found)
+        async with _reading:
+            await _read(instance, viewer, found)
+    except NotFound:
+        await _end(instance, found, "failed", LOST)
     except ParleyError as error:
         check_refusal(error)
         log.info("import %s: %s %s", import_id, error.text, error.detail)
         await _end(instance, found, "failed", error.text)
     except FileNotFoundError:
-        await _end(instance, found, "failed", "The archive was lost on its way. Please send it again.")
+        await _end(instance, found, "failed", LOST)
 
 
 async def _read(instance: Instance, viewer: Viewer, found: ImportView) -> None:
@@ -156,7 +166,8 @@ async def _keep_posts(
                     continue
                 rows.append(row_of(item))
                 counts["media"] += len(item.media)
-            if counts["posts"] + len(rows) > MOST_POSTS:
+            skipped = sum(counts[kind] for kind in ("boost", "stranger", "unreadable"))
+            if counts["posts"] + len(rows) > MOST_POSTS or counts["posts"] + skipped > MOST_ENTRIES:
                 raise Invalid(f"This archive holds more than {MOST_POSTS:,} posts.")
             async with instance.db.write() as tx:
                 await store_imports.insert_rows(tx, import_id, counts["posts"], rows)
@@ -268,7 +279,7 @@ async def _take_posts(instance: Instance, viewer: Viewer, found: ImportView, row
             await import_post(instance, viewer, found, row, None)
         return
     try:
-        async with _opened(instance, str(found.upload)) as container:
+        async with _reading, _opened(instance, str(found.upload)) as container:
             for row in rows:
                 await import_post(instance, viewer, found, row, container)
     except FileNotFoundError:

@@ -23,6 +23,7 @@ from parley.social.archives import formats, store_imports
 from parley.social.archives.applying import find_people, list_unnamed
 from parley.social.archives.reads import get_import
 from parley.social.archives.views import KINDS, MODES, VISIBILITIES, ImportView
+from parley.social.media.actions import check_quota
 
 MOST_OPEN = 5
 MOST_FILES = 30
@@ -70,6 +71,8 @@ async def begin_archive_import(instance: Instance, viewer: Viewer, path: Path, *
     check_may_post(viewer)
     bucket = bucket_of("archive_import", viewer.account_id)
     await count_try(instance.db, instance.settings, bucket, MOST_ARCHIVES, PER)
+    size = await asyncio.to_thread(lambda: path.stat().st_size)
+    await check_quota(instance, viewer.account_id, size)
     name = new_file_name("zip")
     await instance.files.archives.put(name, path)
     try:

@@ -31,6 +31,9 @@ NOTE_EVERY = 2.0
 """Seconds between two notes of progress."""
 
 IMPORTS_KEPT = timedelta(days=30)
+FORGOTTEN_AFTER = timedelta(days=3)
+"""An import that its owner never confirmed is dropped: an archive takes much room."""
+
 LEFT_AGE = timedelta(days=2)
 STUCK_AFTER = timedelta(days=1)
 """An archive that could not be made for so long is given up, and its owner may ask for another."""
@@ -129,7 +132,13 @@ async def delete_old_archives(instance: Instance, payload: dict[str, Any]) -> No
         if len(expired) < BATCH:
             break
     async with instance.db.write() as tx:
+        forgotten = await store_imports.list_forgotten(tx, now() - FORGOTTEN_AFTER, BATCH)
+        for one in forgotten:
+            await store_imports.update_ended(tx, one.id, "cancelled", now())
         await store_imports.delete_old_imports(tx, now() - IMPORTS_KEPT)
+    for one in forgotten:
+        if one.upload is not None:
+            await instance.files.archives.delete(one.upload)
     async for names in instance.files.archives.list_older(now() - LEFT_AGE):
         async with instance.db.read() as tx:
             known = await store.list_known_files(tx, names)

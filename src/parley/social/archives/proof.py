@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 
 import msgspec
 
@@ -25,7 +26,8 @@ from parley.social.archives.writing import KEY, SIGNATURE, SUMS, key_in
 
 log = logging.getLogger(__name__)
 
-MOST_SUMS = 64 * 2**20
+MOST_SUMS = 24 * 2**20
+_SUM = re.compile(rb"^([0-9a-f]{64})  ([^\r\n]{1,1000})$", re.MULTILINE)
 MOST_ACTOR = 2**20
 
 
@@ -44,8 +46,7 @@ def read_seal(container: Container) -> Seal | None:
     key = key_in(container.read(KEY, most=4096))
     if key is None or not is_signed_by(key, container.read(SIGNATURE, most=4096), listed):
         return None
-    lines = (line.partition("  ") for line in listed.decode("utf-8", "replace").splitlines())
-    return Seal(key, {name: digest for digest, _, name in lines if name})
+    return Seal(key, {one[2].decode("utf-8", "replace"): one[1].decode() for one in _SUM.finditer(listed)})
 
 
 def is_whole(container: Container, seal: Seal, name: str, *, most: int) -> bool:

@@ -81,6 +81,14 @@ async def update_failed(tx: Tx, archive_id: int) -> None:
     await tx.execute(UPDATE_FAILED, archive_id)
 
 
+UPDATE_LOST = """UPDATE archives SET state = 'failed', file = NULL WHERE id = $1 AND state = 'ready'"""
+
+
+async def update_lost(tx: Tx, archive_id: int) -> None:
+    """Its file is gone."""
+    await tx.execute(UPDATE_LOST, archive_id)
+
+
 UPDATE_STUCK = """
     UPDATE archives SET state = 'failed' WHERE state IN ('waiting', 'writing') AND created_at < $1
 """

@@ -223,6 +223,18 @@ async def insert_imported(tx: Tx, account_id: int, source: str, status_id: int) 
     await tx.execute(INSERT_IMPORTED, account_id, source, status_id)
 
 
+LIST_FORGOTTEN = """
+    SELECT id, account_id, kind, mode, state, file_name, upload, source, visibilities, cleared, total, unknown, done,
+        failed, error, created_at, finished_at
+    FROM imports WHERE state = 'unconfirmed' AND created_at < $1 LIMIT $2
+"""
+
+
+async def list_forgotten(tx: Tx, before: datetime, limit: int) -> list[ImportView]:
+    """Imports of before then that their owners never confirmed."""
+    return [_view(row) for row in await tx.fetch(LIST_FORGOTTEN, before, limit)]
+
+
 DELETE_OLD_IMPORTS = """DELETE FROM imports WHERE created_at < $1 AND state NOT IN ('reading', 'running')"""
 
 
