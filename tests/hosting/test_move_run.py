@@ -19,7 +19,7 @@ from tests.hosting.moving import FAULTS, FakeNames, Killed, World, run_once
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts in memory answer at once, or not at all."""
     for name in ("ANSWER_SECONDS", "FORWARD_SECONDS", "ASK_SECONDS"):
-        monkeypatch.setattr(f"parley.hosting.moves.doing.{name}", 0.25)
+        monkeypatch.setattr(f"parley.hosting.moves.doing.{name}", 0.15)
 
 
 def assert_ended_well(world: World, standing: Standing) -> None:
@@ -111,7 +111,7 @@ async def test_whatever_goes_wrong_once_at_any_call_the_move_ends_well(tmp_path:
             assert_ended_well(broken, again)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=st.dictionaries(st.integers(0, 60), st.sampled_from([one for one in FAULTS if one != "slow"]), max_size=6),
     on=st.sampled_from("ab"),
