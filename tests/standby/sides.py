@@ -46,6 +46,7 @@ class Side:
         gate.turn(State.OPEN if role == "primary" else State.CLOSED, epoch=1)
         self.media = Media(self.host)
         self.media.log.recover()
+        self.media.tell_gate()
         self.down = False
         self._task: asyncio.Task[None] | None = None
 
