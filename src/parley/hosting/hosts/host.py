@@ -69,6 +69,8 @@ class Host:
         """Called at once after every change of the state or of the hosts, before the gate is turned by it."""
         self.changed = asyncio.Condition()
         """Notified after every change of the state, for loops that wait for one."""
+        self.opened = False
+        """Whether the gate of this primary was opened since the agent started."""
         self.started = False
         """Whether PostgreSQL was started as what this host is."""
         self.web_answered = (0.0, False)

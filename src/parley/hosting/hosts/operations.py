@@ -56,7 +56,7 @@ async def hold(host: Host, within: float) -> None:
     async with host.turning:
         if host.state.role == "fenced":
             return
-        _need_primary(host)
+        _need_open(host)
         await _checkpoint(host)
         host.gate.turn(State.HOLD, hold=within)
         host.open_after(within)
@@ -77,7 +77,7 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
                 raise HostError(f"This host has stopped for {state.token.to_host} already, not for {to}.")
             return state.token
         if state.role != "fenced" or state.next_epoch != epoch or state.to != to:
-            _need_primary(host)
+            _need_open(host)
             _need_newer(host, epoch)
             _need_other(host, to)
             began = time.monotonic()
@@ -341,6 +341,7 @@ async def _open(host: Host) -> None:
     await host.before_open(epoch)
     host.open_after(None)
     host.gate.turn(State.OPEN, epoch=epoch)
+    host.opened = True
 
 
 async def _checkpoint(host: Host) -> None:
@@ -399,6 +400,13 @@ def _need_primary(host: Host) -> None:
     if host.state.role != "primary":
         whom = f"; the primary is, or is to be, {host.state.to}" if host.state.to else ""
         raise HostError(f"{host.me} is not the primary: it is {host.state.role}{whom}.")
+
+
+def _need_open(host: Host) -> None:
+    """A primary that is just starting has its schema changed, and is not to be stopped in the middle of that."""
+    _need_primary(host)
+    if not host.opened:
+        raise HostUnreachable(f"{host.me} is just starting.")
 
 
 def _need_newer(host: Host, epoch: int) -> None:
