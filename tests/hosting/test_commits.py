@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from parley.kit import db as kit_db
@@ -20,6 +21,7 @@ from parley.kit.gate import NotAcknowledged
 from parley.kit.migrate import migrate
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
+from tests.live import LiveServer
 
 WAITING = """
     SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name IN ('parley', 'plain')
@@ -256,3 +258,40 @@ async def test_savepoints_go_on_working(db: Database, admin: Any) -> None:
     assert await _is_there(admin, "inner")
     assert sum("parley_begin" in query for query in seen) == 1
     assert sum(query.startswith("BEGIN") for query in seen) == 1
+
+
+async def test_over_http_a_cancelled_wait_is_503_and_the_same_key_gives_the_same_post() -> None:
+    with LiveServer.started() as live:
+        await asyncio.to_thread(live.account, "alice")
+        alice = await asyncio.to_thread(live.token, "alice")
+        headers = {"Authorization": f"Bearer {alice}", "Idempotency-Key": "once"}
+        database = EmbeddedPostgres(Settings(data_dir=live.folder)).dsn
+        admin = await asyncpg.connect(database, server_settings={"synchronous_commit": "local"})
+        async with httpx.AsyncClient(base_url=live.base_url, timeout=20) as client:
+            await _wait_for_nobody(admin)
+            posting = asyncio.create_task(
+                client.post("/api/v1/statuses", json={"status": "Will it last?"}, headers=headers)
+            )
+            await admin.execute("SELECT pg_cancel_backend($1)", await _waiting(admin))
+            answer = await posting
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) > 0
+            assert "Idempotency-Key" in answer.json()["error"]
+            # A client that goes away during the wait ends nothing.
+            leaving = asyncio.create_task(
+                client.post(
+                    "/api/v1/statuses", json={"status": "I am off"}, headers={**headers, "Idempotency-Key": "2"}
+                )
+            )
+            pid = await _waiting(admin)
+            leaving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await leaving
+            await asyncio.sleep(1)
+            assert await _waiting(admin) == pid
+            await _let_nobody_wait(admin)
+            again = await client.post("/api/v1/statuses", json={"status": "Will it last?"}, headers=headers)
+            assert again.status_code == 200, again.text
+            mine = await client.get(f"/api/v1/accounts/{again.json()['account']['id']}/statuses", headers=headers)
+            assert sorted(one["content"] for one in mine.json()) == ["<p>I am off</p>", "<p>Will it last?</p>"]
+        await admin.close()

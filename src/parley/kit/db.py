@@ -380,8 +380,7 @@ async def get_new_id(tx: Tx) -> int:
 
 
 async def wait_for_disk(tx: Tx) -> None:
-    """Let the commit of `tx` return only when it and all before it is safe, also in a job, and also when `tx` itself
-    writes nothing: somebody is told that we have it."""
+    """Let the commit of `tx` return only when it and all before it is safe; in a job too, or when it writes nothing."""
     await tx.execute(ON_DISK)
 
 
