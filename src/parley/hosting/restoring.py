@@ -67,7 +67,7 @@ async def restore_snapshot(
         reading = Reading(place, manifest, identity, Path(folder), Tally(progress, manifest.size * 2))
         index = await read_index(reading)
         async with _taken_back_on_error(settings) as written:
-            await _restore_files(reading, index, areas_of(open_file_store(settings)), written)
+            await _restore_files(reading, index, areas_of(open_file_store(settings, following=True)), written)
             with open_database(settings) as dsn:
                 await load_database(dsn, reading, index)
                 await _begin_epoch(dsn, manifest)

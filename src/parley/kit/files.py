@@ -438,7 +438,7 @@ def bucket_options() -> Any:
 def open_file_store(settings: Settings, *, following: bool = False) -> FileStore:
     """The instance's file store, as `settings.media_store` says; makes the folders when they are missing.
 
-    `following`: for the one who copies another host's files here, which are on disk then and in no log.
+    `following`: for whoever copies files of another host, or of a snapshot, here, which are on disk then and in no log.
     """
     places = [_open_area(settings, name) for name in (*AREAS, ARCHIVES)]
     log = None if following else open_file_log(settings)

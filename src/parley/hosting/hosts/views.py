@@ -19,7 +19,7 @@ class MediaStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a standby's files are."""
 
     position: int
-    """Byte of the file log up to which everything is here; on the primary: its end."""
+    """Number of the change of the file log up to which everything is here; on the primary: its end."""
     root: str
     """Chain hash of the file log there, in hexadecimal."""
     backlog_files: int = 0
