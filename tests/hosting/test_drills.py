@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,7 @@ async def test_a_snapshot_is_made_at_night_and_the_operator_sees_it(world: World
     await make_nightly_snapshot(instance, {})
     assert not folder.exists(), "nothing is made where nothing is set"
     settings = msgspec.structs.replace(instance.settings, snapshot_to=str(folder), snapshot_keep=2)
-    nightly = type(instance)(settings=settings, db=instance.db, files=instance.files, live=instance.live)
+    nightly = dataclasses.replace(instance, settings=settings)
     for _ in range(3):
         await make_nightly_snapshot(nightly, {})
     assert len(await list_snapshots(open_place(str(folder)))) == 2
@@ -67,7 +68,7 @@ async def test_a_snapshot_is_made_at_night_and_the_operator_sees_it(world: World
 async def test_a_snapshot_that_cannot_be_made_at_night_is_seen_too(world: World) -> None:
     instance = world.instance
     settings = msgspec.structs.replace(instance.settings, snapshot_to="ftp://example.org/")
-    nightly = type(instance)(settings=settings, db=instance.db, files=instance.files, live=instance.live)
+    nightly = dataclasses.replace(instance, settings=settings)
     with pytest.raises(SnapshotError, match="neither a folder nor"):
         await make_nightly_snapshot(nightly, {})
     metrics = await world.anonymous.get("/metrics")
