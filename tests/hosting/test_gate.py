@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ from parley.kit.gate import (
     clock_ns,
     gate_of,
 )
+from parley.kit.instance import open_instance
+from parley.kit.jobs import queue_of
 from parley.kit.mail import send_mail
 from parley.kit.outbound import post_outside
 from parley.kit.settings import Settings
+from parley.worker import _is_open, _run_queue
 
 
 @pytest.fixture
@@ -201,3 +205,44 @@ async def test_a_host_without_an_agent_is_always_open(tmp_path: Path) -> None:
     gate.check()
     with pytest.raises(RuntimeError):
         gate.turn(State.CLOSED)
+
+
+async def test_jobs_stop_when_the_gate_is_held_go_on_when_it_opens_and_end_with_it(dsn: str, tmp_path: Path) -> None:
+    settings = Settings(
+        domain="localhost:3000", data_dir=tmp_path / "jobs", link_listen="127.0.0.1:7443", database_connections=5
+    )
+    gate = gate_of(settings)
+    gate.turn(State.OPEN, epoch=1)
+    async with open_instance(settings, dsn, wait_for_disk=False) as instance:
+        stopping = asyncio.Event()
+
+        async def ask() -> None:
+            connection = await asyncpg.connect(dsn)
+            await queue_of(connection).enqueue("delete_job_log", b"{}", 0)
+            await connection.close()
+
+        async def waiting() -> int:
+            async with instance.db.read() as tx:
+                return int(await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'delete_job_log'"))
+
+        await ask()
+        running = asyncio.create_task(_run_queue(instance, stopping))
+        async with asyncio.timeout(20):
+            while await waiting():
+                await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        gate.turn(State.HOLD, hold=30)
+        await ask()
+        await asyncio.wait({running}, timeout=10)
+        assert running.done(), f"still running after {time.monotonic() - begun:.1f} s"
+        assert await waiting() == 1, "nothing is taken while the gate is held"
+        gate.turn(State.OPEN)
+        again = asyncio.create_task(_run_queue(instance, stopping))
+        async with asyncio.timeout(20):
+            while await waiting():
+                await asyncio.sleep(0.05)
+        gate.turn(State.AWAY)
+        await ask()
+        await asyncio.wait_for(again, 10)
+        assert await waiting() == 1
+        assert not await _is_open(instance, stopping)
