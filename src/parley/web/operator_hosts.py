@@ -10,8 +10,8 @@ from datetime import timedelta
 import msgspec
 
 from parley.hosting.hosts.views import HostStatus, MediaStatus
+from parley.hosting.records import RecordRow
 from parley.hosting.standby.overview import HostSeen, Overview
-from parley.hosting.store import RecordRow
 from parley.kit.clock import now
 from parley.web.filters import ahead
 
