@@ -15,12 +15,14 @@ import { startMenus } from "./menus";
 import { startPasskeys } from "./passkeys";
 import { startProof } from "./proof";
 import { startSeen } from "./seen";
+import { startTabs } from "./tabs";
 import { startTimes } from "./times";
 import { startToasts } from "./toasts";
 
 document.documentElement.classList.add("js");
 startToasts();
 startMenus();
+startTabs();
 startTimes();
 startComposers();
 startLive();
