@@ -123,6 +123,20 @@ def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_ag
     wait_until(lambda: "has its standby again" in mails(waiting), "the owner is told again")
 
 
+def test_an_operator_lets_a_primary_go_on_alone_at_once(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    standby = waiting.other(primary)
+    with pytest.raises(CommandFailed, match="nothing to go on without"):
+        primary.parley("failover", "degrade")
+    with pytest.raises(CommandFailed, match="run this on the primary"):
+        standby.parley("failover", "degrade")
+    standby.kill()
+    wait_until(lambda: (status_of(primary) or fail()).sync_state == "", "the standby is gone", 20)
+    assert primary.parley("failover", "degrade")["degraded_since"]
+    assert lease_of(waiting)["in_sync"] is False
+    assert wait_ready(waiting) is primary
+
+
 def test_an_outage_of_the_third_place_alone_stops_nothing(waiting: World) -> None:
     primary = wait_ready(waiting)
     standby = waiting.other(primary)
@@ -252,6 +266,22 @@ def test_a_running_primary_is_not_taken_over_and_a_fenced_one_is(quick: World) -
     assert posted(standby, alice, "after the fence")
     wait_until(lambda: (status_of(primary) or fail()).role == "standby", "the fenced one follows", 90)
     assert "after the fence" in texts_on(primary)
+
+
+def test_a_host_that_was_fenced_while_it_was_stopped_starts_as_one_that_writes_nothing(quick: World) -> None:
+    primary = wait_ready(quick)
+    standby = quick.other(primary)
+    (alice,) = quick.people("alice", host=primary)
+    primary.stop()
+    assert primary.parley("fence")["host"] == primary.name
+    primary.start(healthy=False)
+    status = status_of(primary) or fail()
+    assert (status.role, status.to) == ("fenced", standby.name)
+    assert not posted(primary, alice, "into the fenced one", timeout=3)
+    standby.parley("failover", "--accept-loss")
+    wait_until(lambda: (status_of(primary) or fail()).role == "standby", "the fenced one follows", 90)
+    assert wait_ready(quick) is standby
+    assert primary.parley("failover", "lost-writes")["reports"][-1]["rows"] == {}
 
 
 def test_two_hosts_without_a_third_place_ask_whether_the_other_one_is_off() -> None:

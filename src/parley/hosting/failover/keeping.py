@@ -85,7 +85,7 @@ class Keeper:
         until = asked_at + int(seconds * (1 - CLOCKS_DIFFER) * 1e9)
         self._gate.put(Field.LEASE_UNTIL, max(until, self._gate.get(Field.LEASE_UNTIL)))
 
-    async def give_up(self) -> None:
+    def give_up(self) -> None:
         """Close the gate at once: this host does not hold the lease any more."""
         self._gate.put(Field.LEASE_UNTIL, self._clock())
 

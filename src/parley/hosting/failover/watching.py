@@ -14,11 +14,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from parley.hosting.failover.errors import Overtaken, WitnessError
+from parley.hosting.failover.giving_way import GivingWay
 from parley.hosting.failover.keeping import Facts, Keeper, Watcher, given_up_after
 from parley.hosting.failover.lease import Claim, Lease
 from parley.hosting.failover.lending import Lending, borrow, serve_lending
 from parley.hosting.failover.minding import Minding
-from parley.hosting.failover.returning import come_back
 from parley.hosting.failover.states import Asked, NotAllowed, Seen, State, may_take_over, next_state
 from parley.hosting.failover.taking_over import TookOver, claim_lease, finish_takeover, next_epoch
 from parley.hosting.failover.witness import Witness
@@ -38,10 +38,6 @@ MIND_SECONDS = 1.0
 PEER_SECONDS = 2.0
 RETURN_SECONDS = 5.0
 PROVE_SECONDS = 30.0
-FENCED_SECONDS = 45.0
-START_SECONDS = 10.0
-"""So long a primary that starts tries to find out whether somebody has taken over."""
-
 TAKEN: tuple[Claim, ...] = ("lossless", "accepted", "confirmed")
 
 SILENT_LEASES = 2.0
@@ -59,6 +55,7 @@ class Watch:
         self.watcher = Watcher(self.witness) if self.witness else None
         self.minding = Minding(host, self._say if self.witness else None)
         self.lending = Lending(host)
+        self.giving = GivingWay(host, self.keeper, self._stopped)
         self.state = State.HEALTHY
         self._turn = asyncio.Lock()
         self._reached = False
@@ -68,56 +65,6 @@ class Watch:
         self._said: dict[str, str] = {}
         self._later: set[asyncio.Task[None]] = set()
         self._wanted_epoch = 0
-        self._fenced_since = time.monotonic()
-
-    # Before anything starts.
-
-    async def before_start(self) -> None:
-        """Whether somebody has taken over while this host was off: then it starts as a fenced one."""
-        host = self.host
-        if host.state.role != "primary" or not host.hosts.others:
-            return
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            sure = await self._look_for_another()
-            if host.state.role != "primary" or sure:
-                return
-            if time.monotonic() > deadline:
-                log.warning("neither the third place nor another host answers: starting without having asked")
-                return
-            await asyncio.sleep(0.5)
-
-    async def _look_for_another(self) -> bool:
-        """Give way to a host with a higher epoch; returns whether it is known now that there is none."""
-        if self.keeper is not None:
-            try:
-                lease = await self.keeper.look()
-            except HostError as error:
-                self._say_once("witness", f"{error}")
-            else:
-                if lease is not None and self._is_over(lease):
-                    await self._give_way(lease.holder, lease.epoch)
-                return True
-        answered = await self._ask_peers()
-        return answered == len(self.host.hosts.others) and self.keeper is None
-
-    def _is_over(self, lease: Lease) -> bool:
-        """Whether this lease says that another host may write, and this one not."""
-        epoch = self.host.state.epoch
-        return lease.holder != self.host.me and (lease.epoch > epoch or (lease.epoch == epoch and epoch > 0))
-
-    async def _ask_peers(self) -> int:
-        """Ask the other hosts whether they are the primary with a higher epoch; returns how many answered."""
-        answered = 0
-        for other in self.host.hosts.others:
-            try:
-                status = await (await self.host.peer(other.name)).status(seconds=2)
-            except HostError:
-                continue
-            answered += 1
-            if status.role == "primary" and status.epoch > self.host.state.epoch:
-                await self._give_way(other.name, status.epoch)
-        return answered
 
     # Hooks of the host.
 
@@ -165,12 +112,12 @@ class Watch:
                 group.create_task(self._forever("lease", self._lease, self._lease_pause))
                 group.create_task(self._forever("third place", self._prove, lambda: PROVE_SECONDS))
                 group.create_task(self._forever("standby", self._mind, lambda: MIND_SECONDS))
-                group.create_task(self._forever("peers", self._peers, lambda: PEER_SECONDS))
-                group.create_task(self._forever("coming back", self._return, lambda: RETURN_SECONDS))
+                group.create_task(self._forever("peers", self.giving.ask_peers, lambda: PEER_SECONDS))
+                group.create_task(self._forever("coming back", self._come_back, lambda: RETURN_SECONDS))
         finally:
             await self.minding.close()
 
-    async def _forever(self, name: str, look: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
+    async def _forever(self, name: str, look: Callable[[], Awaitable[object]], pause: Callable[[], float]) -> None:
         while True:
             began = time.monotonic()
             try:
@@ -230,8 +177,8 @@ class Watch:
             self._reached = True
         except Overtaken:
             self._reached = True
-            if keeper.lease is not None and self._is_over(keeper.lease):
-                await self._give_way(keeper.lease.holder, keeper.lease.epoch)
+            if keeper.lease is not None and self.giving.is_over(keeper.lease):
+                await self.giving.give_way(keeper.lease.holder, keeper.lease.epoch)
         except WitnessError as error:
             self._reached = False
             await self._borrow(epoch, error)
@@ -359,50 +306,17 @@ class Watch:
             host.drop_connection()
             await roles.start_role(host)
 
-    async def _peers(self) -> None:
-        if self.host.state.role == "primary":
-            await self._ask_peers()
+    async def _stopped(self) -> None:
+        """This host was overtaken: nothing is minded any more."""
+        await self.minding.close()
+        self.minding = Minding(self.host, self._say if self.witness else None)
+        self.state = State.FENCED
 
-    async def _return(self) -> None:
-        """Become the standby of whoever has taken over; on a host that was fenced by hand, too, once that is so."""
-        host = self.host
-        if host.state.role == "fenced" and not host.state.overtaken:
-            await self._look_after_fence()
-        else:
-            self._fenced_since = time.monotonic()
-        if host.state.overtaken:
+    async def _come_back(self) -> None:
+        if self.host.state.overtaken:
             self.state = State.FENCED
-            await come_back(host)
+        if await self.giving.come_back():
             self.state = next_state(State.FENCED, Seen.REJOINED)
-
-    async def _look_after_fence(self) -> None:
-        """A move goes on by itself; what nobody goes on with is looked at after a while."""
-        host = self.host
-        if host.state.to is None or time.monotonic() - self._fenced_since < FENCED_SECONDS:
-            return
-        status = await (await host.peer(host.state.to)).status(seconds=3)
-        if status.role == "primary" and status.epoch > host.state.epoch:
-            async with host.turning:
-                if host.state.role == "fenced":
-                    await host.change_state(overtaken=True, next_epoch=status.epoch, token=None)
-
-    async def _give_way(self, to: str, epoch: int) -> None:
-        """Another host has taken over: close, say so on the disk, and stop PostgreSQL. Then `come_back` goes on."""
-        host = self.host
-        async with host.turning:
-            if host.state.role != "primary" or host.state.epoch > epoch:
-                return
-            log.error("OVERTAKEN by %s with epoch %d: this host writes no more", to, epoch)
-            host.gate.turn(gates.State.CLOSED, epoch=host.state.epoch)
-            if self.keeper is not None:
-                await self.keeper.give_up()
-            await host.change_state(role="fenced", to=to, next_epoch=epoch, token=None, overtaken=True)
-            host.drop_connection()
-            await self.minding.close()
-            self.minding = Minding(host, self._say if self.witness else None)
-            self.state = State.FENCED
-            if host.runs_postgres:
-                await roles.stop_cleanly(host, roles.STOP_SECONDS)
 
     def _see(self, seen: Seen) -> None:
         try:
@@ -427,7 +341,7 @@ def prepare(host: Host) -> None:
     watch_of = _watches[host] = Watch(host)
     # What stands in the file may be of the time before this machine was started again.
     host.gate.put(Field.LEASE_UNTIL, 1 if watch_of.keeper else 0)
-    host.before_start = watch_of.before_start
+    host.before_start = watch_of.giving.before_start
     host.before_open = watch_of.before_open
     host.lease_status = watch_of.lease_status
 
