@@ -19,9 +19,9 @@ import pytest
 from parley.kit.db import Database, LostConnection, ReadOnlyDatabase
 from parley.kit.gate import StaleEpoch
 from parley.kit.migrate import migrate
+from parley.kit.nodes import Nodes, NoNode, split_nodes
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
-from parley.kit.store_nodes import Nodes, NoNode, split_nodes
 
 Pair = tuple[EmbeddedPostgres, EmbeddedPostgres]
 

@@ -13,7 +13,14 @@ STATEMENT = re.compile(
     r"CREATE\s+(TABLE|INDEX|TYPE)|ALTER\s+(TABLE|SYSTEM)|LOCK\s+TABLE|TRUNCATE\s)"
 )
 VERBS = ("get_", "list_", "insert_", "update_", "delete_", "count_", "has_", "upsert_", "replace_", "lock_")
-ALLOWED_OUTSIDE_STORES = {"parley.kit.db", "parley.kit.jobs", "parley.kit.migrate", "parley.kit.postgres"}
+ALLOWED_OUTSIDE_STORES = {
+    "parley.kit.db",
+    "parley.kit.driver",
+    "parley.kit.nodes",
+    "parley.kit.jobs",
+    "parley.kit.migrate",
+    "parley.kit.postgres",
+}
 
 
 def strings(path: Path) -> list[tuple[int, str]]:

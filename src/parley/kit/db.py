@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from parley.kit.errors import Unavailable
-from parley.kit.gate import Crowded, Gate, GateClosed, NotAcknowledged, StaleEpoch, State, journey
-from parley.kit.store_driver import (
+from parley.kit.driver import (
     BEGIN,
     BEGIN_LOCAL,
     COMMIT_SURELY,
@@ -38,7 +36,9 @@ from parley.kit.store_driver import (
     keep_session,
     prepare_connection,
 )
-from parley.kit.store_nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
+from parley.kit.errors import Unavailable
+from parley.kit.gate import Crowded, Gate, GateClosed, NotAcknowledged, StaleEpoch, State, journey
+from parley.kit.nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
 
 __all__ = ["PATIENCE", "Database", "Tx", "connect", "get_new_id", "notify", "wait_for_disk", "wake_after"]
 __all__ += ["ForeignKeyViolation", "Interrupted", "LostConnection", "ReadOnlyDatabase", "UniqueViolation"]

@@ -14,8 +14,8 @@ from parley.kit.db import PATIENCE, Database
 from parley.kit.files import FileStore, open_file_store
 from parley.kit.gate import Gate, gate_of
 from parley.kit.live import Live
+from parley.kit.nodes import get_room
 from parley.kit.settings import Settings
-from parley.kit.store_nodes import get_room
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import ConnectionIsClosed, LostConnection, ReadOnlyDatabase, Tx, connect, notify
-from parley.kit.store_nodes import GET_WRITABLE
+from parley.kit.nodes import GET_WRITABLE
 
 log = logging.getLogger(__name__)
 

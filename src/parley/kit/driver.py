@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from parley.kit.store_nodes import Nodes
+from parley.kit.nodes import Nodes
 
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
