@@ -154,6 +154,12 @@ async def test_posts_that_must_wait_for_moderators_wait_unseen_and_do_not_flood_
     shown = await statuses(world, "newcomer")
     assert not {one["id"] for one in shown} & {one["id"] for one in held}
     assert "many of this import wait for them already" in page.text
+    await world.account("mod_mia", role="moderator")
+    await run_out(world)
+    desk = await browser_of(world, "mod_mia")
+    queue = (await desk.get("/desk")).text
+    case = await desk.get(queue.split('href="/desk/cases/')[1].split('"')[0].join(("/desk/cases/", "")))
+    assert "as an archive of old.example says (claimed)" in case.text
 
 
 async def test_the_same_archive_twice_brings_nothing_twice(world: World) -> None:
