@@ -49,6 +49,11 @@ class Keeper:
         """For how long this host may write yet; 0 when it may not."""
         return max(0.0, (self._gate.get(Field.LEASE_UNTIL) - self._clock()) / 1e9)
 
+    @property
+    def says_not_in_sync(self) -> bool:
+        """Whether it is sure that the lease says that no standby has everything."""
+        return self._mark is not None and self.lease is not None and not self.lease.in_sync
+
     async def look(self) -> Lease | None:
         """Read the lease; raises WitnessError."""
         found = await self._witness.read()

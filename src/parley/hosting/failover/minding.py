@@ -68,6 +68,11 @@ class Minding:
         self._safe = standby
         self.facts = Facts(in_sync=True, standby=standby)
 
+    def doubt(self) -> None:
+        """Writes may be acknowledged from now on that the standby does not have."""
+        self._safe = None
+        self.facts = Facts(standby=self.facts.standby)
+
     async def look(self) -> None:
         """One look, and what follows from it. Raises HostError when PostgreSQL does not answer."""
         others = self._host.hosts.others
@@ -136,17 +141,14 @@ class Minding:
             await self._go_alone(only, waited)
 
     async def _go_alone(self, only: str, waited: float) -> None:
-        before, self._safe = self._safe, None
-        self._note_facts(only, None)
-        if self._say is not None:
-            try:
-                await self._say(self.facts)  # until this is written nothing may be acknowledged
-            except HostError:
-                # It may be written or not. Nothing was acknowledged meanwhile, so that what was said before holds too.
-                self._safe = before
-                self._note_facts(only, None)
-                raise
-        await operations.set_degraded(self._host, True)
+        before = self._safe
+        try:
+            await operations.set_degraded(self._host, True)  # which has the lease written first, or fails
+        except HostError:
+            # It may be written or not. Nothing was acknowledged meanwhile, so that what was said before holds too.
+            self._safe = before
+            self._note_facts(only, None)
+            raise
         self._host.settings.path(REQUEST_FILE).unlink(missing_ok=True)
         self._see(Seen.ALONE)
         log.warning("DEGRADED: this host goes on without the standby %s", only)

@@ -90,9 +90,16 @@ class Watch:
 
     async def _say(self, facts: Facts) -> None:
         """Write these facts into the lease now."""
-        assert self.keeper is not None
+        if self.keeper is None:
+            return
         async with self._turn:
             await self.keeper.renew(self.host.state.epoch, facts)
+
+    async def before_alone(self) -> None:
+        """The third place knows that the standby may lack something before the first such write is acknowledged."""
+        self.minding.doubt()
+        if self.keeper is None or not self.keeper.says_not_in_sync:
+            await self._say(self.minding.facts)
 
     def lease_status(self) -> LeaseStatus | None:
         """What is known of the lease, for `parley host status`."""
@@ -343,6 +350,7 @@ def prepare(host: Host) -> None:
     host.gate.put(Field.LEASE_UNTIL, 1 if watch_of.keeper else 0)
     host.before_start = watch_of.giving.before_start
     host.before_open = watch_of.before_open
+    host.before_alone = watch_of.before_alone
     host.lease_status = watch_of.lease_status
 
 

@@ -62,6 +62,8 @@ class Host:
         """Awaited before PostgreSQL is started for the first time; it may find that this host is something else now."""
         self.before_open: Callable[[int], Awaitable[None]] = _nothing
         """Awaited with the epoch before the gate opens on a primary; HostError keeps it closed."""
+        self.before_alone: Callable[[], Awaitable[None]] = _nothing_yet
+        """Awaited before writes are acknowledged that no standby has; HostError lets them go on waiting."""
         self.on_fenced: Callable[[Fence], Awaitable[None]] = _nothing
         """Awaited when this host has stopped writing, with its signed word."""
         self.on_hosts_changed: Callable[[], None] = lambda: None

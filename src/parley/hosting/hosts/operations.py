@@ -292,6 +292,8 @@ async def smoke(host: Host) -> tuple[Smoke, ...]:
 async def set_commits(host: Host, commits: Commits) -> None:
     """Whether writes are acknowledged only once a standby has them; from now on for all of them."""
     async with host.turning:
+        if commits == "async" and host.state.commits == "sync" and host.state.role == "primary":
+            await host.before_alone()
         await host.change_state(commits=commits, degraded_since=None)
         if host.state.role == "primary":
             await roles.configure(host)
@@ -302,6 +304,8 @@ async def set_degraded(host: Host, degraded: bool) -> None:
     async with host.turning:
         _need_primary(host)
         wanted = (host.state.degraded_since or now()) if degraded and host.state.commits == "sync" else None
+        if wanted is not None and host.state.degraded_since is None:
+            await host.before_alone()
         await host.change_state(degraded_since=wanted)
         await roles.configure(host)
 
