@@ -23,8 +23,13 @@ from parley.kit.db import connect
 from parley.kit.secrets import seal
 from parley.kit.settings import Settings
 from parley.kit.signing import public_key_of, sign
+from parley.safety.log.exporting import export_log
+from parley.safety.log.opening import open_value
+from parley.safety.log.views import system
 from tests.conftest import World, copied_database, open_world
 from tests.media.helpers import body, processed
+from tests.safety.auditing import assert_audit_holds
+from tools import parley_verify
 
 
 def photo(colour: str) -> bytes:
@@ -123,6 +128,22 @@ async def test_every_table_has_the_same_rows_and_the_schema_its_constraints(
     changed = {name for name in saved_rows if restored[name] != saved_rows[name]}
     assert changed == {"parley_meta", "hosting_records"}, "it says that it was restored, and begins a new epoch"
     assert await epoch_of(empty_dsn) == await epoch_of(dsn) + 1
+
+
+async def test_the_moderation_log_holds_in_its_new_home_and_hidden_words_are_still_proved(
+    saved: Saved, empty_dsn: str, tmp_path: Path
+) -> None:
+    old = saved.world
+    export = tmp_path / "log.jsonl"
+    await export_log(old.instance.db, old.settings, export)
+    home = new_home(saved, empty_dsn, tmp_path)
+    await restore(saved, home)
+    await assert_audit_holds(empty_dsn)
+    async with open_world(home, empty_dsn) as new, new.instance.db.write() as tx:
+        report = await tx.fetchval("SELECT id FROM reports")
+        opened = msgspec.to_builtins(await open_value(tx, system("test"), "reports", report, "comment"))
+    assert opened["value"] == "rude"
+    assert not parley_verify.verify(str(export), values=[opened]).problems, "against the log of before"
 
 
 async def epoch_of(dsn: str) -> int:
