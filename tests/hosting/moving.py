@@ -388,19 +388,38 @@ def order_for(world: World, source: str, target: str, **others: Any) -> Order:
 
 
 async def run_once(
-    world: World, names: FakeNames, *, on: str = "a", to: str = "b", heard: list[Told] | None = None, **others: Any
+    world: World,
+    names: FakeNames,
+    *,
+    on: str = "a",
+    to: str = "b",
+    heard: list[Told] | None = None,
+    stop_at: str = "",
+    **others: Any,
 ) -> Standing:
-    """`parley move run` on one of the hosts: go on with the move that is not over, or begin one."""
+    """`parley move run` on one of the hosts: go on with the move that is not over, or begin one.
+
+    `stop_at` is the step at whose beginning somebody presses Ctrl-C.
+    """
+    moves: list[Move] = []
     settings, hosts, open_fake = world.hosts[on].settings, world.record(on), opener(world)
-    tell = heard.append if heard is not None else (lambda told: None)
+
+    def tell(told: Told) -> None:
+        if heard is not None:
+            heard.append(told)
+        if told.kind == "begin" and told.step == stop_at:
+            moves[0].stop()
+
     unfinished = await find_unfinished(settings, hosts, open_fake)
     if unfinished:
         async with opened_journal(settings, *unfinished, on, open_fake) as (journal, route):
-            return await Move(journal, route.source, route.target, names, tell).carry_on()
+            moves.append(Move(journal, route.source, route.target, names, tell))
+            return await moves[0].carry_on()
     async with AsyncExitStack() as stack:
         route = await find_route(hosts, open_fake, stack, to)
         journal = await open_journal(settings, route, order_for(world, route.source.name, to, **others), on)
         try:
-            return await Move(journal, route.source, route.target, names, tell).carry_on()
+            moves.append(Move(journal, route.source, route.target, names, tell))
+            return await moves[0].carry_on()
         finally:
             journal.drop()

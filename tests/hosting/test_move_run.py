@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from parley.hosting.hosts.errors import HostError
 from parley.hosting.journals import JournalError, newest_journal
 from parley.hosting.moves.doing import MoveStopped, Told
 from parley.hosting.moves.states import Standing, standing_of
+from parley.kit.clock import time_travel
 from tests.hosting.moving import FAULTS, FakeNames, Killed, World, run_once
 
 
@@ -228,8 +231,6 @@ async def test_a_command_that_was_overtaken_by_another_stops(tmp_path: Path) -> 
     async def other_command() -> None:
         second.append(await run_once(world, names, on="b"))
 
-    import asyncio
-
     tasks = []
 
     def hold() -> None:
@@ -250,3 +251,31 @@ async def test_a_command_that_was_overtaken_by_another_stops(tmp_path: Path) -> 
     await tasks[0]
     assert second[0].outcome == "moved"
     assert_ended_well(world, second[0])
+
+
+@pytest.mark.parametrize("step", ["seed", "prepare", "announce", "hold", "fence", "verify"])
+async def test_a_command_that_is_told_to_stop_turns_back_while_it_can(tmp_path: Path, step: str) -> None:
+    world = World(tmp_path)
+    standing = await run_once(world, FakeNames(), stop_at=step, announced=True)
+    assert standing.outcome == "aborted"
+    assert "told to stop" in standing.reason
+    assert_ended_well(world, standing)
+    said = [one.title for one in world.hosts["a"].announced.values()]
+    assert not said or said[-1] == "The move was put off"
+
+
+@pytest.mark.parametrize("step", ["promote", "forward", "rejoin", "flip", "converge"])
+async def test_a_command_that_is_told_to_stop_later_ends_where_it_can_be_taken_up_again(
+    tmp_path: Path, step: str
+) -> None:
+    world, names = World(tmp_path), FakeNames()
+    names.ttl = 30
+    with pytest.raises(MoveStopped, match="told to stop"):
+        await run_once(world, names, stop_at=step)
+    assert world.hosts["b"].takes_writes
+    assert world.hosts["a"].gate == "away", "the old host hands on"
+    assert names.points_to == ("192.0.2.2",)
+    names.ttl = 0
+    with time_travel(timedelta(minutes=1)):
+        standing = await asyncio.wait_for(run_once(world, names, on="b"), 40)
+    assert_ended_well(world, standing)

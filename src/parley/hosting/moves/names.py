@@ -66,7 +66,7 @@ class RealNames:
         if self._door is None:
             raise NamesError(
                 f"PARLEY_DNS is not set: let {self._name} point to {', '.join(wanted.all)} by hand (it points to "
-                f"{', '.join(before.all) or 'nothing'}), then run this command again."
+                f"{', '.join(before.all) or 'nothing'}), then run this again; or run it on the host where it is set."
             )
         old = read_addresses(expected) if expected else None
         try:
@@ -137,7 +137,7 @@ async def wait_until_seen_everywhere(
     names: Names, to: tuple[str, ...], *, ttl: int, since: float, tell: Any, seconds: float
 ) -> float:
     """Wait until every authoritative server shows `to` and the old answer can be remembered by nobody: `ttl` seconds
-    after the last of them did, counted from `since` (time.time()) at the earliest. Returns the seconds waited."""
+    after the last of them did, counted from `since` (a timestamp) at the earliest. Returns the seconds waited."""
     began = time.monotonic()
     while late := await names.not_seen(to):
         tell(f"{', '.join(late)}: not changed yet")
@@ -149,8 +149,8 @@ async def wait_until_seen_everywhere(
         await asyncio.sleep(LOOK_SECONDS)
     until = since + ttl
     if time.monotonic() - began >= LOOK_SECONDS:
-        until = time.time() + ttl  # the last one came later than the change was made
-    while (left := until - time.time()) > 0:
+        until = now().timestamp() + ttl  # the last one came later than the change was made
+    while (left := until - now().timestamp()) > 0:
         tell(f"old answers are forgotten in {left:.0f} s")
         await asyncio.sleep(min(left, LOOK_SECONDS))
     return time.monotonic() - began
