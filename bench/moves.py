@@ -114,7 +114,7 @@ def _move(world: World, writes: int, name: str, resolve: str, said: str = "") ->
 async def _seed(host: Host) -> None:
     connection = await asyncpg.connect(host.dsn)
     try:
-        await seed_world(connection, accounts=20_000, follows=50, posts=400_000)
+        await seed_world(connection, accounts=5_000, follows=50, posts=100_000)
     finally:
         await connection.close()
 
