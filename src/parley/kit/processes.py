@@ -46,6 +46,9 @@ _PR_SET_PDEATHSIG = 1
 GATE_EVERY = 0.1
 """Seconds between two looks at a gate that is not open."""
 
+AFTER_OPENING = 1.5
+"""Seconds from a gate that opens to the start of the worker."""
+
 
 class AlreadyRunning(Exception):
     """Another Parley holds the data folder or the port; the text says which."""
@@ -141,10 +144,15 @@ class WorkerProcess:
         self._thread.join(2)
 
     def _watch(self) -> None:
-        delay = 0.5
+        delay, was_closed = 0.5, False
         while not self._stopping.is_set():
             if self._gate.state is not State.OPEN:
+                was_closed = True
                 self._stopping.wait(GATE_EVERY)
+                continue
+            if was_closed:  # people have waited at the gate: they come first, and a worker that starts needs a core
+                was_closed = False
+                self._stopping.wait(AFTER_OPENING)
                 continue
             started = time.monotonic()
             self._process = subprocess.Popen([sys.executable, "-m", "parley.worker"], start_new_session=True)
