@@ -288,3 +288,23 @@ async def test_a_put_waits_while_the_gate_is_held_and_is_refused_where_nobody_ma
 def test_names_that_lead_elsewhere_are_names_of_no_area(name: str) -> None:
     assert not any(is_kept_name(area, name) for area in AREAS)
     assert not is_kept_name("archives", new_file_name("zip"))
+
+
+def test_what_a_writer_left_behind_when_it_died_is_told_all_the_same(tmp_path: Path) -> None:
+    log = log_at(tmp_path)
+    log.append([put("a")])
+    log.append([put("b")])
+    log.gate.put(Field.FILES_WRITTEN, 1)  # as if the second writer had been killed before it could say so
+    assert [one.change.n for one in log.read(0)] == [1]
+    assert log.mark().position == 2
+    assert [one.change.n for one in log.read(0)] == [1, 2]
+
+
+async def test_a_put_that_waits_is_refused_at_once_when_the_host_may_write_no_more(tmp_path: Path) -> None:
+    store, log = store_at(tmp_path)
+    log.gate.put(Field.FILES_WAIT, 1)
+    task = asyncio.create_task(store.put(new_file_name("jpg"), b"x"))
+    await asyncio.sleep(0.1)
+    log.gate.turn(State.AWAY)
+    with pytest.raises(GateClosed):
+        await asyncio.wait_for(task, 2)

@@ -171,6 +171,32 @@ async def test_one_damaged_file_keeps_no_other_waiting_and_is_shown_until_it_is_
     await b.caught_up(a)
 
 
+async def test_a_primary_whose_own_store_is_away_puts_no_file_in_the_wrong(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "SET_ASIDE", 0.1)
+    a, b, source = pair
+    b.follow(source)
+    await b.caught_up(a)
+    await a.put(b"before")
+    await b.caught_up(a)
+    real = obstore.head_async
+
+    async def broken(store: object, name: str) -> object:
+        if str(a.settings.path()) in repr(store):
+            raise obstore.exceptions.GenericError("the bucket is away")
+        return await real(store, name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(obstore, "head_async", broken)
+    name = await a.put(b"stored, and cannot be read just now")
+    await asyncio.sleep(1.5)
+    assert (b.media.status().failed, b.media.status().backlog_files) == (1, 1)
+    assert read_following(b.settings).failed == ()
+    monkeypatch.setattr(obstore, "head_async", real)
+    await b.caught_up(a)
+    assert await b.whole(name) == b"stored, and cannot be read just now"
+
+
 async def test_a_standby_that_is_stopped_at_any_moment_goes_on_where_it_was(pair: Pair) -> None:
     a, b, source = pair
     source.delay = 0.01

@@ -62,6 +62,9 @@ MOST_SEGMENTS = 8
 SAFE_WITHIN = 8.0
 """Seconds that a put waits for the other host, where it must."""
 
+MOST_READ_ON = 64 * 1024
+"""Bytes that others appended and that are read line by line; of more than these only the end is."""
+
 LOOK_EVERY = 0.004
 RETRY_AFTER = 5
 
@@ -93,6 +96,10 @@ class FileLog:
     def mark(self) -> Mark:
         """Where the log ends. What is held at the gate now cannot come before this any more."""
         with self._locked():
+            if self.gate.get(Field.FILES_WRITTEN) < self._mark.position and self._file is not None:
+                # Somebody is about to say so, or died before that.
+                os.fdatasync(self._file.fileno())
+                self.gate.put(Field.FILES_WRITTEN, self._mark.position)
             return self._mark
 
     def read(self, after: int, *, root: str | None = None, most: int = 500) -> list[Line]:
@@ -168,9 +175,14 @@ class FileLog:
                 continue
 
     async def wait_safe(self, position: int, *, within: float = SAFE_WITHIN) -> None:
-        """Where commits wait for the other host: until it has everything up to `position`; raises NotSafe."""
+        """Where commits wait for the other host: until it has everything up to `position`.
+
+        Raises NotSafe when that takes too long, GateClosed when this host may write no more meanwhile.
+        """
         until = time.monotonic() + within
         while self.gate.get(Field.FILES_WAIT) and self.gate.get(Field.FILES_SAFE) < position:
+            if self.gate.state not in (State.OPEN, State.HOLD):
+                raise GateClosed(retry_after=RETRY_AFTER)
             if time.monotonic() >= until:
                 raise NotSafe(retry_after=RETRY_AFTER, detail=f"the standby did not confirm file change {position}")
             await asyncio.sleep(LOOK_EVERY)
@@ -263,6 +275,8 @@ class FileLog:
                 self._reopen()
             assert self._file is not None
             size = os.fstat(self._file.fileno()).st_size
+            if size - self._end > MOST_READ_ON:
+                self._reopen()
             if size != self._end:
                 self._read_on(size)
         except FileLogError:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from parley.hosting.standby.copying import StoreTrouble, Wanted
+from parley.hosting.standby.copying import Wanted
 from parley.hosting.standby.keeping import forget_lost, lost_folder
+from parley.hosting.standby.source import StoreTrouble
 from parley.kit.files import AREAS, is_kept_name
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from parley.hosting.hosts.errors import HostError
-from parley.hosting.standby.source import Arriving, Gone, Source, WrongFile
+from parley.hosting.standby.source import Arriving, Gone, Source, StoreTrouble, WrongFile
 from parley.kit.errors import NotFound
 from parley.kit.files import FileStore, digest_in_name, is_kept_name
 
@@ -27,10 +26,6 @@ IN_MEMORY = 4 * 2**20
 
 AT_ONCE = 8
 """Files that are on their way at the same time."""
-
-
-class StoreTrouble(Exception):
-    """This host's own store does not take a file: the disk is full, or the bucket cannot be reached."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -137,7 +132,3 @@ async def _save(chunks: AsyncIterator[bytes], path: Path) -> str:
 
 def _why(error: BaseException) -> str:
     return (str(error).strip().split("\n")[0] or type(error).__name__)[:300]
-
-
-Trouble = (WrongFile, StoreTrouble, HostError)
-"""What may go wrong with one file."""

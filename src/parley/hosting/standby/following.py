@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
+from parley.hosting.hosts.errors import HostError
 from parley.hosting.standby.comparing import compare
-from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
+from parley.hosting.standby.copying import Copier, Wanted
 from parley.hosting.standby.keeping import Failed, Following, read_following, write_following
-from parley.hosting.standby.source import PageHead, Source, WrongFile
+from parley.hosting.standby.source import PageHead, Source, StoreTrouble, WrongFile
 from parley.kit.filelog import FileLog
 from parley.kit.filelog_lines import Line, Mark, check_follows
 from parley.kit.settings import Settings
@@ -250,7 +251,12 @@ class Follower:
         """Once a minute: try again what was set aside. Once a day: compare everything, for what neither host logged."""
         while True:
             if time.time() - self.kept.compared_at > COMPARE_EVERY:
-                await compare(self, keep_extras=False)
+                try:
+                    await compare(self, keep_extras=False)
+                except (HostError, StoreTrouble, WrongFile) as error:
+                    log.warning(
+                        "not everything could be compared with %s, it is done again: %s", self.source.name, error
+                    )
             for one in self.kept.failed:
                 wanted = Wanted(one.area, one.name, one.size, one.sha256)
                 try:

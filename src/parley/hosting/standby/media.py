@@ -20,11 +20,11 @@ from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
 from parley.hosting.hosts.views import MediaStatus, Role
 from parley.hosting.standby.aligning import align
-from parley.hosting.standby.copying import Copier, StoreTrouble, Wanted
+from parley.hosting.standby.copying import Copier, Wanted
 from parley.hosting.standby.following import Figures, Follower
-from parley.hosting.standby.keeping import read_following, write_following
+from parley.hosting.standby.keeping import forget_lost, read_following, write_following
 from parley.hosting.standby.serving import FileRoutes
-from parley.hosting.standby.source import LinkSource, Source, WrongFile
+from parley.hosting.standby.source import LinkSource, Source, StoreTrouble, WrongFile
 from parley.kit.errors import ParleyError
 from parley.kit.filelog import FileLog
 from parley.kit.filelog_lines import FileLogError, Mark
@@ -217,6 +217,7 @@ def prepare_media(host: Host) -> None:
     media = _medias[host] = Media(host)
     media.log.recover()
     media.tell_gate()
+    forget_lost(host.settings)
 
 
 async def run_media_replication(host: Host) -> None:

@@ -74,6 +74,11 @@ class FileRoutes:
             if started:
                 raise  # the connection ends before its time, which the other side notices
             await _answer(send, status, msgspec.json.encode({"error": str(error)}))
+        except Exception:
+            if started:
+                raise
+            log.exception("%s of %s failed", method, path.split("/")[2])
+            await _answer(send, 503, b'{"error": "The store of this host cannot be used right now."}')
 
     async def _route(self, method: str, path: str, query: dict[str, str], receive: Receive, send: Send) -> None:
         rest = path.removeprefix("/files/")

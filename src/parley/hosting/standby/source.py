@@ -27,6 +27,10 @@ class WrongFile(Exception):
     """A file did not arrive as it should have: cut short, with other bytes, or the host could not read it."""
 
 
+class StoreTrouble(Exception):
+    """A store does not work, here or there: the disk is full, or the bucket cannot be reached. No file is at fault."""
+
+
 class Gone(Exception):
     """The other host has no such file, or has it no more."""
 
@@ -80,7 +84,7 @@ class Source(Protocol):
         """The size of a file; None when it is not there."""
 
     def read(self, area: str, name: str) -> AbstractAsyncContextManager[Arriving]:
-        """Open a file; raises Gone, WrongFile."""
+        """Open a file; raises Gone, WrongFile, StoreTrouble."""
 
     async def confirm(self, mark: Mark) -> None:
         """Tell the host that everything up to here is stored on this one."""
@@ -139,6 +143,8 @@ class LinkSource:
             async with self._files.stream("GET", f"/files/{area}/{name}", timeout=timeout) as answer:
                 if answer.status_code == 404:
                     raise Gone
+                if answer.status_code == 503:
+                    raise StoreTrouble(f"the store of {self.name} cannot be read")
                 if answer.status_code != 200:
                     raise WrongFile(f"{self.name} answered with status {answer.status_code}")
                 size = int(answer.headers.get("content-length", DIGEST_BYTES - 1)) - DIGEST_BYTES
