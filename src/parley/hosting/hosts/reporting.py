@@ -184,6 +184,10 @@ def _problems(host: Host, status: HostStatus) -> list[str]:
                 said.append(f"{one.name} was away for too long: run `parley standby init` there again.")
             elif not one.streaming:
                 said.append(f"{one.name} does not follow.")
+    if host.state.overtaken:
+        said.append(f"{status.to} has taken over from this host, which does not follow it yet: see its log.")
+    if status.lease and not status.lease.reachable:
+        said.append("The third place, where the lease lies, does not answer.")
     if status.role == "away":
         said.append(f"This host does not follow {status.to} yet.")
     if status.degraded_since:
