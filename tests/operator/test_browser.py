@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from parley.web.build import FRONTEND
-from tests.live import LiveServer
+from tests.live import LiveServer, free_port
 from tests.web.test_browser import DESKTOP, PHONE, open_browser, open_page, pytestmark, run_axe, sign_in
 
 __all__ = ["pytestmark"]
@@ -18,6 +18,13 @@ __all__ = ["pytestmark"]
 async def chromium() -> AsyncIterator[Any]:
     async with open_browser() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def host_with_agent() -> Iterator[LiveServer]:
+    """An instance that is ready for a second host."""
+    with LiveServer.started(PARLEY_LINK_LISTEN=f"127.0.0.1:{free_port()}") as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,23 @@ async def test_the_operators_page_keeps_to_the_policy_of_the_pages(chromium: Any
     await watched.page.goto("/operator")
     await watched.page.get_by_role("heading", name="Operator", level=1).wait_for()
     assert watched.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_hosts_are_shown_accessibly_on_a_phone_and_a_desk(
+    chromium: Any, host_with_agent: LiveServer, scheme: str
+) -> None:
+    name = f"hosts_{scheme}"
+    host_with_agent.account(name, role="owner")
+    for viewport in (DESKTOP, PHONE):
+        watched = await open_page(chromium, host_with_agent, color_scheme=scheme, viewport=viewport, bypass_csp=True)
+        page = watched.page
+        await sign_in(page, name)
+        await page.goto("/operator")
+        card = page.get_by_role("region", name="Hosts").get_by_role("listitem").first
+        await card.get_by_text("serves").wait_for()
+        assert "this host" in await card.inner_text()
+        assert "no other host could take over" in await page.get_by_role("region", name="Hosts").inner_text()
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert await run_axe(page, FRONTEND / "node_modules" / "axe-core" / "axe.min.js") == []
+        assert watched.problems == []
