@@ -35,7 +35,7 @@ from parley.kit.instance import Instance, open_instance
 from parley.kit.metrics import count_requests
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
-from parley.social.policies.live import compile_ahead, follow_policy
+from parley.social.policies.live import catch_up, compile_ahead, follow_policy
 from parley.social.verdicts.actions import Rejection, keep_rejection
 from parley.web.errors import render_error
 from parley.web.routes import web_routes
@@ -65,6 +65,9 @@ EXPOSED = [
     "Retry-After",
 ]
 
+
+AGAIN_SECONDS = 0.1
+"""How often a host tries to load what it needs, once it is to serve."""
 
 SEEN_TO_AGAIN = (GateClosed, StaleEpoch, NotAcknowledged, ReadOnlyDatabase, *LostConnection)
 """Errors of a host that is being left: a request that ends with one of them may be begun again on another."""
@@ -199,13 +202,22 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
 
 async def _get_ready(instance: Instance, door: Door) -> None:
     """Load what judges, before anything is written. On a host that is not the primary the database may come later."""
-    while not door.ready.is_set():
+    load = follow_policy
+    while True:
         try:
-            await follow_policy(instance)
-            door.ready.set()
+            await load(instance)
+        except (*LostConnection, ReadOnlyDatabase, Unavailable) as error:
+            log.info("the policy cannot be loaded yet: %s", error)
+            await asyncio.sleep(AGAIN_SECONDS)
+            continue
         except Exception:
             log.exception("the policy cannot be loaded; nothing is served until it can")
             await asyncio.sleep(5)
+            continue
+        await door.serve_until_closed()
+        # Nobody tells a host that does not serve what changes. When it is to serve, it looks before anybody writes.
+        await door.wait_for_turn()
+        load = catch_up
 
 
 def answer_head(inner: ASGIApp) -> ASGIApp:

@@ -237,6 +237,8 @@ async def test_a_socket_without_a_token_is_refused_by_the_other_host(two: Two) -
 
 async def test_what_comes_while_the_gate_is_held_waits_and_is_then_handed_on(two: Two) -> None:
     client = await two.client("alice")
+    two.gate_a.turn(State.OPEN, epoch=1)
+    assert (await client.get("/api/v2/instance")).status_code == 200
     two.gate_a.turn(State.HOLD, hold=3)
     posting = asyncio.create_task(client.post("/api/v1/statuses", json={"status": "Held"}))
     reading = await client.get("/api/v2/instance")
@@ -319,3 +321,17 @@ async def test_two_hosts_that_both_hand_on_do_not_send_a_request_round_and_round
 async def test_each_host_speaks_for_itself_about_its_health(two: Two) -> None:
     assert (await two.stranger().get("/health")).status_code == 503
     assert (await two.direct("/health")).status_code == 200
+
+
+async def test_a_host_that_begins_to_serve_first_looks_what_has_changed_meanwhile(two: Two) -> None:
+    """Nobody listens to a standby: a token that was revoked on the other host may be good in this one's memory."""
+    client = await two.client("alice")
+    two.gate_a.turn(State.OPEN, epoch=1)
+    assert (await client.get("/api/v1/accounts/verify_credentials")).status_code == 200
+    two.gate_a.turn(State.CLOSED)
+    await asyncio.sleep(0.2)
+    heard: list[str] = []
+    two.a.instance.live.subscribe(lambda message: heard.append(message.topic))
+    two.gate_a.turn(State.OPEN, epoch=1)
+    assert (await client.get("/api/v1/accounts/verify_credentials")).status_code == 200
+    assert heard == ["resync"]

@@ -31,6 +31,7 @@ PATIENCE = 2.0
 """Seconds for which an open host tries again what has written nothing, and lost its database."""
 
 AGAIN_SECONDS = 0.05
+TURN_EVERY = 0.02
 TURNED_EVERY = 0.25
 REPEATABLE = ("/api/v1/statuses",)
 """Where an Idempotency-Key makes a second try harmless, even when nobody knows what became of the first."""
@@ -51,7 +52,9 @@ class Door:
 
     def __init__(self, inner: Any, settings: Settings, gate: Gate, *, machine_paths: tuple[str, ...]) -> None:
         self.ready = asyncio.Event()
-        """Set once the application has all that it needs to judge what is written."""
+        """Set while the application has all that it needs to judge what is written."""
+        self.may_read = False
+        """Whether it has ever had that: then it can show what this host has a copy of."""
         self.inner = inner
         self.settings = settings
         self.gate = gate
@@ -91,6 +94,20 @@ class Door:
                 await asyncio.sleep(LOOK_EVERY)
             finally:
                 self._waiting -= 1
+
+    async def serve_until_closed(self) -> None:
+        """The application is ready now. Returns once this host serves no longer, if it does so at all."""
+        self.may_read = True
+        if self.gate.state in (State.OPEN, State.HOLD):
+            self.ready.set()
+            while self.gate.state in (State.OPEN, State.HOLD):  # noqa: ASYNC110  another process turns it
+                await asyncio.sleep(TURN_EVERY)
+        self.ready.clear()
+
+    async def wait_for_turn(self) -> None:
+        """Return once the gate is opened."""
+        while self.gate.state is not State.OPEN:  # noqa: ASYNC110  another process turns it
+            await asyncio.sleep(TURN_EVERY)
 
     async def turned(self) -> None:
         """Return once this host serves no longer. One look at the gate for all who wait."""
@@ -229,7 +246,7 @@ class _Request:
 
     async def _give_up(self, problem: Unavailable) -> None:
         """Nobody else can answer: what this host has a copy of may be read, and anything else is refused."""
-        if self._is_safe and not self._came_over and self._door.ready.is_set():
+        if self._is_safe and not self._came_over and self._door.may_read:
             self._body.rewind()
             await self._answer_here(once=True)
         else:

@@ -79,6 +79,10 @@ class Live:
         """Call `callback` (quick, not async) for every message as long as this process lives."""
         self._subscribers.add(callback)
 
+    def resync(self) -> None:
+        """Tell every subscriber that anything may have happened while nobody listened."""
+        self._dispatch(Message("resync"))
+
     async def _listen(self) -> None:
         while True:
             lost = asyncio.Event()

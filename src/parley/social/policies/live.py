@@ -287,6 +287,12 @@ async def follow_policy(instance: Instance) -> None:
         begin()
 
 
+async def catch_up(instance: Instance) -> None:
+    """Load what is live now, and let every cache be dropped: for a host that has just become the one that serves."""
+    await load_live(instance.db, instance.settings)
+    instance.live.resync()
+
+
 async def _hear(instance: Instance, topics: set[str]) -> None:
     if topics == {caps.TOPIC}:
         async with instance.db.read() as tx:
