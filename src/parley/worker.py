@@ -29,7 +29,6 @@ from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
 from parley.safety.appeals.jobs import (
     end_replaced_appeals,
-    end_replaced_appeals,
     end_reversed_appeals,
     free_stuck_appeals,
     mail_stuck_appeal,
