@@ -308,3 +308,20 @@ async def test_a_put_that_waits_is_refused_at_once_when_the_host_may_write_no_mo
     log.gate.turn(State.AWAY)
     with pytest.raises(GateClosed):
         await asyncio.wait_for(task, 2)
+
+
+def test_files_of_another_history_that_a_crash_left_beside_the_log_are_dropped(tmp_path: Path) -> None:
+    log = log_at(tmp_path, segment=2_000)
+    for number in range(40):
+        log.append([put(f"file-{number}")])
+    older = sorted(tmp_path.glob("files.log.0*"))
+    left = {path: path.read_bytes() for path in older}
+    assert len(left) >= 2
+    log.begin_at(Mark(25, "ab" * 32, 100))
+    for path, data in left.items():
+        path.write_bytes(data)  # as if it had died before it could delete them
+    again = FileLog(tmp_path, log.gate)
+    assert again.recover() == Mark(25, "ab" * 32, 100)
+    assert again.oldest == 25
+    assert not any(path.exists() for path in left)
+    assert again.append([put("next")]) == 26

@@ -226,16 +226,19 @@ class FileLog:
         self.gate.put(Field.FILES_WRITTEN, self._mark.position)
 
     def _drop_overlaps(self) -> None:
-        """Let each full file end where the next one begins: the newer one is what holds."""
+        """Let each full file end where the next one begins, and drop those that do not lead there: the newer holds."""
         *old, newest = self._segments()
-        end = first_of(newest)
+        begins, leads = base_of(newest), True
         for path in reversed(old):
-            if first_of(path) >= end:
-                path.unlink()
-                continue
-            with path.open("r+b") as file:
-                file.truncate(offset_after(file, end))
-            end = first_of(path)
+            if leads and begins is not None and first_of(path) < begins.change.n:
+                with path.open("r+b") as file:
+                    file.truncate(offset_after(file, begins.change.n))
+                end = last_mark(path)
+                leads = end is not None and (end[0].position, end[0].root) == (begins.change.n, begins.root)
+                if leads:
+                    begins = base_of(path)
+                    continue
+            path.unlink()
 
     # ---- The agent, when it starts -----------------------------------------------------------------------------------
     def recover(self) -> Mark:

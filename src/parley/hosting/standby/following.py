@@ -28,7 +28,9 @@ from parley.kit.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LONG_POLL = 20.0
+LONG_POLL = 5.0
+"""Seconds that the other host may wait for something to say: a link that was cut without a word is noticed then."""
+
 MOST_WINDOW = 1000
 """Changes that are begun and not yet taken over, at most."""
 

@@ -97,18 +97,16 @@ class Media:
         status = MediaStatus(position=mark.position, root=mark.root)
         if self.host.state.role != "primary" or not self.host.hosts.others or safe >= mark.position:
             return status
-        with contextlib.suppress(FileLogError):
-            first = self.log.read(safe, most=1)
-            since = first[0].change.at if first else time.time()
-            total = (self.log.mark_at(safe) or Mark()).total
-            return MediaStatus(
-                position=mark.position,
-                root=mark.root,
-                backlog_files=mark.position - safe,
-                backlog_bytes=mark.total - total,
-                behind_seconds=max(0.0, round(time.time() - since, 3)),
-            )
-        return MediaStatus(position=mark.position, root=mark.root, backlog_files=mark.position - safe)
+        known = max(safe, self.log.oldest)  # further back nobody knows any more what there was
+        first = self.log.read(known, most=1)
+        before = self.log.mark_at(known)
+        return MediaStatus(
+            position=mark.position,
+            root=mark.root,
+            backlog_files=mark.position - safe,
+            backlog_bytes=mark.total - (before.total if before else 0),
+            behind_seconds=max(0.0, round(time.time() - first[0].change.at, 3)) if first else 0.0,
+        )
 
     def confirmed(self, mark: Mark) -> None:
         """The other host has everything up to here."""

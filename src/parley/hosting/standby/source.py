@@ -19,6 +19,9 @@ DIGEST_BYTES = 32
 """After the bytes of a file comes their SHA-256: an answer that was cut short, or another's, is known by it."""
 
 QUICK = 10.0
+SLACK = 5.0
+"""Seconds beyond a long poll within which its answer must have come."""
+
 STALL = 30.0
 """Seconds without a single byte after which a transfer is given up, and tried again."""
 
@@ -103,7 +106,7 @@ class LinkSource:
 
     async def changes(self, after: int, root: str, *, wait: float) -> Page:
         """See Source."""
-        answer = await self._ask("GET", "/files/log", {"after": after, "root": root, "wait": wait}, within=wait + QUICK)
+        answer = await self._ask("GET", "/files/log", {"after": after, "root": root, "wait": wait}, within=wait + SLACK)
         head, *raw = answer.content.split(b"\n")
         try:
             return Page(msgspec.json.decode(head, type=PageHead), [parse_line(line) for line in raw if line])
