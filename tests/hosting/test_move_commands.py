@@ -151,6 +151,12 @@ def test_a_move_is_run_shown_and_told_afterwards(shell: Shell) -> None:
         assert told["pause"] < 1
         assert set(told["steps"]) >= {"hold", "fence", "verify", "promote", "forward", "flip"}
     assert "Writes waited" in shell.run("status").output
+    journal = shell.world.hosts["a"].settings.path("moves", "000001-a-b.jsonl")
+    journal.write_bytes(journal.read_bytes().replace(b'"epoch":2', b'"epoch":7', 1))
+    changed = shell.run("status")
+    assert changed.exit_code == 1
+    assert "is not signed by this instance's key" in changed.output
+    journal.write_bytes(journal.read_bytes().replace(b'"epoch":7', b'"epoch":2', 1))
     back = json.loads(shell.run("run", "--json", on="b").output)
     assert (back["source"], back["target"], back["epoch"], back["outcome"]) == ("b", "a", 3, "moved")
     assert "lives on a already" in shell.run("run", "--to", "a", "--yes").output

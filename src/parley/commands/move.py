@@ -19,7 +19,7 @@ from parley.hosting.errors import SnapshotError
 from parley.hosting.hosts.client import HostClient, open_host
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.records import Hosts, read_hosts
-from parley.hosting.journals import newest_journal
+from parley.hosting.journals import check_entries, newest_journal
 from parley.hosting.moves.abort import abort_move
 from parley.hosting.moves.doing import MoveStopped
 from parley.hosting.moves.names import names_of
@@ -105,7 +105,7 @@ def abort(as_json: AsJson = False) -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Say where the last move stands, and how long its steps took. Needs no running server."""
+    """Say where the last move stands, how long its steps took, and whether its journal is whole. Needs no server."""
     settings = settings_or_exit()
     try:
         name, entries = newest_journal(settings)
@@ -115,10 +115,13 @@ def status(as_json: AsJson = False) -> None:
         if not entries:
             show({"move": None}, as_json, "This instance was never moved.")
             return
+        check_entries(settings, name, entries)
         standing = standing_of(entries)
     except (SnapshotError, HostError) as error:
         raise fail(str(error)) from error
-    show(move_as_json(name, standing), as_json, standing_text(name, standing))
+    told = {**move_as_json(name, standing), "entries": len(entries), "head": entries[-1].digest}
+    head = f"Its journal is whole: {len(entries)} entries, signed by this instance; the last is {told['head'][:16]}."
+    show(told, as_json, f"{standing_text(name, standing)}\n{head}")
 
 
 async def _unfinished(settings: Settings, hosts: Hosts) -> Any:
