@@ -31,7 +31,7 @@ from parley.kit.db import Interrupted, LostConnection, ReadOnlyDatabase, Unstora
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
 from parley.kit.gate import GateClosed, NotAcknowledged, StaleEpoch, gate_of, journey
 from parley.kit.http import instance_of
-from parley.kit.instance import Instance, open_instance
+from parley.kit.instance import Instance, keep_warm, open_instance
 from parley.kit.metrics import count_requests
 from parley.kit.processes import DSN, end_with_parent
 from parley.kit.settings import Settings, load_settings
@@ -216,7 +216,9 @@ async def _get_ready(instance: Instance, door: Door) -> None:
             continue
         await door.serve_until_closed()
         # Nobody tells a host that does not serve what changes. When it is to serve, it looks before anybody writes.
+        warming = asyncio.create_task(keep_warm(instance.db))
         await door.wait_for_turn()
+        warming.cancel()
         load = catch_up
 
 

@@ -5,12 +5,14 @@ Doors and jobs receive it; rooms receive the parts that they need as arguments.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from parley.kit.db import PATIENCE, Database
+from parley.kit.db import PATIENCE, Database, LostConnection
+from parley.kit.errors import Unavailable
 from parley.kit.files import FileStore, open_file_store
 from parley.kit.gate import Gate, gate_of
 from parley.kit.live import Live
@@ -37,6 +39,11 @@ KEPT_FREE = 10
 """Connections that no pool may take: for the host agent, commands, snapshots, and people who look what is wrong."""
 
 
+WARM = 3
+WARM_SECONDS = 60.0
+"""Well below the time after which the pool closes what is idle."""
+
+
 class TooFewConnections(Exception):
     """The database takes fewer connections than this instance may open; the text says what to change."""
 
@@ -54,6 +61,16 @@ async def check_room(connection: Any, settings: Settings, *, worker: bool = True
             f"(web_processes, database_connections) may open {wanted}, and {KEPT_FREE} must stay free for others. "
             f"{advice}, or raise the database's max_connections to {wanted + KEPT_FREE + 5}."
         )
+
+
+async def keep_warm(db: Database) -> None:
+    """Keep a few connections open on a host that does not serve: when it is to, nobody waits for them."""
+    while True:
+        with suppress(*LostConnection, Unavailable):
+            async with AsyncExitStack() as open_ones:
+                for _ in range(WARM):
+                    await open_ones.enter_async_context(db.read())
+        await asyncio.sleep(WARM_SECONDS)
 
 
 @asynccontextmanager
