@@ -204,7 +204,7 @@ async def _tend(host: Host) -> None:
         with suppress(HostError):
             peer = await host.peer(state.to)
             other = await peer.status(seconds=3)
-            await membership.take_hosts(host, await peer.hosts())
+            await membership.refresh_hosts(host)
             if other.role == "primary" and other.epoch >= host.state.epoch:
                 async with host.turning:
                     if host.state.role == "standby" and host.state.to == other.name:

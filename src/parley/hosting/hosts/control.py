@@ -47,7 +47,7 @@ ANYBODY_OURS = (
     operations.note,
     operations.announce,
     membership.hosts,
-    membership.take_hosts,
+    membership.refresh_hosts,
 )
 """What this machine's commands and the instance's other hosts may ask for."""
 

@@ -98,13 +98,22 @@ async def remove_host(host: Host, name: str) -> None:
     await tell_others(host)
 
 
-async def take_hosts(host: Host, given: Hosts) -> None:
-    """On a host that follows: take over who belongs to the instance from the primary, when that is newer.
+async def refresh_hosts(host: Host) -> None:
+    """On a host that follows: ask the one that it follows who belongs to the instance; nobody else is believed.
 
     Where another host is reached stays as it is known here: from here the way may be another.
     """
+    to = host.state.to
+    if to is None or host.state.role != "standby":
+        return
+    given = await (await host.peer(to)).hosts()
     async with host.turning:
-        if given.version <= host.hosts.version or host.state.role == "primary" or not given.find(host.me):
+        if (
+            host.state.to != to
+            or given.version <= host.hosts.version
+            or host.state.role == "primary"
+            or not given.find(host.me)
+        ):
             return
         known = {one.name: one for one in host.hosts.hosts}
         taken = []
@@ -116,10 +125,9 @@ async def take_hosts(host: Host, given: Hosts) -> None:
 
 async def tell_others(host: Host) -> None:
     """Tell the other hosts who belongs to the instance. One that is away asks when it is back."""
-    given = await hosts(host)
     for other in host.hosts.others:
         try:
-            await (await host.peer(other.name)).call("take_hosts", type(None), given=given)
+            await (await host.peer(other.name)).call("refresh_hosts", type(None))
         except HostError as error:
             log.info("%s was not told of the hosts yet: %s", other.name, error)
 

@@ -70,6 +70,7 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
     """
     if not 0 < within <= MOST_HOLD:
         raise HostError(f"A host has {MOST_HOLD:.0f} seconds to stop at most.")
+    _need_postgres(host)
     async with host.turning:
         state = host.state
         if state.role in ("fenced", "away", "standby") and state.token and state.token.epoch == epoch:
@@ -139,6 +140,7 @@ async def promote(host: Host, fence: Fence | None, epoch: int) -> None:
     Nobody is waited for at first, also where `commits` is sync: no standby can be there yet. `degraded_since` says so
     until `set_commits`. `fence` None: nobody could be asked to stop; who calls it knows that nobody else writes.
     """
+    _need_postgres(host)
     async with host.turning:
         state = host.state
         if state.role == "primary" and state.epoch >= epoch:
@@ -200,6 +202,7 @@ async def rejoin(host: Host, to: str) -> None:
 
     Whoever calls it has saved before what must not be lost. Requests are handed on all the while.
     """
+    _need_postgres(host)
     async with host.turning:
         other = await (await host.peer(to)).status()
         if other.role != "primary":
@@ -234,6 +237,7 @@ async def release(host: Host, alone: bool = False) -> None:
     Refused once another host may have taken over: each is asked to promise that it will not. `alone`: one that does
     not answer is passed over, because whoever calls knows from the journal that no host was ever told to take over.
     """
+    _need_postgres(host)
     async with host.turning:
         state = host.state
         if state.role == "primary":
@@ -404,6 +408,11 @@ def _need_primary(host: Host) -> None:
     if host.state.role != "primary":
         whom = f"; the primary is, or is to be, {host.state.to}" if host.state.to else ""
         raise HostError(f"{host.me} is not the primary: it is {host.state.role}{whom}.")
+
+
+def _need_postgres(host: Host) -> None:
+    """Before anything is changed: what others run, Parley can neither stop nor start."""
+    _ = host.postgres
 
 
 def _need_open(host: Host) -> None:
