@@ -108,12 +108,7 @@ async def refresh_hosts(host: Host) -> None:
         return
     given = await (await host.peer(to)).hosts()
     async with host.turning:
-        if (
-            host.state.to != to
-            or given.version <= host.hosts.version
-            or host.state.role == "primary"
-            or not given.find(host.me)
-        ):
+        if host.state.to != to or given.version <= host.hosts.version or not given.find(host.me):
             return
         known = {one.name: one for one in host.hosts.hosts}
         taken = []
