@@ -22,6 +22,8 @@ from tests.moves.providers import BUCKET, PASSWORD, CommandFailed, Host, Person,
 
 LEASE_SECONDS = 3
 
+pytestmark = pytest.mark.timeout(600)  # two whole instances, and times that must really pass
+
 
 @pytest.fixture(scope="module")
 def waiting() -> Iterator[World]:
