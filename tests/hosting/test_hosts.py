@@ -130,6 +130,26 @@ def test_the_agents_are_started_again_when_they_are_killed(hosts: tuple[LinkedHo
     b.wait_streaming()
 
 
+def test_the_agent_ends_with_the_process_that_watches_it_and_the_host_starts_again(
+    hosts: tuple[LinkedHost, LinkedHost],
+) -> None:
+    _, b = hosts
+    agent = b.agent()
+    assert b.process is not None
+    b.process.kill()
+    b.process.wait(10)
+    agent.wait(10)
+    b.launch()
+    b.wait_streaming()
+
+
+def test_commands_that_change_something_are_refused_on_a_standby(hosts: tuple[LinkedHost, LinkedHost]) -> None:
+    _, b = hosts
+    done = b.run("account", "create", "carol", "--email", "carol@example.org", "--password", "not so short")
+    assert done.returncode == 1
+    assert "run this on a" in done.stderr
+
+
 def test_a_host_that_was_fenced_does_not_write_after_a_kill_of_everything_until_it_is_released(
     hosts: tuple[LinkedHost, LinkedHost], token: str
 ) -> None:
