@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from parley.kit.db import connect
@@ -140,3 +141,27 @@ def test_a_folder_without_programs_or_of_another_version_is_refused_with_a_sente
     (server.data / "PG_VERSION").write_text("14\n")
     with pytest.raises(PostgresError, match="made by PostgreSQL 14"):
         server.start()
+
+
+async def test_a_server_whose_follower_went_silent_ends_soon_all_the_same(
+    servers: tuple[EmbeddedPostgres, EmbeddedPostgres],
+) -> None:
+    one, two = servers
+    await follow(one, two)
+    await until(one, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", 1)
+    silent = [
+        process
+        for process in psutil.process_iter()
+        if "walreceiver" in " ".join(process.cmdline() or ()) and process.cwd() == str(two.socket_dir.parent / "data")
+    ]
+    assert len(silent) == 1
+    silent[0].suspend()
+    try:
+        await value(one, "CREATE TABLE kept AS SELECT 1 AS one")
+        with pytest.raises(PostgresError, match="has not stopped"):
+            one.stop_at_once(0.5)
+        one.abort(20)
+        one.start()
+        assert await value(one, "SELECT one FROM kept") == 1
+    finally:
+        silent[0].resume()

@@ -197,12 +197,19 @@ class EmbeddedPostgres:
 
         PostgreSQL sends everything to the servers that follow it before it ends.
         """
+        self._end(signal.SIGINT, within)
+
+    def abort(self, within: float) -> None:
+        """Stop without waiting for followers that went silent; the next start finds again what was committed."""
+        self._end(signal.SIGQUIT, within)
+
+    def _end(self, how: signal.Signals, within: float) -> None:
         postmaster = self._postmaster()
         self._started = False
         if postmaster is None:
             return
         try:
-            postmaster.send_signal(signal.SIGINT)
+            postmaster.send_signal(how)
             deadline = time.monotonic() + within
             while postmaster.is_running() and postmaster.status() != psutil.STATUS_ZOMBIE:
                 if time.monotonic() > deadline:

@@ -250,7 +250,7 @@ async def release(host: Host, alone: bool = False) -> None:
             if await _has_taken_over(host, other.name, state.next_epoch, alone=alone):
                 raise HostError(f"{other.name} has taken over already: `parley move run` goes on with the move.")
         refused = max(state.refused_epoch, state.next_epoch)
-        await roles.stop_cleanly(host, roles.STOP_SECONDS)  # where it was started to be read
+        await roles.stop_anyhow(host)  # it may still be stopping, or have been started to be read
         await asyncio.to_thread(host.postgres.set_following, False)
         await host.change_state(role="primary", to=None, token=None, next_epoch=0, refused_epoch=refused)
         await roles.start_role(host)

@@ -34,6 +34,7 @@ KEPT = {"standby": State.AWAY, "fenced": State.HOLD}
 """What a gate may stay in each role: requests are handed on already, or writes still wait for what comes."""
 
 STOP_SECONDS = 60
+SHORT_STOP_SECONDS = 1.0
 
 
 def wanted_replication(host: Host) -> Replication:
@@ -137,6 +138,14 @@ async def stop_cleanly(host: Host, within: float) -> None:
         await asyncio.to_thread(host.postgres.stop_at_once, within)
     except PostgresError as error:
         raise HostError(str(error)) from error
+
+
+async def stop_anyhow(host: Host) -> None:
+    """Stop PostgreSQL, and soon, also when whoever follows cannot be reached; nothing that was committed is lost."""
+    try:
+        await stop_cleanly(host, SHORT_STOP_SECONDS)
+    except HostError:
+        await asyncio.to_thread(host.postgres.abort, STOP_SECONDS)
 
 
 async def finish_fence(host: Host) -> Fence:
