@@ -16,6 +16,7 @@ from parley.hosting.journals import (
     list_journals,
     make_entry,
     newest_journal,
+    ordered_epoch,
     read_entries,
 )
 from parley.kit.settings import Settings
@@ -103,3 +104,11 @@ def test_a_second_move_is_not_opened_before_the_first_is_over(tmp_path: Path) ->
     append_entries(settings, NAME, chain(settings, CLOSED, last=first[-1]))
     append_entries(settings, "000002-b-a", chain(settings, "opened", name="000002-b-a"))
     assert newest_journal(settings)[0] == "000002-b-a"
+
+
+def test_the_epoch_of_a_move_is_known_to_whoever_takes_over_meanwhile(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    assert ordered_epoch(settings) == 0
+    opened = make_entry(settings, NAME, None, "opened", by="a", detail={"source": "a", "target": "b", "epoch": 7})
+    append_entries(settings, NAME, [opened])
+    assert ordered_epoch(settings) == 7

@@ -215,6 +215,12 @@ def newest_journal(settings: Settings) -> tuple[str, tuple[Entry, ...]]:
     return (names[-1], read_entries(settings, names[-1])) if names else ("", ())
 
 
+def ordered_epoch(settings: Settings) -> int:
+    """The epoch that the newest journal was begun with, by whichever move: nobody else may take it. 0: no journal."""
+    _, entries = newest_journal(settings)
+    return int(entries[0].detail.get("epoch", 0)) if entries else 0
+
+
 def _path_of(settings: Settings, name: str) -> Path:
     if NAMED.fullmatch(name) is None:
         raise JournalError("A journal's name is a number of six digits and two hosts, such as 000001-a-b.")

@@ -26,6 +26,7 @@ from parley.hosting.hosts import operations, roles
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
 from parley.hosting.hosts.views import LeaseStatus
+from parley.hosting.journals import ordered_epoch
 from parley.kit import gate as gates
 from parley.kit.gate import Field, clock_ns
 
@@ -248,7 +249,8 @@ class Watch:
         assert watcher is not None
         async with host.database():
             pass  # a host without its database must not win
-        epoch = next_epoch(lease, host.state.epoch, host.state.refused_epoch)
+        ordered = await asyncio.to_thread(ordered_epoch, host.settings)
+        epoch = next_epoch(lease, host.state.epoch, host.state.refused_epoch, ordered)
         log.warning("the lease of %s has run out: claiming it with epoch %d", lease.holder, epoch)
         keeper.saw(lease, watcher.mark)
         self.lending.claiming = True
