@@ -2,7 +2,7 @@
 
 python -m bench.moves                     every scenario
 python -m bench.moves --only planned      one of them
-python -m bench.moves --json
+python -m bench.moves --json              also --rows, for docs/reference/benchmarks.md
 
 The same harness, writers and checker as tests/moves, with thousands of writes, a larger database, 150 ms between the
 hosts where that is said, and the lease as it ships. The last three are control runs: they must lose something.
@@ -314,10 +314,13 @@ def main() -> None:
     parser.add_argument("--only", choices=list(SCENARIOS), action="append", help="one scenario (may be repeated)")
     parser.add_argument("--writes", type=int, default=3000, help="how many writes are acknowledged in each, at least")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--rows", action="store_true", help="print lines for docs/reference/benchmarks.md")
     arguments = parser.parse_args()
     found = measure(arguments.only, arguments.writes)
     if arguments.json:
         print(json.dumps([_as_json(one) for one in found], indent=2))
+    elif arguments.rows:
+        print("\n".join(f"| {' | '.join(_row(one))} |" for one in found))
     else:
         print(f"{'scenario':58} {'told':>7} {'lost':>6} {'twice':>6} {'errors':>7} {'pause':>7} {'taken over':>11}")
         for one in found:
