@@ -318,6 +318,21 @@ async def test_two_hosts_that_both_hand_on_do_not_send_a_request_round_and_round
     raise AssertionError("no answer")
 
 
+async def test_what_waits_at_the_other_host_is_given_back_when_the_instance_comes_back_here(two: Two) -> None:
+    client = await two.client("alice")
+    two.gate_b.turn(State.HOLD, hold=3)
+    posting = asyncio.create_task(client.post("/api/v1/statuses", json={"status": "There and back"}))
+    await asyncio.sleep(0.3)
+    assert not posting.done()
+    write_state(two.a.settings, HostState(role="primary", epoch=2))
+    two.gate_a.turn(State.OPEN, epoch=1)
+    write_state(two.b.settings, HostState(role="away", epoch=1, to="a"))
+    two.gate_b.turn(State.AWAY)
+    answer = await asyncio.wait_for(posting, 3)
+    assert answer.status_code == 200, answer.text
+    assert (await client.get(f"/api/v1/statuses/{answer.json()['id']}")).status_code == 200
+
+
 async def test_each_host_speaks_for_itself_about_its_health(two: Two) -> None:
     assert (await two.stranger().get("/health")).status_code == 503
     assert (await two.direct("/health")).status_code == 200

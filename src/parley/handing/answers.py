@@ -16,6 +16,20 @@ KEPT_SECONDS = 2.0
 """So long the page is used again: it is asked for most when there is the least time for it."""
 
 
+GIVEN_BACK = (b"x-parley-handed", b"back")
+"""Header by which a host gives back what was handed to it: it did nothing of it, and does not serve (any more)."""
+
+MISDIRECTED = 421
+"""Misdirected Request: not to be answered here (RFC 9110, 15.5.20)."""
+
+
+async def give_back(send: Any) -> None:
+    """Answer the host that handed a request on here: take it yourself, or ask who serves now."""
+    headers = [GIVEN_BACK, (b"content-length", b"0"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": MISDIRECTED, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 class Refusals:
     """Answers 503 with Retry-After, and nothing else."""
 

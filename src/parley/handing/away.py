@@ -14,6 +14,7 @@ from typing import Any
 
 import httpcore
 
+from parley.handing.answers import GIVEN_BACK, MISDIRECTED
 from parley.handing.bodies import ClientGone, KeptBody
 from parley.handing.links import Peer, Stream, open_peer
 from parley.handing.proofs import HEADER, make_proof, target_of
@@ -38,7 +39,8 @@ KEEP_SECONDS = 5.0
 
 
 class Sent(Enum):
-    """What became of a request. NOT_SENT: the other host was not reached. LOST: it may have been done."""
+    """What became of a request. NOT_SENT: the other host was not reached, or gave it back and did nothing. LOST: it may
+    have been done."""
 
     ANSWERED = 1
     NOT_SENT = 2
@@ -77,6 +79,8 @@ class Away:
             log.warning("%s was lost before it answered: %r", peer.name, error)
             return Sent.LOST
         try:
+            if answer.status == MISDIRECTED and GIVEN_BACK in answer.headers:
+                return Sent.NOT_SENT
             await _answer(answer, body, send)
         finally:
             await answer.aclose()

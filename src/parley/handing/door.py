@@ -12,7 +12,7 @@ import time
 from enum import Enum
 from typing import Any
 
-from parley.handing.answers import Refusals
+from parley.handing.answers import Refusals, give_back
 from parley.handing.away import Away, Sent
 from parley.handing.bodies import ClientGone, KeptBody
 from parley.handing.links import Directory, is_gone
@@ -239,14 +239,18 @@ class _Request:
         """Whether it is worth while, and harmless, to try to reach the other host once more."""
         moment = time.monotonic()
         self._asking_until = self._asking_until or moment + PATIENCE
-        peer = self._door.directory.peer()
-        if peer is None or is_gone(peer.name) or moment >= min(self._asking_until, self._deadline):
+        if isinstance(problem, NotAcknowledged) or not self._body.may_rewind:
             return False
-        return self._body.may_rewind and not isinstance(problem, NotAcknowledged)
+        if self._door.gate.state in (State.OPEN, State.HOLD):
+            return True  # this host serves again
+        peer = self._door.directory.peer()
+        return peer is not None and not is_gone(peer.name) and moment < min(self._asking_until, self._deadline)
 
     async def _give_up(self, problem: Unavailable) -> None:
         """Nobody else can answer: what this host has a copy of may be read, and anything else is refused."""
-        if self._is_safe and not self._came_over and self._door.may_read:
+        if self._came_over and self._door.gate.state in (State.AWAY, State.CLOSED):
+            await give_back(self._send)  # who handed it on may serve itself by now
+        elif self._is_safe and not self._came_over and self._door.may_read:
             self._body.rewind()
             await self._answer_here(once=True)
         else:
