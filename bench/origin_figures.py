@@ -265,6 +265,8 @@ def write_plot(path: Path, found: Figures) -> None:
         'font-family="sans-serif" font-size="11"><title>Open cases by the hour, and those that are overdue</title>'
         f'<rect width="100%" height="100%" fill="#fff"/><path d="M{left} 8V{8 + high}H{left + wide}" fill="none" '
         f'stroke="#888"/><text x="4" y="16">{top:,}</text><text x="4" y="{8 + high}">0</text>{days}'
+        f'<text x="{wide + left}" y="18" text-anchor="end"><tspan fill="#2f6f63">open cases</tspan>, '
+        '<tspan fill="#a92017">overdue ones</tspan></text>'
         f'<polyline points="{line(1)}" fill="none" stroke="#3d8c7d" stroke-width="2"/>'
         f'<polyline points="{line(2)}" fill="none" stroke="#a92017" stroke-width="2"/></svg>\n',
         encoding="utf-8",
