@@ -7,7 +7,6 @@ stream and what its viewer may see of it is decided in `social.timelines.live`, 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -28,6 +27,7 @@ from parley.kit.html import fold_tag
 from parley.kit.http import instance_of, query_pairs
 from parley.kit.ids import parse_id
 from parley.kit.instance import Instance
+from parley.kit.tasks import run_until_first
 from parley.safety.appeals.reads import list_author_appeals
 from parley.safety.cases.reads import list_told_reports
 from parley.social.accounts.views import Viewer
@@ -200,20 +200,10 @@ async def follow_socket(socket: WebSocket[Any, Any, Any]) -> None:
         await socket.close(code=4000 + (error.status if isinstance(error, ParleyError) else 400))
         return
     await socket.accept(subprotocols=protocol or None)
-    with listening(instance, viewer, streams) as listener:
-        tasks = {
-            asyncio.create_task(_hear(socket, instance, viewer, grant, listener)),
-            asyncio.create_task(_speak(socket, instance, viewer, grant, listener)),
-        }
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        if (failure := task.exception()) and not isinstance(failure, WebSocketDisconnect):
-            raise failure
+    with listening(instance, viewer, streams) as listener, contextlib.suppress(WebSocketDisconnect):
+        await run_until_first(
+            _hear(socket, instance, viewer, grant, listener), _speak(socket, instance, viewer, grant, listener)
+        )
 
 
 async def _hear(

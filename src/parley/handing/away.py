@@ -20,6 +20,7 @@ from parley.handing.links import Peer, Stream, open_peer
 from parley.handing.proofs import HEADER, make_proof, target_of
 from parley.kit.http import address_of
 from parley.kit.settings import Settings
+from parley.kit.tasks import run_until_first
 
 log = logging.getLogger(__name__)
 
@@ -131,16 +132,8 @@ async def _answer(answer: httpcore.Response, body: KeptBody, send: Any) -> None:
         await pump()
         return
     # Such an answer ends when the client goes, and nobody would notice: the other host sends on into nothing.
-    tasks = {asyncio.create_task(pump()), asyncio.create_task(_until_gone(body))}
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        with contextlib.suppress(asyncio.CancelledError, httpcore.NetworkError, httpcore.ProtocolError):
-            task.result()
+    with contextlib.suppress(httpcore.NetworkError, httpcore.ProtocolError):
+        await run_until_first(pump(), _until_gone(body))
 
 
 async def _until_gone(body: KeptBody) -> None:

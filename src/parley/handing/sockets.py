@@ -22,6 +22,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from parley.handing.away import Away
 from parley.handing.links import Peer, Stream
 from parley.handing.proofs import target_of
+from parley.kit.tasks import run_until_first
 
 MOST_BYTES = 1024 * 1024
 """Of one message."""
@@ -108,15 +109,7 @@ async def _open(other: _Other, away: Away, scope: Any, send: Any) -> list[Event]
 
 
 async def _join(other: _Other, early: list[Event], receive: Any, send: Any) -> None:
-    tasks = {asyncio.create_task(_upwards(other, receive)), asyncio.create_task(_downwards(other, early, send))}
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
+    await run_until_first(_upwards(other, receive), _downwards(other, early, send))
 
 
 async def _upwards(other: _Other, receive: Any) -> None:
