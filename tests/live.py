@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 PASSWORD = "correct horse battery staple"
 
@@ -137,3 +139,14 @@ class LiveServer:
     def token(self, name: str, *, scopes: str = "read write follow push") -> str:
         """An access token of `name`."""
         return str(self.parley("token", "create", name, "--scopes", scopes, "--app", "Test app")["access_token"])
+
+
+def list_family(folder: Path) -> list[psutil.Process]:
+    """Every process of the instance in this data folder, its database's included, and no other."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            mine = process.environ().get("PARLEY_DATA_DIR") == str(folder)
+            if process.status() != psutil.STATUS_ZOMBIE and (mine or process.cwd().startswith(f"{folder}/")):
+                found.append(process)
+    return found

@@ -24,7 +24,7 @@ from parley.hosting.hosts.views import HostStatus
 from parley.kit.db import connect
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import load_settings
-from tests.live import LiveServer, free_port
+from tests.live import LiveServer, free_port, list_family
 
 T = TypeVar("T")
 
@@ -74,13 +74,7 @@ class LinkedHost(LiveServer):
 
     def family(self) -> list[psutil.Process]:
         """Every process of this host, its database's too."""
-        found = []
-        for one in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                mine = one.environ().get("PARLEY_DATA_DIR") == str(self.folder)
-                if one.status() != psutil.STATUS_ZOMBIE and (mine or one.cwd().startswith(f"{self.folder}/")):
-                    found.append(one)
-        return found
+        return list_family(self.folder)
 
     def agent(self) -> psutil.Process:
         """The host agent's process."""

@@ -40,6 +40,7 @@ from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 from tests.hosting.names import knot_server
 from tests.hosting.stores import ENVIRONMENT, free_port, s3_server
+from tests.live import list_family
 from tests.moves.history import Delivery, read_deliveries
 from tests.moves.wires import CHECKOUT, Network, network
 
@@ -173,13 +174,7 @@ class Host:
 
     def family(self) -> list[psutil.Process]:
         """Every process of this host, the embedded database's included, and no other."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                mine = process.environ().get("PARLEY_DATA_DIR") == str(self.folder)
-                if process.status() != psutil.STATUS_ZOMBIE and (mine or process.cwd().startswith(f"{self.folder}/")):
-                    found.append(process)
-        return found
+        return list_family(self.folder)
 
     def processes(self, words: str) -> list[psutil.Process]:
         """Those of the host's processes whose command line holds these words."""
