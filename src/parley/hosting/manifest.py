@@ -7,13 +7,13 @@ index, which is one of those objects.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from parley.hosting.errors import SnapshotError
+from parley.kit.merkle import Tree
 
 FORMAT = 1
 FOLDER = "snapshots"
@@ -113,20 +113,9 @@ def decode_manifest(data: bytes) -> Manifest:
 
 
 def merkle_root(leaves: Iterable[str]) -> str:
-    """The root over SHA-256 hashes in hexadecimal, in the order given (RFC 6962, section 2.1: leaves and nodes are told
-    apart by a first byte). The root of nothing is the hash of nothing."""
-    level = [hashlib.sha256(b"\x00" + bytes.fromhex(leaf)).digest() for leaf in leaves]
-    if not level:
-        return hashlib.sha256(b"").hexdigest()
-    return _root(level).hex()
-
-
-def _root(level: list[bytes]) -> bytes:
-    """RFC 6962 splits at the largest power of two below the number; pairing neighbours and carrying an odd last one up
-    gives the same tree."""
-    while len(level) > 1:
-        paired = [
-            hashlib.sha256(b"\x01" + level[index] + level[index + 1]).digest() for index in range(0, len(level) - 1, 2)
-        ]
-        level = paired + ([level[-1]] if len(level) % 2 else [])
-    return level[0]
+    """The root over SHA-256 hashes in hexadecimal, in the order given (RFC 9162, 2.1).
+    The root of nothing is the hash of nothing."""
+    tree = Tree()
+    for leaf in leaves:
+        tree.add(bytes.fromhex(leaf))
+    return tree.root.hex()

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parley.kit.merkle import Prover, Tree, is_proved, leaf_hash, node_hash
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.log.checkpoints import make_checkpoint
 from parley.safety.log.exporting import export_log
-from parley.safety.log.tree import Prover, Tree, is_proved, leaf_hash, node_hash
 from tests.conftest import World
 from tests.safety.log.scenes import go_on, make_log
 from tests.shape.source import ROOT

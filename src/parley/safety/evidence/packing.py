@@ -21,6 +21,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
+from parley.kit.merkle import Prover
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.evidence import store, store_law, store_pack
 from parley.safety.evidence.actions import capture_all
@@ -37,7 +38,6 @@ from parley.safety.log import store_chain
 from parley.safety.log.actions import append_event
 from parley.safety.log.checkpoints import make_checkpoint
 from parley.safety.log.exporting import VERIFIER, verifier_file
-from parley.safety.log.tree import Prover
 from parley.safety.log.views import CheckpointView, Subject, SubjectType, human
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import AccountView, Viewer

@@ -15,11 +15,11 @@ from parley.kit.clock import iso, now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import Conflict
 from parley.kit.instance import Instance
+from parley.kit.merkle import Tree
 from parley.kit.settings import Settings
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.log import store_chain
 from parley.safety.log.store_chain import CheckpointRow
-from parley.safety.log.tree import Tree
 from parley.safety.log.verifying import NO_END
 from parley.safety.log.views import CheckpointView
 

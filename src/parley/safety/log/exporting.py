@@ -17,12 +17,12 @@ import msgspec
 import parley
 from parley.kit.clock import iso, now
 from parley.kit.db import Database, Tx
+from parley.kit.merkle import Tree
 from parley.kit.settings import Settings
 from parley.kit.signing import fingerprint_of, public_key_of, sign
 from parley.safety.log import store_chain
 from parley.safety.log.store_chain import CheckpointRow
 from parley.safety.log.store_fold import RowDigest
-from parley.safety.log.tree import Tree
 from parley.safety.log.verifying import NO_END, Progress
 from parley.safety.log.views import Exported
 

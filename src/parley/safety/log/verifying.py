@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Database, Tx
+from parley.kit.merkle import Tree
 from parley.kit.signing import fingerprint_of, is_signed_by
 from parley.safety.log import store_chain
 from parley.safety.log.store_chain import CheckpointRow, Head
 from parley.safety.log.store_fold import BadChange, Fold, steady
-from parley.safety.log.tree import Tree
 from parley.safety.log.views import AuditReport, Problem, SignedHead
 
 MOST_PROBLEMS = 20

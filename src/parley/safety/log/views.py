@@ -80,7 +80,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     head_seq: int
     head_hash: str
     root: str
-    """Of the tree over all entries: see tree.py."""
+    """Of the tree over all entries: see kit/merkle.py."""
     tables: dict[str, int]
     """Rows that were compared, by table."""
     rows: int

@@ -1,4 +1,4 @@
-"""The hash tree over the log (RFC 9162, 2.1): one root for all entries, and short proofs of single ones.
+"""A hash tree over a list (RFC 9162, 2.1): one root for all entries, and short proofs of single ones.
 
 Pure. Leaves are the entries' hashes in order: leaf = SHA-256(0 || hash), node = SHA-256(1 || left || right). A tree
 that grows is held as its peaks, the roots of the complete trees of which it is made, largest first.
