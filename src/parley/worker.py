@@ -22,7 +22,7 @@ from parley.hosting.jobs import make_nightly_snapshot
 from parley.hosting.standby.asking import look_elsewhere
 from parley.kit.gate import LOOK_EVERY, State
 from parley.kit.instance import Instance, open_instance
-from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_driver, queue_of
+from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_driver, queue_of, release_picked
 from parley.kit.leaving import leave
 from parley.kit.metrics import note_job
 from parley.kit.processes import DSN, end_with_parent
@@ -386,6 +386,9 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         look_elsewhere(settings, instance.files)
         await make_event_partitions(instance, {})
         await follow_policy(instance)
+        if not settings.database_url:  # where Parley runs the database, it runs one worker
+            async with instance.db.write() as tx:
+                await release_picked(tx)
         log.info("worker: ready")
         async with _abuse_mail(instance):
             while await _is_open(instance, stopping):

@@ -85,6 +85,19 @@ async def list_queue(tx: Tx) -> list[QueueRow]:
     return [QueueRow(*row) for row in await tx.fetch(LIST_QUEUE)]
 
 
+RELEASE_PICKED = """
+    UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now() WHERE status = 'picked'
+"""
+
+
+async def release_picked(tx: Tx) -> None:
+    """Let jobs that a worker had begun be begun again, at once: for where one worker runs alone, and has just started.
+
+    Otherwise they wait until the queue takes the one that had them for dead.
+    """
+    await tx.execute(RELEASE_PICKED)
+
+
 HAS_TRIGGER = """
     SELECT EXISTS (
         SELECT FROM pg_trigger

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.clock import now
+from parley.kit.db import wait_for_disk
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import scratch_folder, sweep_scratch
 from parley.kit.instance import Instance
@@ -120,6 +121,7 @@ async def _keep_file(
         if current is None or current.upload_file != upload:
             return None
         copies = await claim_names(tx, made, account_id=row.account_id, withheld=current.withheld)
+        await wait_for_disk(tx)  # what was sent is deleted afterwards, and what is shown must not become another file
         await store.update_ready(
             tx,
             row.id,
@@ -158,6 +160,7 @@ async def _process_thumbnail(instance: Instance, row: MediaRow, upload: str) -> 
                 preview, blurhash = made.name, result.blurhash
                 await keep_hashes(tx, made.name, result.hashes, media_id=row.id, account_id=row.account_id)
                 meta = {**meta, "small": result.meta["small"]}
+            await wait_for_disk(tx)
             await store.update_preview(tx, row.id, preview, meta, blurhash=blurhash)
             await publish(tx, Message("media", ids=(row.id,), account_ids=(row.account_id,)))
             if made is not None and current.preview_file is not None:
