@@ -27,6 +27,7 @@ import msgspec
 from parley.kit.errors import NotFound
 from parley.kit.filelog import FileLog, open_file_log, sync_folder
 from parley.kit.filelog_lines import NewChange
+from parley.kit.gate import GateClosed
 from parley.kit.ids import new_token
 
 if TYPE_CHECKING:
@@ -188,7 +189,13 @@ class FileStore:
         size, sha256 = await self._put_durably(name, content)
         if log is not None:
             put = NewChange(op="put", area=self._keeping.area, name=name, size=size, sha256=sha256)
-            await log.wait_safe(await log.note(put))
+            try:
+                position = await log.note(put)
+            except GateClosed:
+                if name.startswith(f"{CONTENT}/") or is_file_name(name):  # nobody else can have written that name
+                    await obstore.delete_async(self._store, name)
+                raise
+            await log.wait_safe(position)
 
     async def _put_durably(self, name: str, content: bytes | Path) -> tuple[int, str]:
         """Write, hash on the way, and wait for the disk; returns the size and the SHA-256 in hexadecimal."""
