@@ -150,3 +150,12 @@ def list_family(folder: Path) -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE and (mine or process.cwd().startswith(f"{folder}/")):
                 found.append(process)
     return found
+
+
+def kill_at_once(processes: list[psutil.Process]) -> None:
+    """kill -9: all are frozen first, so that it is one moment for all of them."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+    psutil.wait_procs(processes, timeout=10)

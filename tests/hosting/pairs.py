@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from parley.hosting.hosts.views import HostStatus
 from parley.kit.db import connect
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import load_settings
-from tests.live import LiveServer, free_port, list_family
+from tests.live import LiveServer, free_port, kill_at_once, list_family
 
 T = TypeVar("T")
 
@@ -63,12 +62,7 @@ class LinkedHost(LiveServer):
 
     def kill(self) -> None:
         """kill -9 of every process of this host, at one moment."""
-        family = self.family()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for one in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.send_signal(number)
-        psutil.wait_procs(family, timeout=10)
+        kill_at_once(self.family())
         if self.process is not None:
             self.process.wait(10)
 

@@ -40,7 +40,7 @@ from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 from tests.hosting.names import knot_server
 from tests.hosting.stores import ENVIRONMENT, free_port, s3_server
-from tests.live import list_family
+from tests.live import kill_at_once, list_family
 from tests.moves.history import Delivery, read_deliveries
 from tests.moves.wires import CHECKOUT, Network, network
 
@@ -162,11 +162,7 @@ class Host:
         """
         processes = self.family()
         moment = time.monotonic()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for process in processes:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)
-        psutil.wait_procs(processes, timeout=10)
+        kill_at_once(processes)
         if self.process is not None:
             self.process.wait(10)
             self.process = None
