@@ -151,9 +151,12 @@ async def rewind_server(server: EmbeddedPostgres, *, source: Path) -> None:
     await asyncio.to_thread(marker.touch)
     await asyncio.to_thread(server.set_following, False)  # a crashed server is recovered first, which this would stop
     connection = f"host={source} user={ROLE} dbname=parley"
-    status, said = await _run_watched(
-        server, "pg_rewind", "-D", str(server.data), "--source-server", connection, "--progress"
-    )
+    # Up to PostgreSQL 15, pg_rewind sees only from its last checkpoint that the other server went its own way.
+    status, said = await _run_watched(server, "psql", "-Xqw", "-d", connection, "-c", "CHECKPOINT")
+    if not status:
+        status, said = await _run_watched(
+            server, "pg_rewind", "-D", str(server.data), "--source-server", connection, "--progress"
+        )
     if status:
         raise PostgresError(f"The database could not be rewound: {said.strip()[-800:]}")
     log.info("pg_rewind: %s", said.strip().splitlines()[-1] if said.strip() else "done")
