@@ -16,7 +16,10 @@ VOCABULARY, POSITIONS, EPSILON = 30522, 512, 1e-12
 
 
 class Layer(nn.Module):
-    """One block of attention and feed-forward, normalised after each (as BERT does)."""
+    """One block of attention and feed-forward, normalised after each (as BERT does).
+
+    The activation is GELU by tanh: half as costly on a CPU as the error function.
+    """
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class Layer(nn.Module):
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropped)
         mixed = mixed.permute(0, 2, 1, 3).reshape(n, tokens, WIDTH)
         states = self.attended_norm(states + self.dropout(self.attended(mixed)))
-        return self.outer_norm(states + self.dropout(self.outer(functional.gelu(self.inner(states)))))
+        return self.outer_norm(states + self.dropout(self.outer(functional.gelu(self.inner(states), approximate="tanh"))))
 
 
 class Judge(nn.Module):

@@ -35,19 +35,23 @@ class _Graph:
         return output
 
 
-_FUSED = ("Attention", "BiasGelu")
+_FUSED = ("MultiHeadAttention", "FastGelu")
 
 
-def _layer(graph: _Graph, states: str, mask: str, index: int, heads: int, epsilon: float) -> str:
+def _layer(graph: _Graph, states: str, index: int, heads: int, epsilon: float) -> str:
+    """One block. Query, key and value are one product: ONNX Runtime's int8 Attention makes small ones for each head."""
     own = f"layers.{index}."
     parts = ("query", "key", "value")
     weight = graph.constant(f"{own}qkv.weight", np.concatenate([graph.weights[f"{own}{p}.weight"].T for p in parts], 1))
     bias = graph.constant(f"{own}qkv.bias", np.concatenate([graph.weights[f"{own}{p}.bias"] for p in parts]))
-    mixed = graph.add("Attention", [states, weight, bias, mask], f"{own}mixed", num_heads=heads)
+    joined = graph.add("Add", [graph.add("MatMul", [states, weight], f"{own}product"), bias], f"{own}joined")
+    split = [f"{own}{part}" for part in parts]
+    graph.nodes.append(helper.make_node("Split", [joined], split, name=f"Split:{own}", axis=-1))
+    mixed = graph.add("MultiHeadAttention", split, f"{own}mixed", num_heads=heads)
     attended = graph.add("MatMul", [mixed, graph.weight(f"{own}attended.weight", turned=True)], f"{own}attended")
     middle = _add_and_norm(graph, attended, states, f"{own}attended", epsilon)
     inner = graph.add("MatMul", [middle, graph.weight(f"{own}inner.weight", turned=True)], f"{own}inner")
-    inner = graph.add("BiasGelu", [inner, graph.weight(f"{own}inner.bias")], f"{own}gelu")
+    inner = graph.add("FastGelu", [inner, graph.weight(f"{own}inner.bias")], f"{own}gelu")
     outer = graph.add("MatMul", [inner, graph.weight(f"{own}outer.weight", turned=True)], f"{own}outer")
     return _add_and_norm(graph, outer, middle, f"{own}outer", epsilon)
 
@@ -65,7 +69,10 @@ def _add_and_norm(graph: _Graph, new: str, states: str, name: str, epsilon: floa
 
 
 def build_graph(weights: Weights, path: Path, *, layers: int, heads: int, tokens: int, epsilon: float) -> None:
-    """Write the graph in full precision: input_ids and attention_mask, int64 [n, tokens], to logits [n, heads]."""
+    """Write the graph in full precision: input_ids, int64 [n, tokens], to logits [n, heads]. Every token counts.
+
+    There is no mask: each text is run alone.
+    """
     graph = _Graph(weights)
     words = graph.add("Gather", [graph.weight("words.weight"), "input_ids"], "words")
     places = graph.constant("places", weights["places.weight"][:tokens] + weights["kinds.weight"][0])
@@ -75,31 +82,20 @@ def build_graph(weights: Weights, path: Path, *, layers: int, heads: int, tokens
     summed = graph.add("Add", [words, located], "summed")
     norm = [graph.weight("norm.weight"), graph.weight("norm.bias")]
     states = graph.add("LayerNormalization", [summed, *norm], "embedded", axis=-1, epsilon=epsilon)
-    mask = graph.add("Cast", ["attention_mask"], "mask", to=TensorProto.INT32)
     for index in range(layers):
-        states = _layer(graph, states, mask, index, heads, epsilon)
-    counted = graph.add("Cast", ["attention_mask"], "counted", to=TensorProto.FLOAT)
-    last = graph.constant("last", np.array([2], dtype=np.int64))
-    one = graph.constant("one", np.array([1], dtype=np.int64))
-    column = graph.add("Unsqueeze", [counted, last], "column")
-    kept = graph.add("Mul", [states, column], "kept")
-    total = graph.add("ReduceSum", [kept, one], "total", keepdims=0)
-    count = graph.add("ReduceSum", [counted, one], "count", keepdims=1)
-    mean = graph.add("Div", [total, count], "mean")
+        states = _layer(graph, states, index, heads, epsilon)
+    mean = graph.add("ReduceMean", [states], "mean", axes=[1], keepdims=0)
     first_place = graph.constant("first_place", np.array(0, dtype=np.int64))
     first = graph.add("Gather", [states, first_place], "first", axis=1)
     both = graph.add("Concat", [mean, first], "both", axis=1)
-    logits = graph.add("MatMul", [both, graph.weight("output.weight", turned=True)], "product")
+    logits = graph.add("MatMul", [both, graph.weight("output.weight", turned=True)], "scored")
     graph.add("Add", [logits, graph.weight("output.bias")], "logits")
     _save(graph, path)
 
 
 def _save(graph: _Graph, path: Path) -> None:
     heads = len(graph.weights["output.bias"])
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"])
-        for name in ("input_ids", "attention_mask")
-    ]
+    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "tokens"])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", heads])]
     proto = helper.make_graph(graph.nodes, "judge", inputs, outputs, graph.constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]

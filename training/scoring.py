@@ -38,29 +38,18 @@ def open_session(graph: Path, threads: int = 1) -> onnxruntime.InferenceSession:
 
 
 def network_logits(
-    texts: list[str], graph: Path, tokenizer: Path, *, threads: int = 1, size: int = 16, about: str = "Scoring"
+    texts: list[str], graph: Path, tokenizer: Path, *, threads: int = 1, about: str = "Scoring"
 ) -> NDArray[np.float32]:
-    """Return the network's logits [texts, heads] of normalised texts."""
+    """Return the network's logits [texts, heads] of normalised texts, each run alone."""
     session = open_session(graph, threads)
     cutter = Tokenizer.from_file(str(tokenizer))
     cutter.enable_truncation(MAX_TOKENS)
     cutter.no_padding()
     encoded = [found.ids for found in cutter.encode_batch_fast(texts)]
-    order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
-    logits: NDArray[Any] | None = None
-    for start in track(range(0, len(order), size), about):
-        chunk = order[start : start + size]
-        longest = max(len(encoded[i]) for i in chunk)
-        ids = np.zeros((len(chunk), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for place, i in enumerate(chunk):
-            ids[place, : len(encoded[i])] = encoded[i]
-            mask[place, : len(encoded[i])] = 1
-        found = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
-        if logits is None:
-            logits = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
-        logits[chunk] = found
-    return np.zeros((0, 0), dtype=np.float32) if logits is None else logits
+    logits = [
+        session.run(["logits"], {"input_ids": np.array([ids], dtype=np.int64)})[0][0] for ids in track(encoded, about)
+    ]
+    return np.array(logits, dtype=np.float32)
 
 
 def shipped_scores(texts: list[str], folder: Path, *, about: str = "Scoring") -> NDArray[np.float64]:
