@@ -42,7 +42,8 @@ class Layer(nn.Module):
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropped)
         mixed = mixed.permute(0, 2, 1, 3).reshape(n, tokens, WIDTH)
         states = self.attended_norm(states + self.dropout(self.attended(mixed)))
-        return self.outer_norm(states + self.dropout(self.outer(functional.gelu(self.inner(states), approximate="tanh"))))
+        inner = functional.gelu(self.inner(states), approximate="tanh")
+        return self.outer_norm(states + self.dropout(self.outer(inner)))
 
 
 class Judge(nn.Module):
