@@ -22,22 +22,22 @@ def find_features(text: str) -> Any:
     import numpy
 
     data = f" {text} ".encode()[:_MOST_BYTES]
-    letters = numpy.frombuffer(data, dtype=numpy.uint8).astype(numpy.uint32)
-    found = []
-    for size in _SIZES:
-        if len(letters) < size:
-            continue
-        count = len(letters) - size + 1
-        run = numpy.full(count, size, dtype=numpy.uint32)
-        for offset in range(size):
-            run = (run ^ letters[offset : offset + count]) * numpy.uint32(_PRIME)
-        run = (run ^ (run >> numpy.uint32(15))) * numpy.uint32(_MIX)
-        found.append(run ^ (run >> numpy.uint32(13)))
+    letters = numpy.frombuffer(data + bytes(_SIZES[-1]), dtype=numpy.uint8).astype(numpy.uint32)
+    runs = numpy.repeat(numpy.array(_SIZES, dtype=numpy.uint32)[:, None], len(data), axis=1)
+    for offset in range(_SIZES[-1]):
+        longer = runs[sum(size <= offset for size in _SIZES) :]  # the rows of the sizes that go on here
+        longer ^= letters[offset : offset + len(data)]
+        longer *= numpy.uint32(_PRIME)
+    runs ^= runs >> numpy.uint32(15)
+    runs *= numpy.uint32(_MIX)
+    runs ^= runs >> numpy.uint32(13)
     words = data.split()
     hashed = [zlib.crc32(word) for word in words]
     hashed += [zlib.crc32(first + b" " + second) for first, second in pairwise(words)]
-    found.append(numpy.array(hashed, dtype=numpy.uint32))
-    return numpy.unique(numpy.concatenate(found) & numpy.uint32((1 << _BITS) - 1))
+    whole = [run[: max(len(data) - size + 1, 0)] for size, run in zip(_SIZES, runs, strict=True)]
+    found = numpy.concatenate([*whole, numpy.array(hashed, dtype=numpy.uint32)]) & numpy.uint32((1 << _BITS) - 1)
+    found.sort()
+    return found[numpy.flatnonzero(numpy.diff(found, prepend=~found[:1]))]
 
 
 class LinearModel:
@@ -48,9 +48,10 @@ class LinearModel:
         import numpy
 
         with numpy.load(path, allow_pickle=False) as stored:
-            self._weights, self._scales, self._bias = stored["weights"], stored["scales"], stored["bias"]
-        if self._weights.shape != (heads, 1 << _BITS) or len(self._scales) != heads or len(self._bias) != heads:
+            weights, self._scales, self._bias = stored["weights"], stored["scales"], stored["bias"]
+        if weights.shape != (heads, 1 << _BITS) or len(self._scales) != heads or len(self._bias) != heads:
             raise ValueError("the linear model has another shape")
+        self._weights = numpy.ascontiguousarray(weights.T)  # a bucket's weights lie side by side
 
     def logits(self, text: str) -> list[float]:
         """Return each head's logit: the sum of the buckets' weights over the root of their number, and the bias."""
@@ -59,6 +60,6 @@ class LinearModel:
         buckets = find_features(text)
         if not len(buckets):
             return [float(bias) for bias in self._bias]
-        columns = self._weights[:, buckets].astype(numpy.float32) * self._scales[:, None]
-        result: list[float] = (columns.sum(axis=1) / numpy.sqrt(numpy.float32(len(buckets))) + self._bias).tolist()
+        sums = self._weights[buckets].sum(axis=0, dtype=numpy.int32) * self._scales
+        result: list[float] = (sums / numpy.sqrt(numpy.float32(len(buckets))) + self._bias).tolist()
         return result

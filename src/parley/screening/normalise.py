@@ -328,6 +328,8 @@ def _join_spaced(words: list[_Word], vocabulary: Vocabulary) -> list[_Word]:
     """Join runs of at least three single letters (`k i l l`) where bank words cover the whole run."""
     joined: list[_Word] = []
     index = 0
+    if not any(len(word.text) == 1 for word in words):
+        return words
     while index < len(words):
         stop = index
         while stop < len(words) and stop - index < _SPACED_MAX and _is_letter(words[stop].text):

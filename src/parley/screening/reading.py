@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from parley.screening import banks, documents, normalise
 from parley.screening.account_banks import AccountBank
@@ -18,7 +17,7 @@ from parley.screening.bank_reading import read_accounts, read_links, read_spelli
 from parley.screening.banks import LinkBank, WordBank
 from parley.screening.content import MEDIA_TIERS
 from parley.screening.documents import ClauseDocument, FailModes, LadderStep, PolicyHead, RuleDocument
-from parley.screening.rules import Expressions, FieldType, Rule, RuleError, fill_in_limits
+from parley.screening.rules import Expressions, FieldType, Program, Rule, RuleError, fill_in_limits
 from parley.screening.ruleset import Clause, Ruleset
 from parley.screening.signal import Signal, quiet_values
 from parley.screening.signals import SIGNALS
@@ -245,7 +244,7 @@ def _check_case_signals(sources: Sources, fields: Mapping[str, FieldType]) -> No
                 )
 
 
-def _make_rule(written: RuleDocument, program: Any, caps: documents.Caps, expires: datetime | None) -> Rule:
+def _make_rule(written: RuleDocument, program: Program, caps: documents.Caps, expires: datetime | None) -> Rule:
     return Rule(
         id=written.id,
         version=written.version,

@@ -10,7 +10,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from cel_expr_python import cel
@@ -35,6 +37,14 @@ class RuleError(ValueError):
     """An expression that cannot be used; the text says where and what is allowed."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Program:
+    """A compiled condition, and its text with the thresholds filled in."""
+
+    text: str
+    compiled: Any
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """One rule, ready to evaluate. `decides` is false for a BACKGROUND rule: it is only logged.
 
@@ -47,7 +57,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     title: str
     kinds: frozenset[Kind]
     when: str
-    program: Any
+    program: Program
     outcome: Outcome
     clause: str | None
     matches: str
@@ -91,8 +101,9 @@ class Expressions:
     def __init__(self, fields: Mapping[str, FieldType]) -> None:
         self._fields = dict(fields)
         self._environment = cel.NewEnv(variables={name: _TYPES[kind] for name, kind in fields.items()})
+        self._together = lru_cache(maxsize=64)(self._compile_together)
 
-    def compile(self, expression: str) -> Any:
+    def compile(self, expression: str) -> Program:
         """Return the compiled program, or raise `RuleError`."""
         if len(expression) > MAX_EXPRESSION:
             raise RuleError(f"the expression is longer than {MAX_EXPRESSION} characters. Make several rules of it.")
@@ -102,15 +113,27 @@ class Expressions:
             raise RuleError(self._explain(str(error))) from None
         if program.return_type() != cel.Type.BOOL:
             raise RuleError(f"the expression gives {program.return_type().name()}, but a rule needs true or false.")
-        return program
+        return Program(expression, program)
+
+    def _compile_together(self, programs: tuple[Program, ...]) -> Any:
+        texts = (f"({program.text}\n)" for program in programs)  # a line of its own: it may end with a comment
+        return self._environment.compile(f"[{', '.join(texts)}]")
 
     def activation(self, values: Mapping[str, SignalValue]) -> Any:
         """Return the values in the form that `evaluate` takes; made once per revision."""
         return self._environment.Activation(values)
 
-    def evaluate(self, program: Any, activation: Any) -> bool:
+    def evaluate_all(self, programs: tuple[Program, ...], activation: Any) -> list[bool] | None:
+        """Return whether each condition holds, found in one go; None when one of them cannot be said."""
+        try:
+            values = self._together(programs).eval(activation).plain_value()
+        except Exception:
+            return None
+        return values if isinstance(values, list) and len(values) == len(programs) else None
+
+    def evaluate(self, program: Program, activation: Any) -> bool:
         """Return whether the rule's condition holds; raises `RuleError` when it cannot be said."""
-        value = program.eval(activation)
+        value = program.compiled.eval(activation)
         result = value.plain_value()
         if not isinstance(result, bool):
             raise RuleError(str(result)[:200])
@@ -139,11 +162,13 @@ def fired(
 ) -> tuple[list[Rule], list[tuple[Rule, str]]]:
     """Return the rules whose condition holds at the moment `now`, and those that failed, with the reason."""
     activation = expressions.activation(values)
+    asked = [r for r in rules if (not r.kinds or kind in r.kinds) and (r.expires is None or now < r.expires)]
+    results = expressions.evaluate_all(tuple(rule.program for rule in asked), activation)
+    if results is not None:
+        return [rule for rule, holds in zip(asked, results, strict=True) if holds], []
     true: list[Rule] = []
     failed: list[tuple[Rule, str]] = []
-    for rule in rules:
-        if (rule.kinds and kind not in rule.kinds) or (rule.expires is not None and now >= rule.expires):
-            continue
+    for rule in asked:
         try:
             if expressions.evaluate(rule.program, activation):
                 true.append(rule)
