@@ -102,7 +102,13 @@ from parley.safety.notices.jobs import (
 from parley.safety.notices.keeping import sweep_raw_files, sweep_raw_messages
 from parley.safety.outside.jobs import ask_outside_model
 from parley.safety.quality.jobs import draw_quality_checks
-from parley.safety.sweeps.jobs import count_planned_sweep, plan_sweep_of_change, run_approved_sweep
+from parley.safety.sweeps.jobs import (
+    count_planned_sweep,
+    gather_for_sweep,
+    plan_sweep_of_change,
+    plan_sweep_of_hashes,
+    run_approved_sweep,
+)
 from parley.safety.warnings import mail_warnings
 from parley.social.accounts.activity import count_weekly_activity
 from parley.social.accounts.rescreening import apply_profile_rescreening
@@ -121,6 +127,7 @@ from parley.social.graph.jobs import (
 from parley.social.media.exchanges import fetch_hash_exchanges, send_hash_opinions
 from parley.social.media.jobs import delete_orphans, delete_stored_files, process_media
 from parley.social.media.jobs_pictures import delete_old_pictures
+from parley.social.media.matching_past import keep_hidden_file
 from parley.social.media.rescreening import apply_media_rescreening
 from parley.social.notifications.jobs import (
     notify_of_edit,
@@ -211,6 +218,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     ),
     facts.RevisionWithdrawn: (notify_of_withdrawal, open_case_of_withdrawal),
     facts.RulesetChanged: (plan_sweep_of_change,),
+    facts.HashesBanked: (plan_sweep_of_hashes,),
     facts.StatusDeleted: (
         withdraw_status,
         delete_status_traces,
@@ -307,10 +315,10 @@ JOBS: tuple[Job, ...] = (
     resolve_links,
     clean_homes_of_status,
     remember_text,
-    *(count_planned_sweep, run_approved_sweep),
+    *(count_planned_sweep, gather_for_sweep, run_approved_sweep),
     *(hide_in_time, mail_case_notice, open_case_of_result, reroute_cases, weigh_case, weigh_reporters),
     *(capture_held, delete_evidence_copies, mail_overdue_requests),
-    *(delete_stored_files, keep_evidence_files, leave_blocked_domain, send_hash_opinions),
+    *(delete_stored_files, keep_evidence_files, keep_hidden_file, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
     *(answer_notice, call_notice_webhook, hide_named, mail_notice_message),
     *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),

@@ -321,12 +321,15 @@ async def test_what_enters_a_bank_finds_what_is_here_already(world: World) -> No
     facts = await rows(world, "SELECT payload FROM events WHERE type = 'HashesBanked'")
     payload = facts[0][0]
     async with world.instance.db.read() as tx:
-        hits = await matching_past.list_bank_hits(tx, payload["first_id"], payload["last_id"])
+        span = (payload["bank_id"], payload["first_id"] - 1, payload["last_id"])
+        hits, end = await matching_past.list_bank_hits(tx, *span, limit=1000)
+        _, first = await matching_past.list_bank_hits(tx, *span, limit=1)
+    assert (end, first) == (payload["last_id"], payload["first_id"])
     assert [(str(hit.status_id), hit.form) for hit in hits] == [(post["id"], "mirrored")]
-    counted = await matching_past.rematch_media(world.instance, hits[0].media_id or 0, act=False)
-    assert counted.outcome == "reject"
+    matches = await matching_past.match_again(world.instance, hits[0])
+    assert {one.tier for one in matches} == {"reject"}
     assert (await world.anonymous.get(url.removeprefix(world.settings.base_url))).status_code == 200
-    await matching_past.rematch_media(world.instance, hits[0].media_id or 0, act=True)
+    await world.run_jobs()
     assert (await world.anonymous.get(url.removeprefix(world.settings.base_url))).status_code == 404
     assert len(await rows(world, "SELECT FROM media_evidence")) == 1
 

@@ -267,6 +267,8 @@ def sweep_apply(
 def describe_sweep(view: SweepView) -> str:
     """A sweep in a few lines."""
     lines = [f"sweep {view.id}: {view.state}, {view.judged} of about {view.total} judged, {view.acted} acted on"]
+    if view.scope == "files":
+        lines.append("  Over the posts, files and profiles that carry a file which a bank of hashes knows now.")
     lines.append(f"  {view.reason} Planned {view.planned_at:%Y-%m-%d %H:%M} UTC, ruleset {view.ruleset[:12]}.")
     if view.changed:
         lines.append(f"  changed: {', '.join(view.changed[:8])}{' ...' if len(view.changed) > 8 else ''}")

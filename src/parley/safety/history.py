@@ -45,6 +45,10 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     """Whether everything is known that the judge was told at the time."""
     private: bool
     """Whether its words were for few: a message, or a status for followers."""
+    place: int = 0
+    """Where it stands in what is gone through: the id of its result, or its place in a list."""
+    carried: bool = False
+    """Of a file: whether something else carries it, which is judged with it."""
 
 
 async def list_past(
@@ -138,6 +142,7 @@ async def rebuild(tx: Tx, rows: Sequence[PastRow]) -> list[Past]:
                 facts=restored.facts,
                 exact=restored.exact,
                 private=private,
+                place=row.id,
             )
         )
     return pasts

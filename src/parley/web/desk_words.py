@@ -131,6 +131,7 @@ _EVENTS = {
     "clock_paused": "stopped the clock",
     "clock_resumed": "let the clock go on",
     "interim_due": "saw that nobody had acted yet",
+    "hidden_at_once": "hid something that could not wait",
     "evidence_captured": "kept what was there",
     "evidence_viewed": "looked at what was kept",
     "evidence_packed": "packed the evidence",

@@ -12,11 +12,12 @@ from parley.kit.db import Database, Tx
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
 from parley.kit.settings import Settings
-from parley.safety.history import list_past_sample, walk_past
 from parley.safety.judging import Judges, ask
 from parley.safety.progress import Progress, quiet
-from parley.safety.sweeps import store
+from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.effects import Counting
+from parley.safety.sweeps.listed import list_page
+from parley.safety.sweeps.planning import plan_file_sweep_again
 from parley.safety.sweeps.states import check_transition
 from parley.safety.sweeps.store import SweepRow
 from parley.safety.sweeps.views import Count, NewSweep
@@ -35,7 +36,7 @@ PAGE = 500
 async def plan_sweep(tx: Tx, staff: Staff | None, ruleset: Ruleset, new: NewSweep) -> int:
     """Plan to judge all of history again under `ruleset`, which must be the live one; returns the sweep's id.
 
-    Sweeps for earlier rulesets end here: this one covers what they were for.
+    Sweeps for earlier rulesets end here: this one covers what they were for. Those over files are planned again.
     """
     if staff is not None and not staff.is_staff:
         raise Forbidden("Only moderators, admins and owners plan a sweep.")
@@ -45,7 +46,11 @@ async def plan_sweep(tx: Tx, staff: Staff | None, ruleset: Ruleset, new: NewSwee
     after = id_at(new.since) if new.since else 0
     until = id_at(now())
     total, _, _ = await count_history(tx, after_id=after, until_id=until)
-    superseded = [row for row in await store.list_sweeps(tx, 1000, only_open=True) if row.ruleset != ruleset.sha256]
+    superseded = [
+        row
+        for row in await store.list_sweeps(tx, 1000, only_open=True)
+        if row.ruleset != ruleset.sha256 and row.scope == "history"
+    ]
     for row in superseded:
         changed += [name for name in row.changed if name not in changed]
     sweep_id = await store.insert_sweep(
@@ -62,9 +67,25 @@ async def plan_sweep(tx: Tx, staff: Staff | None, ruleset: Ruleset, new: NewSwee
     )
     for row in superseded:
         await abort_sweep(tx, None, row.id, note=f"Another ruleset is live since then: see sweep {sweep_id}.")
+    await carry_on_file_sweeps(tx, ruleset)
     by = staff.account_id if staff else 0
     await record(tx, SweepPlanned(account_id=by, sweep_id=sweep_id, ruleset=ruleset.sha256, total=total))
     return sweep_id
+
+
+async def carry_on_file_sweeps(tx: Tx, ruleset: Ruleset) -> None:
+    """Plan again, under `ruleset`, what sweeps over files of earlier rulesets have not done; those end here.
+
+    A sweep over all of history does not cover them: it judges by what was known of files at the time.
+    """
+    for row in await store.list_sweeps(tx, 1000, only_open=True):
+        if row.scope == "files" and row.ruleset != ruleset.sha256:
+            locked = await store.get_locked_sweep(tx, row.id)
+            if locked is None or locked.state in ("completed", "aborted"):
+                continue
+            following = await plan_file_sweep_again(tx, ruleset, locked)
+            note = f"Another ruleset is live since then: sweep {following} goes on."
+            await abort_sweep(tx, None, row.id, note=note)
 
 
 async def get_open_sweep(tx: Tx, sweep_id: int, ruleset: Ruleset) -> SweepRow:
@@ -96,21 +117,15 @@ async def count_sweep(
     async with db.write() as tx:
         row = await get_open_sweep(tx, sweep_id, ruleset)
         check_transition(row.state, "counted")
+        if await store_files.get_span(tx, sweep_id):
+            raise Conflict("It is still being looked for what this sweep is about. Count it in a minute.")
     share = 1.0 if whole or row.total <= most else most / row.total
     counting = Counting()
     seen = 0
     after: int | None = row.after_id
-    if share >= 1.0:
-        async for pasts in walk_past(db, after_id=row.after_id, until_id=row.until_id, page=PAGE):
-            for past, answer in zip(pasts, await judges.judge([ask(one) for one in pasts]), strict=True):
-                counting.add(past, answer, release=row.release)
-            seen += len(pasts)
-            progress(seen, row.total)
-    while share < 1.0 and after is not None:
+    while after is not None:
         async with db.read() as tx:
-            pasts, after = await list_past_sample(
-                tx, after_id=after, until_id=row.until_id, share=share, seed=str(sweep_id), limit=PAGE
-            )
+            pasts, after = await list_page(tx, row, PAGE, after=after, share=share)
         for past, answer in zip(pasts, await judges.judge([ask(one) for one in pasts]), strict=True):
             counting.add(past, answer, release=row.release)
         seen += len(pasts)
@@ -123,8 +138,10 @@ async def count_sweep(
         expected > 0 and row.total >= 1000 and percent > limits.four_eyes_over_percent
     )
     async with db.write() as tx:
-        row = await get_open_sweep(tx, sweep_id, ruleset)
-        check_transition(row.state, "counted")
+        now_row = await get_open_sweep(tx, sweep_id, ruleset)
+        check_transition(now_row.state, "counted")
+        if now_row.total != row.total or await store_files.get_span(tx, sweep_id):
+            raise Conflict("More came in while this sweep was counted. Count it again in a minute.")
         await store.update_counted(tx, sweep_id, count, expected, needs_second=needs_second)
         by = staff.account_id if staff else 0
         await record(tx, SweepCounted(account_id=by, sweep_id=sweep_id, judged=count.judged, expected=expected))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.safety.cases.reports import insert_found_report, withdraw_found_report
@@ -17,12 +19,27 @@ from parley.safety.log.views import system
 from parley.safety.sweeps import store
 from parley.safety.sweeps.effects import Effect, effect_of
 from parley.safety.sweeps.store import ChangeRow, SweepRow
+from parley.safety.sweeps.store_files import FoundRow
 from parley.screening import Outcome, Verdict
-from parley.social.accounts.judged import apply_profile_verdict, restore_profile_verdict
+from parley.screening.content import MediaMatch
+from parley.social.accounts.judged import (
+    apply_profile_verdict,
+    list_known_pictures,
+    restore_picture_matches,
+    restore_profile_verdict,
+)
 from parley.social.accounts.reads import get_account_views
 from parley.social.events.actions import record
 from parley.social.events.facts import RevisionRestored, RevisionSwept, RevisionWithdrawn
+from parley.social.media.actions import hide_files
 from parley.social.media.judged import apply_media_verdict, restore_media_verdict
+from parley.social.media.judging import FILE_REVISION
+from parley.social.media.matching_past import (
+    apply_file_verdict,
+    list_places,
+    restore_file_verdict,
+    restore_matches,
+)
 from parley.social.statuses.later_verdicts import (
     apply_status_verdict,
     restore_status_verdict,
@@ -64,7 +81,8 @@ async def apply_answer(
 async def _apply(tx: Tx, sweep: SweepRow, past: Past, effect: Effect, verdict: Verdict, earlier: ResultRow) -> str:
     # Before anything is changed: what is hidden can no longer be seen as it was.
     evidence = await _take_evidence(tx, past) if effect in ("hide", "flag") else None
-    result_id = await keep_second_verdict(tx, earlier, verdict, {"sweep": sweep.id})
+    matches = past.content.media_matches if sweep.scope == "files" else None
+    result_id = await keep_second_verdict(tx, earlier, verdict, {"sweep": sweep.id}, matches=matches)
     if effect == "flag":
         kind, before = await _flag(tx, past, result_id)
     else:
@@ -92,6 +110,10 @@ async def _change(tx: Tx, past: Past, verdict: Verdict, result_id: int, *, relea
         before = await apply_status_verdict(tx, past.subject_id, past.revision, outcome, result_id, release=release)
         if before is not None:
             return before["kind"], before
+    elif _is_file(past):
+        before = await apply_file_verdict(tx, past.subject_id, outcome, result_id, verdict.clause)
+        if before is not None:
+            return "file_hidden", before
     else:
         apply = apply_media_verdict if past.subject_type == "media" else apply_profile_verdict
         before = await apply(tx, past.subject_id, past.revision, outcome, result_id, sentence, release=release)
@@ -102,8 +124,22 @@ async def _change(tx: Tx, past: Past, verdict: Verdict, result_id: int, *, relea
                 account_id=past.account_id, subject_type=past.subject_type, screening_id=result_id
             )
             await record(tx, withdrawn)  # by which its author is told
-            return "withdrawn", before
+            return "withdrawn", await _hide_pictures(tx, past, before)
     raise _NothingDone
+
+
+def _is_file(past: Past) -> bool:
+    """Whether it is a file itself, without the words that describe it."""
+    return past.subject_type == "media" and past.revision == FILE_REVISION
+
+
+async def _hide_pictures(tx: Tx, past: Past, before: dict[str, Any]) -> dict[str, Any]:
+    """Serve pictures of a profile to nobody that are known as what would be refused."""
+    if past.subject_type != "profile":
+        return before
+    pictures = await list_known_pictures(tx, past.subject_id, past.revision, ("quarantine", "reject"))
+    await hide_files(tx, pictures, hidden=True)
+    return {**before, "pictures": pictures}
 
 
 async def _flag(tx: Tx, past: Past, result_id: int) -> tuple[str, dict[str, Any]]:
@@ -115,7 +151,11 @@ async def _flag(tx: Tx, past: Past, result_id: int) -> tuple[str, dict[str, Any]
     return "flagged", {}
 
 
-async def _take_evidence(tx: Tx, past: Past) -> dict[str, Any]:
+async def _take_evidence(tx: Tx, past: Past) -> dict[str, Any] | None:
+    if _is_file(past):
+        place = (await list_places(tx, [past.subject_id])).get(past.subject_id)
+        if place is None or place.attached:
+            return None  # what carries it comes before the moderators, with it
     account = (await get_account_views(tx, [past.account_id])).get(past.account_id)
     if account is None:
         raise _NothingDone
@@ -172,9 +212,25 @@ async def _restore(tx: Tx, change: ChangeRow) -> bool:
         return True
     if change.subject_type in STATUS_TYPES:
         return await restore_status_verdict(tx, change.subject_id, change.revision, change.before, change.result_after)
+    if change.kind == "file_hidden":
+        return await restore_file_verdict(tx, change.subject_id, change.before, change.result_after)
     if change.subject_type == "media":
         return await restore_media_verdict(tx, change.subject_id, change.revision, change.before, change.result_after)
-    return await restore_profile_verdict(tx, change.subject_id, change.before, change.result_after)
+    restored = await restore_profile_verdict(tx, change.subject_id, change.before, change.result_after)
+    if restored:
+        await hide_files(tx, change.before.get("pictures", []), hidden=False)
+    return restored
+
+
+async def take_back_matches(tx: Tx, file: FoundRow) -> None:
+    """Let the judge know of a file what it knew before a sweep, unless it has learned something else since."""
+    before, after = (msgspec.convert(one, tuple[MediaMatch, ...]) for one in (file.before, file.after))
+    if file.media_id is not None:
+        await restore_matches(tx, file.media_id, before, after)
+    elif file.account_id is not None:
+        await restore_picture_matches(tx, file.account_id, file.file, before, after)
+    else:
+        await hide_files(tx, file.hidden, hidden=False)
 
 
 def is_interesting(past: Past, answer: Answer, sweep: SweepRow) -> bool:

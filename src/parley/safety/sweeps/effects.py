@@ -10,6 +10,7 @@ from parley.safety.intervals import wilson
 from parley.safety.judging import Answer
 from parley.safety.sweeps.views import Count, Sample
 from parley.screening import Outcome
+from parley.social.media.judging import FILE_REVISION, REFUSED
 
 Effect = Literal["hide", "limit", "flag", "release"]
 MOST_SAMPLES = 20
@@ -25,6 +26,11 @@ def effect_of(past: Past, answer: Answer) -> Effect | None:
     if answer.degraded or past.outcome == Outcome.REJECT.value:
         return None
     before, after = Outcome(past.outcome), Outcome(answer.outcome)
+    if past.subject_type == "media" and past.revision == FILE_REVISION:
+        # Not what was on record counts but whether it is served: a file that was held is, with what people let through.
+        refused = after in REFUSED and before not in REFUSED
+        alone = not past.carried and before.published and not after.published
+        return "hide" if refused or alone else None
     if not after.published:
         return "hide" if before.published else None
     if not before.published:

@@ -82,6 +82,10 @@ async def apply_verdicts(
     manifest = await asyncio.to_thread(parquet.read_manifest, folder, "verdicts")
     if manifest.ruleset != ruleset.sha256:
         raise Invalid(f"These verdicts were given by {manifest.ruleset[:12]}, but {ruleset.sha256[:12]} is live.")
+    async with db.read() as tx:
+        planned = await store.get_sweep(tx, sweep_id)
+    if planned is not None and planned.scope == "files":
+        raise Invalid("This sweep has a list of its own, of what carries certain files: `parley sweep run` judges it.")
     row = await start_sweep(db, sweep_id, ruleset)
     if row.cursor < manifest.after_id:
         raise Invalid("This sweep begins before what these verdicts cover: run it up to there first.")

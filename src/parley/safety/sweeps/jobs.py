@@ -1,4 +1,5 @@
-"""Jobs of sweeps: a new ruleset plans one, and counts it; an approved one may run in the worker. Each may run twice."""
+"""Jobs of sweeps. A new ruleset, or a new entry of a bank of hashes, plans one, and counts it; an approved one may run
+in the worker. Each may run twice."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.safety.judging import OwnThread
 from parley.safety.sweeps import store
-from parley.safety.sweeps.actions import count_sweep, plan_sweep
+from parley.safety.sweeps.actions import abort_sweep, carry_on_file_sweeps, count_sweep, plan_sweep
+from parley.safety.sweeps.gathering import gather
+from parley.safety.sweeps.planning import plan_file_sweep
 from parley.safety.sweeps.running import run_sweep
 from parley.safety.sweeps.views import NewSweep
+from parley.social.media.matching_past import get_searched_bank, has_hashed_files
 from parley.social.policies.live import load_live
 from parley.social.verdicts.reads import count_history
 
@@ -24,6 +28,9 @@ COUNTED_BY_ITSELF = 4000
 AT_A_TIME = 10.0
 """Seconds that a sweep runs in the worker before other jobs have their turn."""
 SMALL_PAGE = 100
+
+NOTHING_FOUND = "Nothing that is here would be treated otherwise because of these files: there was nothing to approve."
+DONE_ALREADY = "What was found is hidden already, as it could not wait: there was nothing more to approve."
 
 _REASONS = {
     "policy": "Another policy is live.",
@@ -41,9 +48,11 @@ async def plan_sweep_of_change(instance: Instance, payload: dict[str, Any]) -> N
     if ruleset.sha256 != payload["ruleset"]:
         return  # it has changed again: the job of that change does it
     async with instance.db.write() as tx:
+        await carry_on_file_sweeps(tx, ruleset)
         if (await count_history(tx))[0] == 0:
             return
-        if any(row.ruleset == ruleset.sha256 for row in await store.list_sweeps(tx, 100, only_open=True)):
+        is_open = await store.list_sweeps(tx, 1000, only_open=True)
+        if any(row.ruleset == ruleset.sha256 and row.scope == "history" for row in is_open):
             return
         reason = _REASONS.get(payload["what"], _REASONS["program"])
         new = NewSweep(reason=reason, changed=tuple(payload.get("changed", ())))
@@ -59,9 +68,45 @@ async def count_planned_sweep(instance: Instance, payload: dict[str, Any]) -> No
     if row is None or row.state != "planned" or row.ruleset != ruleset.sha256:
         return
     try:
-        await count_sweep(instance.db, None, row.id, OwnThread(ruleset), ruleset, most=COUNTED_BY_ITSELF)
+        count = await count_sweep(instance.db, None, row.id, OwnThread(ruleset), ruleset, most=COUNTED_BY_ITSELF)
     except (Conflict, Invalid, NotFound):
-        return  # it was aborted, or another ruleset went live, while it was counted
+        return  # it was aborted, grew, or another ruleset went live, while it was counted
+    if row.scope == "files" and count.share >= 1 and not count.effects:
+        async with instance.db.write() as tx:
+            now_row = await store.get_locked_sweep(tx, row.id)
+            if now_row is not None and now_row.state == "counted":
+                note = DONE_ALREADY if now_row.acted else NOTHING_FOUND
+                await abort_sweep(tx, None, row.id, note=note)
+
+
+async def plan_sweep_of_hashes(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on HashesBanked: plan to judge again whatever carries a file that is like what a bank looks for now."""
+    ruleset = await load_live(instance.db, instance.settings)
+    bank_id, first_id, last_id = (int(payload[name]) for name in ("bank_id", "first_id", "last_id"))
+    async with instance.db.write() as tx:
+        bank = await get_searched_bank(tx, bank_id)
+        if bank is not None and await has_hashed_files(tx):
+            by = int(payload["account_id"])
+            await plan_file_sweep(tx, ruleset, bank, bank_id, first_id, last_id, by=by)
+
+
+async def gather_for_sweep(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: look for what a sweep over files is about, for a while; then let it be counted. Payload: `sweep_id`."""
+    sweep_id = int(payload["sweep_id"])
+    ruleset = await load_live(instance.db, instance.settings)
+    try:
+        progress = await gather(instance, sweep_id, ruleset, seconds=AT_A_TIME)
+    except Conflict:
+        async with instance.db.write() as tx:
+            await carry_on_file_sweeps(tx, ruleset)  # that queues this job for the one that goes on
+        return
+    except NotFound:
+        return
+    async with instance.db.write() as tx:
+        if progress == "more":
+            await enqueue(tx, "gather_for_sweep", payload)
+        elif progress == "done":
+            await enqueue(tx, "count_planned_sweep", payload, after=SETTLE)
 
 
 async def run_approved_sweep(instance: Instance, payload: dict[str, Any]) -> None:

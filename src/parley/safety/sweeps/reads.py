@@ -41,6 +41,7 @@ async def _view(tx: Tx, row: SweepRow) -> SweepView:
     return SweepView(
         id=row.id,
         state=row.state,
+        scope=row.scope,
         ruleset=row.ruleset,
         reason=row.reason,
         changed=tuple(row.changed),

@@ -14,12 +14,13 @@ from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
-from parley.safety.history import Past, list_past
+from parley.safety.history import Past
 from parley.safety.judging import Answer, Judges, ask
 from parley.safety.progress import Progress, quiet
-from parley.safety.sweeps import store
+from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.actions import get_open_sweep
-from parley.safety.sweeps.applying import apply_answer, is_interesting, take_back
+from parley.safety.sweeps.applying import apply_answer, is_interesting, take_back, take_back_matches
+from parley.safety.sweeps.listed import list_page
 from parley.safety.sweeps.states import UNDOABLE, check_transition
 from parley.safety.sweeps.store import SweepRow
 from parley.screening import Ruleset
@@ -53,14 +54,14 @@ async def run_sweep(
     began = time.monotonic()
     judged = 0
     # While one page is acted on, the next is read and judged: neither the cores nor the database wait.
-    ahead = asyncio.create_task(_judge_page(db, judges, row.cursor, row.until_id, page))
+    ahead = asyncio.create_task(_judge_page(db, judges, row, row.cursor, page))
     try:
         while row.state == "running":
             pairs, following = await ahead
             elapsed = time.monotonic() - began
             ends = following is None or (seconds is not None and elapsed > seconds)
             if following is not None and not ends:
-                ahead = asyncio.create_task(_judge_page(db, judges, following, row.until_id, page))
+                ahead = asyncio.create_task(_judge_page(db, judges, row, following, page))
             row = await _act(db, row, pairs, following, ruleset)
             judged += len(pairs)
             progress(row.judged, row.total)
@@ -73,10 +74,10 @@ async def run_sweep(
 
 
 async def _judge_page(
-    db: Database, judges: Judges, after_id: int, until_id: int, page: int
+    db: Database, judges: Judges, row: SweepRow, after: int, page: int
 ) -> tuple[list[tuple[Past, Answer]], int | None]:
     async with db.read() as tx:
-        pasts, following = await list_past(tx, page, after_id=after_id, until_id=until_id)
+        pasts, following = await list_page(tx, row, page, after=after)
     answers = await judges.judge([ask(past) for past in pasts])
     return list(zip(pasts, answers, strict=True)), following
 
@@ -93,7 +94,8 @@ async def start_sweep(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow
             )
         check_transition(row.state, "running")
         # What was written since it was planned by a process that had not heard of the new ruleset yet.
-        await store.update_started(tx, sweep_id, max(row.until_id, id_at(now())))
+        until = max(row.until_id, id_at(now())) if row.scope == "history" else row.until_id
+        await store.update_started(tx, sweep_id, until)
         await record(tx, SweepStarted(account_id=0, sweep_id=sweep_id))
         fresh = await store.get_sweep(tx, sweep_id)
         assert fresh is not None
@@ -112,7 +114,7 @@ async def _act(
     for number, part in enumerate(parts):
         is_last = number == len(parts) - 1
         # After the last one of a page comes what the page could not rebuild as well.
-        cursor = part[-1][0].id if not is_last else (row.until_id if following is None else following)
+        cursor = part[-1][0].place if not is_last else (row.until_id if following is None else following)
         async with db.write() as tx:
             locked = await get_open_sweep(tx, row.id, ruleset)
             if locked.state != "running":
@@ -186,6 +188,16 @@ async def undo_sweep(
     if row.undone_at is not None:
         raise Conflict("This sweep is undone already.")
     done = 0
+    after = ""
+    while row.scope == "files":
+        async with db.write() as tx:
+            await store.get_locked_sweep(tx, sweep_id)
+            files = await store_files.list_files(tx, sweep_id, after, at_once)
+            for file in files:
+                await take_back_matches(tx, file)
+        if len(files) < at_once:
+            break
+        after = files[-1].file
     while True:
         async with db.write() as tx:
             await store.get_locked_sweep(tx, sweep_id)

@@ -7,12 +7,14 @@ from typing import Literal
 from parley.kit.errors import Invalid
 
 State = Literal["planned", "counted", "approved", "running", "completed", "aborted"]
+Scope = Literal["history", "files"]
+"""What is gone through: all of history, or a list of what carries certain files."""
 STATES: tuple[State, ...] = ("planned", "counted", "approved", "running", "completed", "aborted")
 
 FOLLOWS: dict[State, frozenset[State]] = {
     "planned": frozenset({"counted", "aborted"}),
-    # Counted again: more is known; what was approved was approved for other figures.
-    "counted": frozenset({"counted", "approved", "aborted"}),
+    # Counted again: more is known; what was approved was approved for other figures. Planned again: its list grew.
+    "counted": frozenset({"planned", "counted", "approved", "aborted"}),
     "approved": frozenset({"running", "counted", "aborted"}),
     "running": frozenset({"completed", "aborted"}),
     "completed": frozenset(),

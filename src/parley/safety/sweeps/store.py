@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-from parley.safety.sweeps.states import State
+from parley.safety.sweeps.states import Scope, State
 
 
 class SweepRow(msgspec.Struct, frozen=True):
@@ -39,13 +39,14 @@ class SweepRow(msgspec.Struct, frozen=True):
     started_at: datetime | None
     ended_at: datetime | None
     undone_at: datetime | None
+    scope: Scope
     approved_by: list[str]
 
 
 INSERT_SWEEP = """
     INSERT INTO sweeps (ruleset, reason, changed, automatic, planned_by, release, per_second, after_id, until_id, total,
-        cursor)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8)
+        cursor, scope)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8, $11)
     RETURNING id
 """
 
@@ -62,16 +63,17 @@ async def insert_sweep(
     per_second: int,
     span: tuple[int, int],
     total: int,
+    scope: Scope = "history",
 ) -> int:
-    """Plan a sweep over results with span[0] < id <= span[1]; returns its id."""
-    values = (ruleset, reason, changed, automatic, planned_by, release, per_second, *span, total)
+    """Plan a sweep over results with span[0] < id <= span[1], or such places of its own list; returns its id."""
+    values = (ruleset, reason, changed, automatic, planned_by, release, per_second, *span, total, scope)
     return int(await tx.fetchval(INSERT_SWEEP, *values))
 
 
 GET_SWEEP = """
     SELECT id, state, ruleset, reason, changed, automatic, planned_by, release, per_second, after_id, until_id, total,
         counts, expected, needs_second, cursor, judged, acted, unclear, note, planned_at, counted_at, started_at,
-        ended_at, undone_at,
+        ended_at, undone_at, scope,
         ARRAY(SELECT a.username FROM sweep_approvals a WHERE a.sweep_id = sweeps.id ORDER BY a.created_at)
     FROM sweeps WHERE id = $1
 """
@@ -93,7 +95,7 @@ async def get_locked_sweep(tx: Tx, sweep_id: int) -> SweepRow | None:
 LIST_SWEEPS = """
     SELECT id, state, ruleset, reason, changed, automatic, planned_by, release, per_second, after_id, until_id, total,
         counts, expected, needs_second, cursor, judged, acted, unclear, note, planned_at, counted_at, started_at,
-        ended_at, undone_at,
+        ended_at, undone_at, scope,
         ARRAY(SELECT a.username FROM sweep_approvals a WHERE a.sweep_id = sweeps.id ORDER BY a.created_at)
     FROM sweeps WHERE $2 = false OR state NOT IN ('completed', 'aborted') ORDER BY id DESC LIMIT $1
 """
@@ -114,6 +116,19 @@ UPDATE_STATE = """
 async def update_state(tx: Tx, sweep_id: int, state: State, note: str = "") -> None:
     """Put a sweep into another state."""
     await tx.execute(UPDATE_STATE, sweep_id, state, note)
+
+
+UPDATE_LISTED = """
+    UPDATE sweeps SET until_id = $2, total = $2, state = 'planned',
+        changed = (SELECT (array_agg(DISTINCT name))[:200] FROM unnest(changed || $3::text[]) AS names (name))
+    WHERE id = $1
+"""
+
+
+async def update_listed(tx: Tx, sweep_id: int, last_place: int, changed: list[str]) -> None:
+    """The list of a sweep reaches so far now; what was counted, and approved, was another list."""
+    await tx.execute(DELETE_APPROVALS, sweep_id)
+    await tx.execute(UPDATE_LISTED, sweep_id, last_place, changed)
 
 
 UPDATE_STARTED = """
@@ -239,6 +254,14 @@ UPDATE_UNDONE = """UPDATE sweeps SET undone_at = now() WHERE id = $1"""
 async def update_undone(tx: Tx, sweep_id: int) -> None:
     """All that could be taken back of a sweep is."""
     await tx.execute(UPDATE_UNDONE, sweep_id)
+
+
+UPDATE_ACTED = """UPDATE sweeps SET acted = acted + $2 WHERE id = $1"""
+
+
+async def update_acted(tx: Tx, sweep_id: int, acted: int) -> None:
+    """Something was done before the sweep runs: what could not wait."""
+    await tx.execute(UPDATE_ACTED, sweep_id, acted)
 
 
 COUNT_CHANGES = """

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from parley.safety.sweeps.states import State
+from parley.safety.sweeps.states import Scope, State
 
 PER_SECOND = 1000
 """How many revisions a sweep judges in a second at most, unless told otherwise."""
@@ -68,6 +68,7 @@ class SweepView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     state: State
+    scope: Scope
     ruleset: str
     reason: str
     changed: tuple[str, ...]

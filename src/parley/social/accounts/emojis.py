@@ -47,3 +47,8 @@ async def remove_emoji(tx: Tx, shortcode: str) -> EmojiView:
         raise NotFound(f"There is no custom emoji {shortcode}.")
     await store_emojis.update_emoji_users(tx, row.shortcode)
     return EmojiView(row.shortcode, row.file, row.static_file, row.category, row.visible_in_picker)
+
+
+async def list_emoji_files(tx: Tx, file: str) -> list[str]:
+    """Both pictures, moving and still, of the emoji whose picture `file` is; none when it is no emoji's (any more)."""
+    return sorted(await store_emojis.list_emoji_files(tx, file))

@@ -12,9 +12,10 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.screening import Outcome
+from parley.screening.content import MediaMatch
 from parley.social.accounts import profiles, store, store_judged
 from parley.social.accounts.actions import decide_held_profile, show_profile
-from parley.social.accounts.profiles import Profile
+from parley.social.accounts.profiles import Picture, Profile
 from parley.social.accounts.reads import get_screening_facts
 from parley.social.accounts.store_judged import SweptRow
 from parley.social.events.actions import record
@@ -111,8 +112,7 @@ async def blank_profile(tx: Tx, account_id: int) -> Blanked | None:
     if row is None or shown is None:
         return None
     profile = msgspec.convert(shown.profile, Profile)
-    pictures = [picture for picture in (profile.avatar, profile.header) if picture is not None]
-    files = dict.fromkeys(name for picture in pictures for name in (picture.file, picture.static_file))
+    files = dict.fromkeys(name for picture in _pictures(profile) for name in (picture.file, picture.static_file))
     blank = await _show_blank(tx, account_id, row)
     if row.held_revision is not None:
         await store.update_held_revision(tx, account_id, row.held_revision)
@@ -179,3 +179,65 @@ async def restore_profile_verdict(tx: Tx, account_id: int, before: dict[str, Any
     await store.update_held_revision(tx, account_id, waiting)
     await record(tx, ProfileUpdated(account_id=account_id, revision=shown, held=False))
     return True
+
+
+async def keep_picture_matches(
+    tx: Tx, account_id: int, file: str, matches: Sequence[MediaMatch]
+) -> tuple[list[Any], list[int]] | None:
+    """Keep what the banks know of an avatar or header, for whatever is written or judged from now on.
+
+    Returns what was known before and the revisions with it that are shown or wait; None when nothing is new, or when
+    no revision has that picture.
+    """
+    await store.get_profile_for_update(tx, account_id)
+    before = await store_judged.get_picture_matches(tx, account_id, file)
+    if before is None or _same_matches(before, matches):
+        return None
+    revisions: set[int] = set()
+    for picture in ("avatar", "header"):
+        placed = [msgspec.structs.replace(one, place=picture) for one in matches]
+        found = await store_judged.update_picture_matches(tx, account_id, file, placed, picture)
+        revisions.update(revision for revision, current in found if current)
+    return before, sorted(revisions)
+
+
+async def restore_picture_matches(
+    tx: Tx, account_id: int, file: str, before: Sequence[MediaMatch], after: Sequence[MediaMatch]
+) -> None:
+    """Take back what `keep_picture_matches` kept, `after`, unless something else is known of the picture by now."""
+    await store.get_profile_for_update(tx, account_id)
+    now = await store_judged.get_picture_matches(tx, account_id, file)
+    if now is not None and _same_matches(now, after):
+        await keep_picture_matches(tx, account_id, file, before)
+
+
+def _same_matches(before: Sequence[Any], matches: Sequence[MediaMatch]) -> bool:
+    known = [msgspec.structs.replace(msgspec.convert(one, MediaMatch), place="") for one in before]
+    return known == [msgspec.structs.replace(one, place="") for one in matches]
+
+
+async def list_picture_matches(tx: Tx, named: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[MediaMatch]]:
+    """What is known of the pictures of profiles, by (account, revision): one query."""
+    rows = await store_judged.list_judged(tx, named) if named else []
+    return {
+        (row.account_id, row.named): [
+            match for picture in _pictures(msgspec.convert(row.profile, Profile)) for match in picture.matches
+        ]
+        for row in rows
+    }
+
+
+async def list_known_pictures(tx: Tx, account_id: int, named: int, tiers: Sequence[str]) -> list[str]:
+    """Files of those pictures of a profile that an entry of one of these tiers, which decides, knows."""
+    rows = await store_judged.list_judged(tx, [(account_id, named)])
+    return [
+        name
+        for row in rows
+        for picture in _pictures(msgspec.convert(row.profile, Profile))
+        if any(match.tier in tiers and not match.background for match in picture.matches)
+        for name in dict.fromkeys((picture.file, picture.static_file))
+    ]
+
+
+def _pictures(profile: Profile) -> list[Picture]:
+    return [picture for picture in (profile.avatar, profile.header) if picture is not None]

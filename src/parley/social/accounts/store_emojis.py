@@ -45,6 +45,14 @@ async def upsert_emoji(tx: Tx, row: EmojiRow) -> None:
     await tx.execute(UPSERT_EMOJI, row.shortcode, row.file, row.static_file, row.category, row.visible_in_picker)
 
 
+LIST_EMOJI_FILES = """SELECT file, static_file FROM custom_emojis WHERE file = $1"""
+
+
+async def list_emoji_files(tx: Tx, file: str) -> set[str]:
+    """Both pictures of the emoji whose picture `file` is."""
+    return {name for row in await tx.fetch(LIST_EMOJI_FILES, file) for name in row}
+
+
 DELETE_EMOJI = """
     DELETE FROM custom_emojis WHERE shortcode = $1 AND domain IS NULL
     RETURNING shortcode, file, static_file, category, visible_in_picker

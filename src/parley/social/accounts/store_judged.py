@@ -68,3 +68,35 @@ UPDATE_SWEPT = """
 async def update_swept(tx: Tx, account_id: int, revision: int, *, held: bool, sentence: str, screening_id: int) -> None:
     """What another verdict says of one revision of a profile."""
     await tx.execute(UPDATE_SWEPT, account_id, revision, held, sentence, screening_id)
+
+
+# A profile has two pictures; `$4` says which of them.
+UPDATE_PICTURE_MATCHES = """
+    UPDATE profile_revisions p SET profile = jsonb_set(p.profile, ARRAY[$4, 'matches'], $3::jsonb, true)
+    FROM accounts a
+    WHERE a.id = $1 AND p.account_id = a.id AND p.profile -> $4 ->> 'file' = $2
+    RETURNING p.revision, p.revision IN (a.revision, a.held_revision)
+"""
+
+
+async def update_picture_matches(
+    tx: Tx, account_id: int, file: str, matches: Any, picture: str
+) -> list[tuple[int, bool]]:
+    """Keep what is known of an avatar or header; the revisions that have it, each with whether it is shown or waits."""
+    rows = await tx.fetch(UPDATE_PICTURE_MATCHES, account_id, file, matches, picture)
+    return [(row[0], bool(row[1])) for row in rows]
+
+
+GET_PICTURE_MATCHES = """
+    SELECT coalesce(picture -> 'matches', '[]'::jsonb)
+    FROM profile_revisions p
+    CROSS JOIN LATERAL (VALUES (p.profile -> 'avatar'), (p.profile -> 'header')) AS pictures (picture)
+    WHERE p.account_id = $1 AND picture ->> 'file' = $2
+    ORDER BY p.revision DESC LIMIT 1
+"""
+
+
+async def get_picture_matches(tx: Tx, account_id: int, file: str) -> list[dict[str, Any]] | None:
+    """What is known of a picture that a revision of the profile has; None when none has it."""
+    found: list[dict[str, Any]] | None = await tx.fetchval(GET_PICTURE_MATCHES, account_id, file)
+    return found

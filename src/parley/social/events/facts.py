@@ -53,7 +53,8 @@ class MediaUploaded(Fact, frozen=True):
 
 
 class HashesBanked(Fact, frozen=True):
-    """A bank of hashes holds `hashes` more rows, with ids from `first_id` to `last_id`. 0 did it from a shell."""
+    """A bank of hashes holds `hashes` more rows, with ids from `first_id` to `last_id`, or looks for them otherwise
+    than before. 0 did it from a shell."""
 
     bank_id: int
     first_id: int
@@ -269,7 +270,7 @@ class SweepUndone(Fact, frozen=True):
 
 class RevisionSwept(Fact, frozen=True):
     """A sweep did something about a revision of `account_id`: hidden, revision_hidden, limited, released, withdrawn
-    (a profile or a description) or flagged. `screening_id` is the new result."""
+    (a profile or a description), file_hidden (the file itself) or flagged. `screening_id` is the new result."""
 
     sweep_id: int
     subject_type: str

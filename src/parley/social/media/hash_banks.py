@@ -71,10 +71,21 @@ async def make_bank(
     if banks and not change:
         raise Invalid(f"There is a bank {name!r} already.")
     if banks:
-        await store_hashes.update_bank(tx, banks[0].id, title or banks[0].title, tier, clause, state)
+        before = banks[0]
+        await store_hashes.update_bank(tx, before.id, title or before.title, tier, clause, state)
+        if state != "EXPIRED" and (before.tier, before.clause, before.state) != (tier, clause, state):
+            await _look_again(tx, before.id)
     else:
         await store_hashes.insert_bank(tx, name, title, tier, clause, state)
     return await get_bank(tx, name)
+
+
+async def _look_again(tx: Tx, bank_id: int) -> None:
+    """A bank leads to something else now: what it knows of the past is judged again, as if it had come in now."""
+    first, last, count = await store_hashes.get_bank_span(tx, bank_id)
+    if count:
+        fact = HashesBanked(account_id=OPERATOR, bank_id=bank_id, first_id=first, last_id=last, hashes=count)
+        await record(tx, fact)
 
 
 async def add_hashes(tx: Tx, bank: BankRow, hashes: Sequence[NewHash], *, account_id: int = OPERATOR) -> list[int]:

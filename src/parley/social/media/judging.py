@@ -63,9 +63,9 @@ async def screen_file(tx: Tx, account_id: int, media_id: int, content: Content) 
     return await screen(tx, Subject("media", media_id, FILE_REVISION, account_id), content, facts)
 
 
-def refusal(verdict: Verdict) -> str:
-    """What the owner of a refused file is told."""
-    clause = screening.live_ruleset().clauses.get(verdict.clause or "")
+def refusal(clause_id: str | None) -> str:
+    """What the owner of a file that is refused under a clause is told."""
+    clause = screening.live_ruleset().clauses.get(clause_id or "")
     rule = f": it breaks rule {clause.id} ({clause.title})" if clause else ""
     return f"This file cannot be used here{rule}. If you think that this is a mistake, write to the moderators."
 
@@ -80,11 +80,7 @@ async def refuse_file(
     media_id: int | None = None,
 ) -> str:
     """Keep a refused file as evidence with its result, where no route reads it; returns the sentence for its owner."""
-    sha256 = next(one.hash for one in await hash_bytes(path) if one.kind == "sha256")
-    size = size_of(path)
-    mime_type = content.media_types[0] if content.media_types else "application/octet-stream"
-    name = f"{sha256[:2]}/{sha256}.bin"
-    await instance.files.evidence.put(name, path)
+    copy = await put_among_evidence(instance, path, content.media_types[0] if content.media_types else None)
     try:
         async with instance.db.write() as tx:
             subject_id = media_id if media_id is not None else await get_new_id(tx)
@@ -97,9 +93,17 @@ async def refuse_file(
             tx,
             (account_id, media_id, origin),
             (verdict.outcome.value, verdict.clause, content.media_matches, result_id),
-            (name, bytes.fromhex(sha256), size, mime_type),
+            copy,
         )
-    return refusal(verdict)
+    return refusal(verdict.clause)
+
+
+async def put_among_evidence(instance: Instance, path: Path, mime_type: str | None) -> tuple[str, bytes, int, str]:
+    """Copy a file to where no route reads it; gives its name there, SHA-256, bytes and MIME type."""
+    sha256 = next(one.hash for one in await hash_bytes(path) if one.kind == "sha256")
+    name = f"{sha256[:2]}/{sha256}.bin"
+    await instance.files.evidence.put(name, path)
+    return name, bytes.fromhex(sha256), size_of(path), mime_type or "application/octet-stream"
 
 
 async def check_picture(

@@ -6,7 +6,9 @@ Nothing here starts by itself: a sweep asks, counts, and acts when people approv
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,17 +16,17 @@ from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
+from parley.kit.jobs import enqueue
 from parley.screening import Outcome, image_hash
 from parley.screening.content import MediaMatch
 from parley.screening.image_hash import FORMS, LEAST_QUALITY, MATCH_DISTANCE
 from parley.social.media import store, store_files, store_hashes, store_matches
 from parley.social.media.actions import hide_media
 from parley.social.media.hash_lookup import find_matches
-from parley.social.media.judging import REFUSED, content_of_file, judge_file, refuse_file
+from parley.social.media.judging import REFUSED, place_matches, put_among_evidence, refusal
 from parley.social.media.reads import save_file
 from parley.social.media.results import FileHash
-
-_PAGE = 1000
+from parley.social.media.store_matches import LikeRow
 
 
 class LikeView(msgspec.Struct, frozen=True):
@@ -35,86 +37,198 @@ class LikeView(msgspec.Struct, frozen=True):
     """None for a profile picture or an emoji."""
     status_id: int | None
     account_id: int | None
+    """None for an emoji."""
     distance: int
     form: str
     second: float | None
 
 
-async def find_media_like(
-    tx: Tx, hash_bytes: bytes, distance: int = MATCH_DISTANCE, *, kind: str = "pdq"
-) -> list[LikeView]:
-    """Our files that are like a hash of a bank, however they were turned; exactly like it for other kinds than PDQ.
+def _view(row: LikeRow) -> LikeView:
+    form = FORMS[row.form] if row.form else ""
+    return LikeView(row.file, row.media_id, row.status_id, row.account_id, row.distance, form, row.second)
 
-    For pictures and frames `distance` is at most 31 bits: the index finds no more.
+
+async def find_media_like(tx: Tx, hash_bytes: bytes, distance: int = MATCH_DISTANCE) -> list[LikeView]:
+    """Our pictures and frames that are like a hash, however they were turned.
+
+    `distance` is at most 31 bits: the index finds no more.
     """
-    if kind in ("pdq", "frame"):
-        forms = image_hash.turned_forms(hash_bytes)
-        keys = image_hash.band_keys(forms)
-        rows = await store_matches.list_like(tx, keys, forms, min(distance, MATCH_DISTANCE), LEAST_QUALITY)
-    else:
-        rows = await store_matches.list_same(tx, kind, hash_bytes)
-    return [
-        LikeView(
-            row.file,
-            row.media_id,
-            row.status_id,
-            row.account_id,
-            row.distance,
-            FORMS[row.form] if row.form else "",
-            row.second,
-        )
-        for row in rows
-    ]
+    forms = image_hash.turned_forms(hash_bytes)
+    keys = image_hash.band_keys(forms)
+    rows = await store_matches.list_like(tx, keys, forms, min(distance, MATCH_DISTANCE), LEAST_QUALITY)
+    return [_view(row) for row in rows]
 
 
-async def list_bank_hits(tx: Tx, first_id: int, last_id: int) -> list[LikeView]:
-    """Our files that are like one of the rows of banks from `first_id` to `last_id`, each file once."""
+async def list_bank_hits(
+    tx: Tx, bank_id: int, after_id: int, last_id: int, *, limit: int
+) -> tuple[list[LikeView], int]:
+    """Our files that are like one of the next `limit` rows of a bank with after_id < id <= last_id, each once; and how
+    far that was: `last_id` when there are no more.
+
+    A frame that is like one of a known video is a hit too: whether enough of its frames are, `match_again` says.
+    """
+    rows = await store_hashes.list_looked_for(tx, bank_id, after_id, last_id, limit)
     found: dict[str, LikeView] = {}
-    after = first_id - 1
-    while rows := await store_hashes.list_looked_for(tx, after, last_id, _PAGE):
-        for _, kind, hash_bytes in rows:
-            for like in await find_media_like(tx, hash_bytes, kind=kind):
-                if like.file not in found or like.distance < found[like.file].distance:
-                    found[like.file] = like
-        after = rows[-1][0]
-    return list(found.values())
+
+    def keep(likes: Sequence[LikeView]) -> None:
+        for like in likes:
+            if like.file not in found or like.distance < found[like.file].distance:
+                found[like.file] = like
+
+    exact = [hash_bytes for _, kind, hash_bytes in rows if kind in ("md5", "sha1", "sha256")]
+    sounds = [hash_bytes for _, kind, hash_bytes in rows if kind == "audio"]
+    if exact or sounds:
+        keep([_view(row) for row in await store_matches.list_same(tx, exact, sounds)])
+    for _, kind, hash_bytes in rows:
+        if kind in ("pdq", "frame"):
+            keep(await find_media_like(tx, hash_bytes))
+    return list(found.values()), rows[-1][0] if len(rows) == limit else last_id
 
 
-class Rematched(msgspec.Struct, frozen=True):
-    """What the banks know of a file now, and what the judge says of it."""
-
-    matches: tuple[MediaMatch, ...]
-    outcome: Outcome
+async def has_hashed_files(tx: Tx) -> bool:
+    """Whether there is any file here that a new entry could be about."""
+    return await store_matches.has_media_hashes(tx)
 
 
-async def rematch_media(instance: Instance, media_id: int, *, act: bool) -> Rematched:
-    """Ask the banks about an attachment once more and judge it; raises NotFound.
+async def get_searched_bank(tx: Tx, bank_id: int) -> str | None:
+    """The name of a bank that is looked for; None for one that is not, or gone."""
+    return await store_hashes.get_bank_name(tx, bank_id)
 
-    With `act` the matches are kept, so that posts which carry it can be judged again, and a file that is refused is
-    copied to the evidence and served no more.
+
+async def match_again(instance: Instance, like: LikeView) -> tuple[MediaMatch, ...]:
+    """Everything that the banks know now of a file of ours: an attachment with its thumbnail, or a picture."""
+    async with instance.db.read() as tx:
+        if like.media_id is not None:
+            kept = await store_matches.list_media_hashes(tx, like.media_id)
+        else:
+            kept = await store_matches.list_file_hashes(tx, like.file)
+    hashes = [FileHash(kind, bits.hex(), quality, second) for kind, bits, quality, second in kept]
+    return await find_matches(instance, hashes, indexed=True)
+
+
+async def keep_matches(tx: Tx, media_id: int, matches: Sequence[Any]) -> list[Any] | None:
+    """Keep what the banks know of an attachment, for whatever is written or judged from now on.
+
+    Returns what was known before; None, and nothing done, when that is the same or the attachment is gone.
     """
+    before = await store_matches.get_locked_matches(tx, media_id)
+    if before is None or msgspec.convert(before, list[MediaMatch]) == list(matches):
+        return None
+    await store_matches.update_matches(tx, media_id, matches)
+    return before
+
+
+async def restore_matches(tx: Tx, media_id: int, before: tuple[MediaMatch, ...], after: tuple[MediaMatch, ...]) -> None:
+    """Take back what `keep_matches` kept, `after`, unless something else is known of the attachment by now."""
+    now = await store_matches.get_locked_matches(tx, media_id)
+    if now is not None and msgspec.convert(now, tuple[MediaMatch, ...]) == after:
+        await store_matches.update_matches(tx, media_id, before)
+
+
+async def refresh_matches(tx: Tx, matches: Sequence[Any]) -> tuple[MediaMatch, ...]:
+    """Stored matches as the banks see them now: without entries that were disputed or removed since."""
+    found = [msgspec.convert(one, MediaMatch) for one in matches]
+    states = await store_hashes.list_entry_states(tx, [one.entry for one in found]) if found else {}
+    return tuple(
+        msgspec.structs.replace(one, bank=bank, tier=tier, clause=clause, background=background)
+        for one in found
+        if one.entry in states
+        for bank, tier, clause, background in (states[one.entry],)
+    )
+
+
+async def list_fresh_matches(tx: Tx, media_ids: Sequence[int]) -> dict[int, tuple[MediaMatch, ...]]:
+    """What the banks know of attachments, as they see it now; without those that are gone or still being processed."""
+    rows = await store.list_media(tx, list(media_ids)) if media_ids else {}
+    return {
+        media_id: await refresh_matches(tx, row.matches) for media_id, row in rows.items() if row.state != "processing"
+    }
+
+
+def put_matches(
+    known: Sequence[MediaMatch], media_ids: Sequence[int], fresh: dict[int, tuple[MediaMatch, ...]]
+) -> tuple[MediaMatch, ...]:
+    """The matches of a revision that carries `media_ids`, in that order: fresh ones, and for files that are gone those
+    that were `known`."""
+    places = {f"media_{place}": media_id for place, media_id in enumerate(media_ids, 1)}
+    found = [one for one in known if places.get(one.place) not in fresh]
+    for place, media_id in places.items():
+        found += place_matches(fresh.get(media_id, ()), place)
+    return tuple(found)
+
+
+class PlaceView(msgspec.Struct, frozen=True):
+    """What carries an attachment now."""
+
+    status_id: int | None
+    attached: bool
+    mime_type: str | None
+
+
+async def list_places(tx: Tx, media_ids: Sequence[int]) -> dict[int, PlaceView]:
+    """What carries these attachments; those that are gone are left out."""
+    rows = await store.list_media(tx, list(media_ids)) if media_ids else {}
+    return {row.id: PlaceView(row.status_id, row.attached, row.mime_type) for row in rows.values()}
+
+
+async def apply_file_verdict(
+    tx: Tx, media_id: int, outcome: Outcome, screening_id: int, clause: str | None
+) -> dict[str, Any] | None:
+    """Let a later verdict on a file itself take effect; returns what was before, None for nothing done.
+
+    A file that would be refused is served to nobody, its author included, and copied to the evidence by a job. One
+    that would be held is dealt with by what carries it; where nothing does, it can be used no more.
+    """
+    row = (await store.list_media_for_update(tx, [media_id])).get(media_id)
+    if row is None or row.file is None or row.state != "ready" or outcome.published:
+        return None
+    if (row.attached and outcome not in REFUSED) or await store_files.list_hidden_names(tx, [row.file]):
+        return None
+    before = {"screening_id": await store_matches.get_file_result(tx, media_id), "attached": row.attached}
+    await hide_media(tx, [media_id], hidden=True)
+    await store_matches.update_file_result(tx, media_id, screening_id)
+    if not row.attached:
+        await store.update_failed(tx, media_id, refusal(clause))
+    about = {"media_id": media_id, "screening_id": screening_id, "outcome": outcome.value, "clause": clause}
+    await enqueue(tx, keep_hidden_file.__name__, about)
+    return before
+
+
+async def restore_file_verdict(tx: Tx, media_id: int, before: dict[str, Any], screening_id: int) -> bool:
+    """Take back what `apply_file_verdict` did; False when something else has happened to the file since."""
+    row = (await store.list_media_for_update(tx, [media_id])).get(media_id)
+    if row is None or row.hidden or await store_matches.get_file_result(tx, media_id) != screening_id:
+        return False
+    await hide_media(tx, [media_id], hidden=False)
+    if not before["attached"]:
+        await store.update_usable(tx, media_id)
+    await store_matches.update_file_result(tx, media_id, before["screening_id"])
+    return True
+
+
+async def keep_hidden_file(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: copy a file that a sweep took out of sight to the evidence, as one that is refused when it is uploaded.
+
+    Payload: `media_id`, and the `screening_id`, `outcome` and `clause` of what led to it. May run twice.
+    """
+    media_id, screening_id = int(payload["media_id"]), int(payload["screening_id"])
     async with instance.db.read() as tx:
         row = (await store.list_media(tx, [media_id])).get(media_id)
-        kept = await store_matches.list_media_hashes(tx, media_id)
-    if row is None:
-        raise NotFound
-    hashes = [FileHash(kind, bits.hex(), quality, second) for kind, bits, quality, second in kept]
-    matches = await find_matches(instance, hashes)
-    content = content_of_file(matches, row.mime_type)
-    verdict = await judge_file(instance, row.account_id, content)
-    if act:
-        if verdict.outcome in REFUSED and row.file is not None:
-            with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as folder:
-                path = Path(folder) / "copy"
-                await save_file(instance, row.file, path)
-                await refuse_file(instance, row.account_id, content, path, origin="attachment", media_id=media_id)
-        async with instance.db.write() as tx:
-            await store_matches.update_matches(tx, media_id, matches)
-            if verdict.outcome in REFUSED:
-                await hide_media(tx, [media_id], hidden=True)
-    return Rematched(matches, verdict.outcome)
-
-
-async def hide_picture(tx: Tx, file: str, *, hidden: bool) -> None:
-    """Serve a profile picture or an emoji no more, or again: the caller decided that it may."""
-    await store_files.update_hidden(tx, [file], hidden=hidden)
+        done = await store_matches.has_evidence(tx, media_id, screening_id)
+        hidden = row is not None and row.file is not None and await store_files.list_hidden_names(tx, [row.file])
+    if row is None or row.file is None or done or not hidden:
+        return
+    with tempfile.TemporaryDirectory(prefix="media-", dir=scratch_folder(instance.settings)) as folder:
+        path = Path(folder) / "copy"
+        try:
+            await save_file(instance, row.file, path)
+        except NotFound:
+            return  # its author deleted it, an hour ago or longer
+        copy = await put_among_evidence(instance, path, row.mime_type)
+    async with instance.db.write() as tx:
+        await store_matches.insert_evidence(
+            tx,
+            (row.account_id, media_id, "attachment"),
+            (payload["outcome"], payload["clause"], row.matches, screening_id),
+            copy,
+        )

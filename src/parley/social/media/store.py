@@ -218,6 +218,14 @@ async def update_failed(tx: Tx, media_id: int, error: str) -> None:
     await tx.execute(UPDATE_FAILED, media_id, error)
 
 
+UPDATE_USABLE = """UPDATE media SET state = 'ready', error = NULL, updated_at = now() WHERE id = $1"""
+
+
+async def update_usable(tx: Tx, media_id: int) -> None:
+    """A file that was refused after it had been processed can be used again."""
+    await tx.execute(UPDATE_USABLE, media_id)
+
+
 UPDATE_ATTACHED = """
     UPDATE media SET status_id = $2, scheduled_status_id = $3, updated_at = now() WHERE id = ANY($1)
 """

@@ -204,6 +204,14 @@ async def list_known_keys(tx: Tx, keys: list[str]) -> set[str]:
     return {row[0] for row in await tx.fetch(LIST_KNOWN_KEYS, keys)}
 
 
+LIST_HIDDEN_NAMES = """SELECT name FROM files WHERE name = ANY($1) AND hidden"""
+
+
+async def list_hidden_names(tx: Tx, names: list[str]) -> set[str]:
+    """Those of the files that are withheld from everybody."""
+    return {row[0] for row in await tx.fetch(LIST_HIDDEN_NAMES, names)}
+
+
 UPDATE_HIDDEN = """UPDATE files SET hidden = $2 WHERE name = ANY($1)"""
 
 

@@ -307,14 +307,46 @@ async def list_disputed_keys(tx: Tx, bank_id: int, keys: Sequence[str]) -> set[s
 
 LIST_LOOKED_FOR = """
     SELECT h.id, h.kind, h.hash FROM bank_hashes h JOIN hash_banks b ON b.id = h.bank_id
-    WHERE h.id > $1 AND h.id <= $2 AND b.state <> 'EXPIRED' AND h.state <> 'DISPUTED' AND h.quality >= 50
-    ORDER BY h.id LIMIT $3
+    WHERE h.id > $2 AND h.id <= $3 AND h.bank_id = $1 AND b.state <> 'EXPIRED' AND h.state <> 'DISPUTED'
+        AND h.quality >= 50
+    ORDER BY h.id LIMIT $4
 """
 
 
-async def list_looked_for(tx: Tx, after: int, last: int, limit: int) -> list[tuple[int, str, bytes]]:
-    """Id, kind and hash of rows that are looked for, in the order of their ids."""
-    return [tuple(row) for row in await tx.fetch(LIST_LOOKED_FOR, after, last, limit)]
+async def list_looked_for(tx: Tx, bank_id: int, after: int, last: int, limit: int) -> list[tuple[int, str, bytes]]:
+    """Id, kind and hash of a bank's rows that are looked for, in the order of their ids."""
+    return [tuple(row) for row in await tx.fetch(LIST_LOOKED_FOR, bank_id, after, last, limit)]
+
+
+LIST_ENTRY_STATES = """
+    SELECT DISTINCT ON (h.entry) h.entry, b.name, b.tier, b.clause, 'BACKGROUND' IN (h.state, b.state)
+    FROM bank_hashes h JOIN hash_banks b ON b.id = h.bank_id
+    WHERE h.entry = ANY($1) AND b.state <> 'EXPIRED' AND h.state <> 'DISPUTED'
+    ORDER BY h.entry, h.id
+"""
+
+
+async def list_entry_states(tx: Tx, entries: Sequence[int]) -> dict[int, tuple[str, str, str, bool]]:
+    """Bank, tier, clause and whether it is only logged, of those of the entries that are (still) looked for."""
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in await tx.fetch(LIST_ENTRY_STATES, entries)}
+
+
+GET_BANK_NAME = """SELECT name FROM hash_banks WHERE id = $1 AND state <> 'EXPIRED'"""
+
+
+async def get_bank_name(tx: Tx, bank_id: int) -> str | None:
+    """The name of a bank that is looked for."""
+    name: str | None = await tx.fetchval(GET_BANK_NAME, bank_id)
+    return name
+
+
+GET_BANK_SPAN = """SELECT min(id), max(id), count(*) FROM bank_hashes WHERE bank_id = $1"""
+
+
+async def get_bank_span(tx: Tx, bank_id: int) -> tuple[int, int, int]:
+    """The first and last id of a bank's rows, and how many they are; zeros for an empty one."""
+    row = await tx.fetchrow(GET_BANK_SPAN, bank_id)
+    return (row[0], row[1], row[2]) if row and row[2] else (0, 0, 0)
 
 
 LIST_SAME_KEYS = """

@@ -69,14 +69,35 @@ async def list_like(
 LIST_SAME = """
     SELECT h.file, h.media_id, m.status_id, h.account_id, h.kind, 0, 0, h.second
     FROM media_hashes h LEFT JOIN media m ON m.id = h.media_id
-    WHERE h.hash = $1 AND h.kind = $2
-    ORDER BY h.id
+    WHERE h.hash = ANY($1) AND h.kind IN ('md5', 'sha1', 'sha256')
+    UNION ALL
+    SELECT h.file, h.media_id, m.status_id, h.account_id, h.kind, 0, 0, h.second
+    FROM media_hashes h LEFT JOIN media m ON m.id = h.media_id
+    WHERE h.hash = ANY($2) AND h.kind = 'audio'
 """
 
 
-async def list_same(tx: Tx, kind: str, hash_bytes: bytes) -> list[LikeRow]:
-    """Files of ours with exactly this hash."""
-    return [LikeRow(*row) for row in await tx.fetch(LIST_SAME, hash_bytes, kind)]
+async def list_same(tx: Tx, hashes: Sequence[bytes], sounds: Sequence[bytes]) -> list[LikeRow]:
+    """Files of ours with exactly one of these hashes; `sounds` are hashes of sound tracks."""
+    return [LikeRow(*row) for row in await tx.fetch(LIST_SAME, hashes, sounds)]
+
+
+LIST_FILE_HASHES = """
+    SELECT kind, hash, quality, second FROM media_hashes WHERE file = $1 AND media_id IS NULL ORDER BY id
+"""
+
+
+async def list_file_hashes(tx: Tx, file: str) -> list[tuple[str, bytes, int, float | None]]:
+    """What was hashed of a profile picture or an emoji."""
+    return [tuple(row) for row in await tx.fetch(LIST_FILE_HASHES, file)]
+
+
+HAS_MEDIA_HASHES = """SELECT EXISTS (SELECT FROM media_hashes)"""
+
+
+async def has_media_hashes(tx: Tx) -> bool:
+    """Whether any file of ours was hashed."""
+    return bool(await tx.fetchval(HAS_MEDIA_HASHES))
 
 
 LIST_MEDIA_HASHES = """
@@ -105,6 +126,30 @@ UPDATE_MATCHES = """UPDATE media SET matches = $2, updated_at = now() WHERE id =
 async def update_matches(tx: Tx, media_id: int, matches: Any) -> None:
     """Keep what the banks know of a file now."""
     await tx.execute(UPDATE_MATCHES, media_id, matches)
+
+
+GET_LOCKED_MATCHES = """SELECT matches FROM media WHERE id = $1 FOR NO KEY UPDATE"""
+
+
+async def get_locked_matches(tx: Tx, media_id: int) -> list[dict[str, Any]] | None:
+    """What the banks were found to know of an attachment, which is locked from now on; None when it is gone."""
+    found: list[dict[str, Any]] | None = await tx.fetchval(GET_LOCKED_MATCHES, media_id)
+    return found
+
+
+GET_FILE_RESULT = """SELECT file_screening_id FROM media WHERE id = $1"""
+UPDATE_FILE_RESULT = """UPDATE media SET file_screening_id = $2 WHERE id = $1"""
+
+
+async def get_file_result(tx: Tx, media_id: int) -> int | None:
+    """The result of judging the file of an attachment by itself."""
+    found: int | None = await tx.fetchval(GET_FILE_RESULT, media_id)
+    return found
+
+
+async def update_file_result(tx: Tx, media_id: int, screening_id: int | None) -> None:
+    """Another result of judging the file by itself."""
+    await tx.execute(UPDATE_FILE_RESULT, media_id, screening_id)
 
 
 UPDATE_WAITING = """
@@ -146,6 +191,14 @@ async def insert_evidence(
     """Note a file that is kept out of sight. `whose`: account, attachment, origin; `verdict`: outcome, clause, matches,
     result; `file`: name among the evidence, SHA-256, bytes, MIME type."""
     return int(await tx.fetchval(INSERT_EVIDENCE, *whose, *verdict, *file))
+
+
+HAS_EVIDENCE = """SELECT EXISTS (SELECT FROM media_evidence WHERE media_id = $1 AND screening_id = $2)"""
+
+
+async def has_evidence(tx: Tx, media_id: int, screening_id: int) -> bool:
+    """Whether an attachment's file was kept because of this result."""
+    return bool(await tx.fetchval(HAS_EVIDENCE, media_id, screening_id))
 
 
 class EvidenceRow(msgspec.Struct, frozen=True):

@@ -60,3 +60,13 @@ async def list_judged_texts(
         )
         for row in rows
     }
+
+
+async def list_revision_media(tx: Tx, named: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    """The attachments of revisions (status, revision), in order, for the judge alone: one query."""
+    return await store_judged.list_revision_media(tx, named) if named else {}
+
+
+async def list_carrying(tx: Tx, status_ids: Sequence[int], media_ids: Sequence[int]) -> list[tuple[str, int, int]]:
+    """Type, id and revision under which the revisions of these statuses were judged that carry one of these files."""
+    return await store_judged.list_carrying(tx, status_ids, media_ids) if status_ids else []

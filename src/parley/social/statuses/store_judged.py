@@ -54,3 +54,29 @@ UPDATE_REVISION_STATE = """UPDATE status_revisions SET state = $3 WHERE status_i
 async def update_revision_state(tx: Tx, status_id: int, revision: int, state: str) -> None:
     """Whether others may read one revision in the history."""
     await tx.execute(UPDATE_REVISION_STATE, status_id, revision, state)
+
+
+LIST_REVISION_MEDIA = """
+    SELECT r.status_id, r.revision, r.media_ids
+    FROM unnest($1::bigint[], $2::integer[]) AS named (status_id, revision)
+    JOIN status_revisions r ON r.status_id = named.status_id AND r.revision = named.revision
+"""
+
+
+async def list_revision_media(tx: Tx, named: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    """The attachments of revisions (status, revision), in order."""
+    rows = await tx.fetch(LIST_REVISION_MEDIA, [pair[0] for pair in named], [pair[1] for pair in named])
+    return {(row[0], row[1]): list(row[2]) for row in rows}
+
+
+LIST_CARRYING = """
+    SELECT s.subject_type, r.status_id, r.revision
+    FROM status_revisions r JOIN screening_results s ON s.id = r.screening_id
+    WHERE r.status_id = ANY($1) AND r.media_ids && $2::bigint[]
+    ORDER BY r.status_id, r.revision
+"""
+
+
+async def list_carrying(tx: Tx, status_ids: Sequence[int], media_ids: Sequence[int]) -> list[tuple[str, int, int]]:
+    """As what they were judged, status and revision of those revisions of statuses that carry one of the files."""
+    return [(row[0], row[1], row[2]) for row in await tx.fetch(LIST_CARRYING, status_ids, media_ids)]

@@ -19,6 +19,7 @@ from parley.kit.db import Database, Tx
 from parley.kit.errors import RejectedByPolicy
 from parley.kit.jobs import enqueue
 from parley.screening import Content, Facts, Outcome, Verdict
+from parley.screening.content import MediaMatch
 from parley.screening.media_signals import is_waiting, wait_for_media
 from parley.social.events.actions import record
 from parley.social.events.facts import RevisionRescreened, StatusRejected
@@ -111,15 +112,25 @@ async def judge_and_keep(tx: Tx, subject: Subject, content: Content, facts: Fact
     return await _keep_verdict(tx, subject, content, facts, judge_safely(content, facts), unknown, refuse=False)
 
 
-async def keep_second_verdict(tx: Tx, earlier: ResultRow, verdict: Verdict, why: dict[str, Any]) -> int:
+async def keep_second_verdict(
+    tx: Tx,
+    earlier: ResultRow,
+    verdict: Verdict,
+    why: dict[str, Any],
+    *,
+    matches: Sequence[MediaMatch] | None = None,
+) -> int:
     """Store another result for the revision of `earlier`, with what it was judged from. Returns its id.
 
-    `why` says what led to it, such as `{"sweep": 4711}`.
+    `why` says what led to it, such as `{"sweep": 4711}`; `matches` is what was known of its files this time, where that
+    is more than then.
     """
     subject = Subject(earlier.subject_type, earlier.subject_id, earlier.revision, earlier.account_id)
     kept: dict[str, Any] = {
         name: earlier.detail[name] for name in ("facts", "content", "order", "texts") if name in earlier.detail
     }
+    if matches is not None:
+        kept["content"] = {**kept.get("content", {"kind": earlier.subject_type}), "media_matches": list(matches)}
     return await _insert(tx, subject, verdict, {**kept, **why})
 
 

@@ -56,6 +56,11 @@ async def list_history_named(tx: Tx, ids: list[int]) -> list[PastRow]:
     return await store_history.list_named(tx, ids)
 
 
+async def list_history_of(tx: Tx, named: list[tuple[str, int, int]]) -> list[PastRow]:
+    """The newest results of these revisions (type, id, revision), in no order. For judging again alone."""
+    return await store_history.list_newest(tx, named) if named else []
+
+
 async def count_history(tx: Tx, *, after_id: int = 0, until_id: int | None = None) -> tuple[int, int, int]:
     """How many results there are (a revision that was judged twice counts twice), and the first and last id."""
     return await store_history.count_history(tx, after_id, until_id if until_id is not None else NO_END)

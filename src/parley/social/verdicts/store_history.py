@@ -106,6 +106,27 @@ async def list_named(tx: Tx, ids: Sequence[int]) -> list[PastRow]:
     return [PastRow(*row) for row in await tx.fetch(LIST_NAMED, ids)]
 
 
+LIST_NEWEST = """
+    SELECT r.id, r.subject_type, r.subject_id, r.revision, r.account_id, r.outcome::text, r.clause, r.ruleset,
+        r.degraded, r.created_at,
+        jsonb_strip_nulls(jsonb_build_object('facts', r.detail -> 'facts', 'content', r.detail -> 'content',
+            'order', r.detail -> 'order', 'texts', r.detail -> 'texts', 'again', r.detail -> 'again',
+            'trust', r.detail -> 'trust'))
+    FROM unnest($1::text[], $2::bigint[], $3::integer[]) AS named (subject_type, subject_id, revision)
+    CROSS JOIN LATERAL (
+        SELECT * FROM screening_results s
+        WHERE s.subject_type = named.subject_type AND s.subject_id = named.subject_id AND s.revision = named.revision
+        ORDER BY s.id DESC LIMIT 1
+    ) r
+"""
+
+
+async def list_newest(tx: Tx, named: Sequence[tuple[str, int, int]]) -> list[PastRow]:
+    """The newest result of each of these revisions (type, id, revision), in no order; missing ones are left out."""
+    columns = [list(column) for column in zip(*named, strict=True)]
+    return [PastRow(*row) for row in await tx.fetch(LIST_NEWEST, *columns)]
+
+
 COUNT_HISTORY = """
     SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM screening_results WHERE id > $1 AND id <= $2
 """

@@ -1,0 +1,164 @@
+"""Finds what carries files that a bank has come to know, for a sweep, and hides at once what threatens lives.
+
+In small transactions, behind which a cursor moves: a process that is killed leaves nothing half done.
+Whatever is not of severity 0 waits until the sweep was counted and approved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from parley.kit.db import Tx
+from parley.kit.instance import Instance
+from parley.safety.judging import Answer, OwnThread, ask
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import Subject, SubjectType, system
+from parley.safety.sweeps import store, store_files
+from parley.safety.sweeps.actions import get_open_sweep
+from parley.safety.sweeps.effects import effect_of
+from parley.safety.sweeps.listed import Named, list_named
+from parley.safety.sweeps.running import apply_part
+from parley.safety.sweeps.store import SweepRow
+from parley.safety.sweeps.store_files import SpanRow
+from parley.screening import Ruleset
+from parley.screening.content import MediaMatch
+from parley.social.accounts.emojis import list_emoji_files
+from parley.social.accounts.judged import keep_picture_matches
+from parley.social.media.actions import hide_files
+from parley.social.media.matching_past import (
+    LikeView,
+    keep_matches,
+    list_bank_hits,
+    list_places,
+    match_again,
+)
+from parley.social.statuses.judged import list_carrying
+
+ME = system("sweeps")
+ENTRIES_AT_ONCE = 100
+"""Rows of a bank that are looked for before the next transaction."""
+FILES_AT_ONCE = 20
+"""Files that one transaction is about: while it runs, those who change what carries them wait."""
+
+Found = tuple[LikeView, tuple[MediaMatch, ...]]
+
+
+Progress = Literal["more", "done", "nothing"]
+"""There is more to look for; nothing more; or there was nothing, or somebody else does it."""
+
+
+async def gather(instance: Instance, sweep_id: int, ruleset: Ruleset, *, seconds: float) -> Progress:
+    """Look for what a planned sweep is about, for so long.
+
+    Raises Conflict when another ruleset is live, NotFound when there is no such sweep.
+    """
+    deadline = time.monotonic() + seconds
+    worked = False
+    while time.monotonic() < deadline:
+        instance.gate.check()
+        async with instance.db.read() as tx:
+            span = await store_files.get_span(tx, sweep_id)
+            if span is None:
+                return "done" if worked else "nothing"
+            likes, cursor = await list_bank_hits(tx, span.bank_id, span.cursor, span.last_id, limit=ENTRIES_AT_ONCE)
+        once = {like.media_id or like.file: like for like in likes}
+        found = [(like, matches) for like in once.values() if (matches := await match_again(instance, like))]
+        for start in range(0, len(found), FILES_AT_ONCE):
+            if not await _keep(instance, sweep_id, ruleset, found[start : start + FILES_AT_ONCE]):
+                return "nothing"
+        if not await _move(instance, sweep_id, ruleset, span, cursor):
+            return "nothing"
+        worked = True
+    return "more"
+
+
+async def _move(instance: Instance, sweep_id: int, ruleset: Ruleset, span: SpanRow, cursor: int) -> bool:
+    """Note how far the span was looked through; False when somebody else goes on, or the sweep has ended."""
+    async with instance.db.write() as tx:
+        row = await get_open_sweep(tx, sweep_id, ruleset)
+        return row.state == "planned" and await store_files.update_span(tx, sweep_id, span, cursor)
+
+
+async def _keep(instance: Instance, sweep_id: int, ruleset: Ruleset, found: Sequence[Found]) -> bool:
+    """Keep what is known of these files now, put what carries them on the list, and hide what cannot wait."""
+    async with instance.db.write() as tx:
+        row = await get_open_sweep(tx, sweep_id, ruleset)
+        if row.state != "planned":
+            return False
+        named = await _note(tx, sweep_id, found)
+        if not named:
+            return True
+        await store_files.insert_subjects(tx, sweep_id, named)
+        await store.update_listed(tx, sweep_id, await store_files.count_subjects(tx, sweep_id), [])
+        await _hide_at_once(tx, row, ruleset, named)
+    return True
+
+
+async def _note(tx: Tx, sweep_id: int, found: Sequence[Found]) -> list[Named]:
+    """Keep the matches of files, with those before; returns the revisions that carry one of which more is known now.
+
+    What carries a file comes before the file, so that its evidence is taken while everything is there.
+    """
+    named: list[Named] = []
+    attachments: list[int] = []
+    for like, matches in sorted(found, key=lambda one: one[0].media_id or 0):
+        if like.media_id is not None:
+            before = await keep_matches(tx, like.media_id, matches)
+            if before is None:
+                continue
+            attachments.append(like.media_id)
+            hidden: list[str] = []
+        elif like.account_id is not None:
+            kept = await keep_picture_matches(tx, like.account_id, like.file, matches)
+            if kept is None:
+                continue
+            before, hidden = kept[0], []
+            named += [("profile", like.account_id, revision) for revision in kept[1]]
+        else:
+            before, hidden = [], await _hide_emoji(tx, sweep_id, like.file, matches)
+        place = (like.media_id, like.account_id)
+        await store_files.insert_file(tx, sweep_id, like.file, place, (before, matches), hidden)
+    places = await list_places(tx, attachments)
+    statuses = [place.status_id for place in places.values() if place.status_id is not None]
+    named += await list_carrying(tx, sorted(set(statuses)), attachments)
+    return [*named, *(("media", media_id, 0) for media_id in attachments)]
+
+
+async def _hide_emoji(tx: Tx, sweep_id: int, file: str, matches: Sequence[MediaMatch]) -> list[str]:
+    """An emoji is the instance's own picture: one that could not be added now is served no more."""
+    names = await list_emoji_files(tx, file)
+    if not names or all(match.tier == "flag" or match.background for match in matches):
+        return []
+    await append_event(tx, ME, "hidden_at_once", sweep=str(sweep_id), kind="emoji", clause=matches[0].clause)
+    await hide_files(tx, names, hidden=True)
+    return names
+
+
+async def _hide_at_once(tx: Tx, row: SweepRow, ruleset: Ruleset, named: Sequence[Named]) -> None:
+    """Interim measure: what the judge would stop under a clause of severity 0 is out of sight when `tx` commits.
+
+    It is a change of the sweep like any other, with evidence and a report, and is undone with it.
+    """
+    pasts = await list_named(tx, {name: place for place, name in enumerate(dict.fromkeys(named))})
+    answers = await OwnThread(ruleset).judge([ask(past) for past in pasts])
+    urgent = [
+        pair
+        for pair in zip(pasts, answers, strict=True)
+        if effect_of(*pair) == "hide" and _severity(ruleset, pair[1]) == 0
+    ]
+    acted = 0
+    for past, answer in urgent:
+        subject = Subject(_LOGGED.get(past.subject_type, "status"), past.subject_id)
+        await append_event(tx, ME, "hidden_at_once", subject=subject, sweep=str(row.id), clause=answer.clause)
+        acted += await apply_part(tx, row, [(past, answer)])
+    await store.update_acted(tx, row.id, acted)
+
+
+_LOGGED: dict[str, SubjectType] = {"media": "media", "profile": "profile"}
+
+
+def _severity(ruleset: Ruleset, answer: Answer) -> int:
+    clause = ruleset.clauses.get(answer.clause or "")
+    return clause.severity if clause is not None else 3
