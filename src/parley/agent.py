@@ -15,6 +15,7 @@ from parley.hosting.hosts.agent import Loop, run_agent
 from parley.hosting.hosts.control import Route
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
+from parley.hosting.hosts.names import NamesApart
 from parley.hosting.moves import minding
 from parley.hosting.standby import media
 from parley.kit.leaving import leave
@@ -33,7 +34,8 @@ def main() -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(run_agent(settings, loops=LOOPS, routes=ROUTES, prepare=PREPARE))
+        with asyncio.Runner(loop_factory=NamesApart) as runner:
+            runner.run(run_agent(settings, loops=LOOPS, routes=ROUTES, prepare=PREPARE))
     except HostError as error:
         logging.getLogger("parley.agent").error("%s", error)
         leave(1)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from obstore.store import S3Store
 
+from parley.kit.gate import Gate, State
 from tests.moves.pairs import pair, status_of, wait_ready, wait_until
 from tests.moves.providers import BUCKET, PASSWORD, CommandFailed, Host, Person, World
 
@@ -88,9 +90,70 @@ def is_primary(host: Host) -> bool:
     return status is not None and status.role == "primary" and status.gate == "open"
 
 
+def is_degraded(host: Host) -> bool | None:
+    """Whether a primary goes on without its standby; None when it does not say."""
+    status = status_of(host)
+    return status.degraded_since is not None if status else None
+
+
 def role_of(host: Host) -> str:
     status = status_of(host)
     return status.role if status else "silent"
+
+
+class Watched:
+    """How a primary behaves for as long as the block lasts: whether its gate was ever closed, and its silences."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=one) for one in (self._look_at_gate, self._ask)]
+        self.closed = 0.0
+        self.silent: list[float] = []
+        self.longest = 0.0
+
+    def __enter__(self) -> Watched:
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        for one in self._threads:
+            one.join()
+
+    def _look_at_gate(self) -> None:
+        gate = Gate(self._host.folder / "gate")
+        while not self._over.wait(0.02):
+            if gate.state is not State.OPEN:
+                self.closed += 0.02
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.1):
+            began = time.monotonic()
+            found = status_of(self._host)
+            took = time.monotonic() - began
+            self.longest = max(self.longest, took)
+            if found is None:
+                self.silent.append(took)
+
+
+def test_a_link_that_is_cut_again_and_again_keeps_the_primary_neither_silent_nor_closed(waiting: World) -> None:
+    primary = wait_ready(waiting)
+    wait_until(lambda: lease_of(waiting)["in_sync"], "the lease says that the standby has everything")
+    with Watched(primary) as watched:
+        for settled in (0.0, 0.7, 3.0):  # before the standby is known to have everything, while, and after that
+            waiting.network.cut("a", "b")
+            wait_until(lambda: getattr(status_of(primary), "degraded_since", None), "it goes on alone", 40)
+            waiting.network.heal()
+            wait_until(
+                lambda: not getattr(status_of(primary), "degraded_since", True), "it waits again", 40, every=0.01
+            )
+            time.sleep(settled)
+    print(f"closed for {watched.closed:.2f} s, slowest answer {watched.longest:.2f} s")
+    assert watched.silent == []
+    assert watched.closed == 0
+    assert wait_ready(waiting) is primary
 
 
 def test_a_primary_without_its_standby_blocks_then_goes_on_alone_and_is_whole_again(waiting: World) -> None:

@@ -95,7 +95,7 @@ class GivingWay:
             if self._keeper is not None:
                 self._keeper.give_up()
             await host.change_state(role="fenced", to=to, next_epoch=epoch, token=None, overtaken=True)
-            host.drop_connection()
+            host.drop_connections()
             await self._stopped()
             if host.runs_postgres:
                 await roles.stop_cleanly(host, roles.STOP_SECONDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from parley.hosting.failover import store
 from parley.hosting.failover.keeping import Facts
@@ -23,6 +23,8 @@ from parley.kit.db import LostConnection, connect
 from parley.kit.gate import clock_ns
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 NEAR = 16 * 1024 * 1024
 """A standby that is at most so many bytes behind is waited for again."""
@@ -52,16 +54,21 @@ class Minding:
         self._safe: str | None = None
         self._lost_at: int | None = None
         self._connection: Any = None
-        self._answered_at = clock()
+        self._asked_at: int | None = None
 
     @property
     def silent_seconds(self) -> float:
-        """For how long PostgreSQL has not answered; 0 while it does."""
-        return max(0.0, (self._clock() - self._answered_at) / 1e9 - 1.0)
+        """For how long PostgreSQL owes an answer; 0 while nothing was asked that it has not answered."""
+        return max(0.0, (self._clock() - self._asked_at) / 1e9) if self._asked_at is not None else 0.0
 
     def rest(self) -> None:
         """This host is no primary: there is nothing to mind, and no silence is counted."""
-        self._answered_at = self._clock()
+        self._asked_at = None
+
+    def note_silence(self) -> None:
+        """PostgreSQL is asked, or known not to run: from now on its silence counts, if it does not already."""
+        if self._asked_at is None:
+            self._asked_at = self._clock()
 
     def believe(self, standby: str) -> None:
         """What the lease of this very host said before it was started again: the standby has everything."""
@@ -117,16 +124,23 @@ class Minding:
     async def _followers(self) -> list[StandbyRow]:
         async with asyncio.timeout(ANSWER_SECONDS):
             try:
+                self.note_silence()
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._host.dsn)
-                found = await store.list_standbys(self._connection)
+                return await self._answer(store.list_standbys(self._connection))
             except (*LostConnection, TimeoutError, asyncio.CancelledError) as error:
                 await self.close()
                 if isinstance(error, asyncio.CancelledError):
                     raise
                 raise HostError(f"PostgreSQL on {self._host.me} does not answer ({error}).") from error
-        self._answered_at = self._clock()
-        return found
+
+    async def _answer(self, question: Awaitable[T]) -> T:
+        """What PostgreSQL answers. Only the time that it takes counts as its silence, and none between two questions:
+        whatever else this host is busy with, or waits for, the lease must not run out over it."""
+        self.note_silence()
+        answer = await question
+        self._asked_at = None
+        return answer
 
     async def _lost(self, only: str, asked: bool) -> None:
         """The standby is away: writes wait for it, for a time."""
@@ -187,16 +201,17 @@ class Minding:
             await self._say(self.facts)
 
     async def _has_all(self, only: str) -> bool:
-        """Whether the standby gets to everything that was committed before all processes waited for it."""
+        """Whether the standby gets to everything that was committed before all processes waited for it; no, as soon as
+        it does not follow any more."""
         await asyncio.sleep(SETTLE_SECONDS)
         deadline = self._clock() + int(CATCH_UP_SECONDS * 1e9)
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS + ANSWER_SECONDS):
-                position = await store.get_position(self._connection)
+                position = await self._answer(store.get_position(self._connection))
                 if not position.waits_for or position.flushed is None:
                     return False
-                while not await store.has_flushed(self._connection, only, position.flushed):
-                    if self._clock() > deadline:
+                while not (has_it := await self._answer(store.has_flushed(self._connection, only, position.flushed))):
+                    if has_it is None or self._clock() > deadline:
                         return False
                     await asyncio.sleep(0.1)
         except (*LostConnection, TimeoutError):

@@ -85,7 +85,7 @@ async def write_report(host: Host, to: str, epoch: int) -> Path:
     began = time.monotonic()
     server = host.postgres
     async with host.turning:
-        host.drop_connection()
+        host.drop_connections()
         await roles.stop_cleanly(host, roles.STOP_SECONDS)
         async with _connected(
             f"postgresql://{ROLE}@/parley?host={quote(str(peer_folder(host.settings, to)), safe='')}"

@@ -54,14 +54,16 @@ async def get_position(tx: Any) -> PositionRow:
 
 
 HAS_FLUSHED = """
-    SELECT coalesce(bool_or(flush_lsn >= $2::text::pg_lsn AND sync_state IN ('sync', 'quorum')), false)
+    SELECT bool_or(coalesce(flush_lsn >= $2::text::pg_lsn, false) AND sync_state IN ('sync', 'quorum'))
     FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'
 """
 
 
-async def has_flushed(tx: Any, name: str, lsn: str) -> bool:
-    """Whether writes wait for the standby `name`, and it has everything up to `lsn` on its disk."""
-    return bool(await tx.fetchval(HAS_FLUSHED, name, lsn))
+async def has_flushed(tx: Any, name: str, lsn: str) -> bool | None:
+    """Whether writes wait for the standby `name`, and it has everything up to `lsn` on its disk; None when it does not
+    follow any more."""
+    found: bool | None = await tx.fetchval(HAS_FLUSHED, name, lsn)
+    return found
 
 
 GET_TIMELINE = """

@@ -65,6 +65,7 @@ class Watch:
         self._refused = ""
         self._said: dict[str, str] = {}
         self._later: set[asyncio.Task[None]] = set()
+        self._borrowing: asyncio.Task[None] | None = None
         self._wanted_epoch = 0
 
     # Hooks of the host.
@@ -123,6 +124,8 @@ class Watch:
                 group.create_task(self._forever("peers", self.giving.ask_peers, lambda: PEER_SECONDS))
                 group.create_task(self._forever("coming back", self._come_back, lambda: RETURN_SECONDS))
         finally:
+            if self._borrowing is not None:
+                self._borrowing.cancel()
             await self.minding.close()
 
     async def _forever(self, name: str, look: Callable[[], Awaitable[object]], pause: Callable[[], float]) -> None:
@@ -189,10 +192,20 @@ class Watch:
                 await self.giving.give_way(keeper.lease.holder, keeper.lease.epoch)
         except WitnessError as error:
             self._reached = False
-            await self._borrow(epoch, error)
-            self._say_once("third place", f"{error} The other hosts do not take over meanwhile.")
+            if self._borrowing is None or self._borrowing.done():
+                self._borrowing = asyncio.create_task(self._borrow_meanwhile(epoch, error))
         if self._wanted_epoch and self._wanted_epoch == epoch and host.gate.state is gates.State.CLOSED:
             await operations.promote(host, None, epoch)  # won before, and not opened yet
+
+    async def _borrow_meanwhile(self, epoch: int, error: WitnessError) -> None:
+        """Borrow, while the third place is tried again: where the others cannot be reached either, waiting for them
+        must not cost the time in which one lost answer is made good."""
+        try:
+            await self._borrow(epoch, error)
+        except WitnessError as both:
+            self._say_once("third place", str(both))
+        else:
+            self._say_once("third place", f"{error} The other hosts do not take over meanwhile.")
 
     async def _borrow(self, epoch: int, error: WitnessError) -> None:
         """Where the third place does not answer: go on while all others say that they do not take over."""
@@ -203,7 +216,8 @@ class Watch:
             await borrow(self.host, epoch, seconds)
         except HostError as other:
             raise WitnessError(f"{error} {other}") from other
-        self.keeper.borrowed(sent, seconds)
+        if self.host.state.role == "primary" and self.host.state.epoch == epoch:
+            self.keeper.borrowed(sent, seconds)
 
     async def _look(self) -> None:
         """Look at the lease of another host, and take over when that is called for."""
@@ -308,11 +322,12 @@ class Watch:
         host = self.host
         if await asyncio.to_thread(host.postgres.is_running):
             return
+        self.minding.note_silence()
         async with host.turning:
             if host.state.role not in ("primary", "standby") or await asyncio.to_thread(host.postgres.is_running):
                 return
             log.error("PostgreSQL has died: starting it again")
-            host.drop_connection()
+            host.drop_connections()
             await roles.start_role(host)
 
     async def _stopped(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,14 @@ import msgspec
 
 from parley.hosting.hosts.client import HostClient, open_host
 from parley.hosting.hosts.errors import HostError
+from parley.hosting.hosts.kept import KeptConnection
 from parley.hosting.hosts.records import Hosts, HostState, write_hosts, write_state
 from parley.hosting.hosts.views import Fence, LeaseStatus, MediaStatus
-from parley.kit.db import ConnectionIsClosed, LostConnection, connect
 from parley.kit.gate import Field, Gate, State
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 
 log = logging.getLogger(__name__)
-
-CONNECT_SECONDS = 10
 
 
 async def _no_wait(position: int, root: str, within: float) -> None:
@@ -55,6 +53,7 @@ class Host:
         self.turning = asyncio.Lock()
         """Held by whatever changes what this host is."""
         self.media_status: Callable[[], MediaStatus | None] = lambda: None
+        """Called in a thread."""
         self.wait_for_media: Callable[[int, str, float], Awaitable[None]] = _no_wait
         """Standby: return once all files up to a position (with this chain hash) are here; HostError after a time."""
         self.lease_status: Callable[[], LeaseStatus | None] = lambda: None
@@ -77,8 +76,8 @@ class Host:
         """Whether PostgreSQL was started as what this host is."""
         self.web_answered = (0.0, False)
         """When the web was last asked whether it answers, and whether it did."""
-        self._connection: Any = None
-        self._using = asyncio.Lock()
+        self._changing = KeptConnection(lambda: self.me, lambda: self.dsn)
+        self._looking = KeptConnection(lambda: self.me, lambda: self.dsn)
         self._opening: asyncio.TimerHandle | None = None
         self._clients: dict[tuple[str, str], HostClient] = {}
         self._open = AsyncExitStack()
@@ -140,24 +139,19 @@ class Host:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Any]:
         """The agent's own connection, kept open; one user at a time. Raises HostError when PostgreSQL is not there."""
-        async with self._using:
-            if self._connection is None or self._connection.is_closed():
-                try:
-                    self._connection = await asyncio.wait_for(connect(self.dsn), CONNECT_SECONDS)
-                except (*LostConnection, TimeoutError) as error:
-                    raise HostError(f"PostgreSQL on {self.me} cannot be reached ({error}).") from error
-            try:
-                yield self._connection
-            except (*LostConnection, ConnectionIsClosed) as error:
-                self._forget_connection()
-                raise HostError(f"PostgreSQL on {self.me} went away ({error}).") from error
-            except asyncio.CancelledError:
-                self._forget_connection()
-                raise
+        async with self._changing.use() as connection:
+            yield connection
 
-    def drop_connection(self) -> None:
-        """Close the agent's connection, because PostgreSQL is about to stop."""
-        self._forget_connection()
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[Any]:
+        """Another one, for questions that take a moment alone: how this host is can be asked whatever else it does."""
+        async with self._looking.use() as connection:
+            yield connection
+
+    def drop_connections(self) -> None:
+        """Close the agent's connections, because PostgreSQL is about to stop."""
+        self._changing.drop()
+        self._looking.drop()
 
     def open_after(self, seconds: float | None) -> None:
         """Open a primary's gate by itself after a time of holding, unless something else is asked; None: do not."""
@@ -172,12 +166,6 @@ class Host:
             log.warning("the gate was held and nothing followed: writes go on")
             self.gate.turn(State.OPEN, epoch=self.state.epoch)
 
-    def _forget_connection(self) -> None:
-        if self._connection is not None:
-            with suppress(Exception):
-                self._connection.terminate()
-            self._connection = None
-
     async def peer(self, name: str) -> HostClient:
         """A client of another host, kept open; raises HostError when no host has that name."""
         record = self.hosts.find(name)
@@ -191,4 +179,4 @@ class Host:
     async def close(self) -> None:
         """Close connections to the database and to other hosts."""
         await self._open.aclose()
-        self._forget_connection()
+        self.drop_connections()

@@ -91,7 +91,7 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
                 raise
             # From here on nothing writes any more: the state says so first, and only then PostgreSQL stops.
             await host.change_state(role="fenced", to=to, next_epoch=epoch, token=None)
-            host.drop_connection()
+            host.drop_connections()
             await roles.stop_cleanly(host, max(within - (time.monotonic() - began), 1.0))
         token = await roles.finish_fence(host)
         await host.on_fenced(token)
@@ -377,7 +377,7 @@ async def _await_writers(host: Host, within: float) -> None:
 
 async def _follow(host: Host, *, rewind: bool) -> None:
     """Let PostgreSQL follow `to`; with a rewind where that is needed, or turns out to be."""
-    host.drop_connection()
+    host.drop_connections()
     await roles.stop_cleanly(host, roles.STOP_SECONDS)
     if rewind:
         await roles.rewind(host)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -25,6 +26,9 @@ from parley.kit.settings import Settings
 
 WEB_PATH = "/api/v2/instance"
 SMOKE_PATHS = ("/", "/about", "/api/v2/instance", "/api/v1/timelines/public", "/public")
+DATABASE_SECONDS = 2.5
+"""Within which PostgreSQL says everything, or else is said not to answer."""
+
 WEB_SECONDS = 2.0
 WEB_KEPT = 3.0
 """Seconds that an answer of the web about itself is believed."""
@@ -35,10 +39,17 @@ FAR_BEHIND_SECONDS = 60.0
 
 
 async def read_status(host: Host) -> HostStatus:
-    """Everything at once. A host whose PostgreSQL does not run says so, and the rest."""
+    """Everything, asked at the same time, and soon: whoever asks must know most when something does not answer.
+
+    A host whose PostgreSQL does not run, or hangs, says so, and the rest.
+    """
     state = host.state
-    database = await _of_database(host)
-    media = host.media_status()
+    database, web_ok, media, (certificate, free) = await asyncio.gather(
+        _of_database(host),
+        _web_answers(host),
+        asyncio.to_thread(host.media_status),
+        asyncio.to_thread(_of_disk, host.settings),
+    )
     told: dict[str, Any] = {
         "name": host.me,
         "role": state.role,
@@ -51,19 +62,23 @@ async def read_status(host: Host) -> HostStatus:
         "commits": state.commits,
         "degraded_since": state.degraded_since,
         "program": parley.__version__,
-        "web_ok": await _web_answers(host),
+        "web_ok": web_ok,
         "lease": host.lease_status(),
-        "certificate_until": await asyncio.to_thread(certificate_until, host.settings),
-        "free_bytes": shutil.disk_usage(host.settings.path()).free,
+        "certificate_until": certificate,
+        "free_bytes": free,
         **database,
     }
     status = HostStatus(**told)
     return msgspec.structs.replace(status, problems=tuple(_problems(host, status)))
 
 
+def _of_disk(settings: Settings) -> tuple[datetime, int]:
+    return certificate_until(settings), shutil.disk_usage(settings.path()).free
+
+
 async def _of_database(host: Host) -> dict[str, Any]:
     try:
-        async with host.database() as connection:
+        async with asyncio.timeout(DATABASE_SECONDS), host.looking() as connection:
             me = await store.get_self(connection)
             meta = await store.get_meta(connection)
             told: dict[str, Any] = {
@@ -81,7 +96,7 @@ async def _of_database(host: Host) -> dict[str, Any]:
                 }
             told |= await (_of_standby(connection, me) if me.in_recovery else _of_primary(host, connection))
             return told
-    except HostError:
+    except (HostError, TimeoutError):
         return await _of_stopped(host)
 
 
@@ -160,13 +175,18 @@ async def ask_web(settings: Settings, path: str, *, seconds: float = WEB_SECONDS
     """One page of this host's own web."""
     address = "127.0.0.1" if settings.host in ("0.0.0.0", "") else "::1" if settings.host == "::" else settings.host  # noqa: S104
     place = f"[{address}]" if ":" in address else address
+    # Only plain HTTP to this machine: no authority is trusted, and none needs to be loaded each time.
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     headers = {"Host": settings.local_domain, HEADER.decode(): smoke_key(settings), "X-Forwarded-Proto": "https"}
     began = time.monotonic()
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=seconds) as client:
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(trust_env=False, timeout=seconds, verify=nobody) as client,
+        ):
             answer = await client.get(f"http://{place}:{settings.port}{path}", headers=headers)
             status = answer.status_code
-    except (httpx.HTTPError, OSError):
+    except (httpx.HTTPError, OSError, TimeoutError):
         status = 0
     return Smoke(path=path, status=status, ms=round((time.monotonic() - began) * 1000, 1))
 

@@ -164,7 +164,7 @@ async def finish_fence(host: Host) -> Fence:
         found = await asyncio.to_thread(control_data, server)
         if not found.is_clean:
             raise HostError(f"PostgreSQL did not stop cleanly: it says {found.state!r}. See its log.")
-    media = host.media_status()
+    media = await asyncio.to_thread(host.media_status)
     token = sign_fence(
         host.settings,
         Fence(

@@ -224,5 +224,7 @@ INSERT_RECORD_ONCE = """
 
 
 async def insert_record_once(connection: Any, kind: str, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
-    """Note what came of something; exactly the same stands there once."""
-    await connection.execute(INSERT_RECORD_ONCE, kind, ok, seconds, detail)
+    """Note what came of something, without waiting for any follower; exactly the same stands there once."""
+    async with connection.transaction():
+        await connection.execute(SET_LOCAL_COMMIT)
+        await connection.execute(INSERT_RECORD_ONCE, kind, ok, seconds, detail)

@@ -78,8 +78,8 @@ class Media:
 
     # ---- What it says ------------------------------------------------------------------------------------------------
     def status(self) -> MediaStatus:
-        """How far this host is; on the primary, how far the other one is behind it."""
-        figures = self.figures
+        """How far this host is; on the primary, how far the other one is behind it. Blocks: call it in a thread."""
+        figures, follower = self.figures, self.follower
         if figures is None:
             return self._own_status(self.log.mark())
         files, size = figures.backlog
@@ -89,7 +89,7 @@ class Media:
             backlog_files=files,
             backlog_bytes=size,
             behind_seconds=round(figures.behind_seconds, 3),
-            failed=self.follower.failed if self.follower else 0,
+            failed=follower.failed if follower else 0,
         )
 
     def _own_status(self, mark: Mark) -> MediaStatus:
