@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,9 @@ from parley.api.access import add_limit_headers
 from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
 from parley.hosting.standby.asking import look_elsewhere
-from parley.kit.db import Interrupted, LostConnection, ReadOnlyDatabase, UnstorableText
+from parley.kit.db import LEFT_HOST, Interrupted, LostConnection, ReadOnlyDatabase, UnstorableText
 from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
-from parley.kit.gate import GateClosed, NotAcknowledged, StaleEpoch, gate_of, journey
+from parley.kit.gate import gate_of, journey
 from parley.kit.http import instance_of
 from parley.kit.instance import Instance, keep_warm, open_instance
 from parley.kit.metrics import count_requests
@@ -69,8 +69,8 @@ EXPOSED = [
 AGAIN_SECONDS = 0.1
 """How often a host tries to load what it needs, once it is to serve."""
 
-SEEN_TO_AGAIN = (GateClosed, StaleEpoch, NotAcknowledged, ReadOnlyDatabase, *LostConnection)
-"""Errors of a host that is being left: a request that ends with one of them may be begun again on another."""
+MOST_AGAIN_SECONDS = 2.0
+"""How often at least, while another host serves, or none."""
 
 
 @get("/health", scope=None)
@@ -93,7 +93,7 @@ class _ErrorResponse(Response[None]):
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
             trip = journey.get()
-            if trip is not None and isinstance(self.error, SEEN_TO_AGAIN) and trip.hand_back(self.error):
+            if trip is not None and isinstance(self.error, LEFT_HOST) and trip.hand_back(self.error):
                 return  # nothing was sent: the door begins the request again, here or on another host
             response = await show_error(request, self.error)
             await response.to_asgi_response(app, request, **options)(scope, receive, send)
@@ -202,18 +202,25 @@ def create_app(settings: Settings, dsn: str) -> Litestar:
 
 async def _get_ready(instance: Instance, door: Door) -> None:
     """Load what judges, before anything is written. On a host that is not the primary the database may come later."""
-    load = follow_policy
+    load, pause, said = follow_policy, AGAIN_SECONDS, ""
     while True:
         try:
             await load(instance)
         except (*LostConnection, ReadOnlyDatabase, Unavailable) as error:
-            log.info("the policy cannot be loaded yet: %s", error)
-            await asyncio.sleep(AGAIN_SECONDS)
+            if said != str(error):
+                log.info("the policy cannot be loaded yet: %s", error)
+            said = str(error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await door.wait_for_turn()
+                await asyncio.sleep(AGAIN_SECONDS)
+            pause = min(pause * 1.5, MOST_AGAIN_SECONDS)
             continue
         except Exception:
             log.exception("the policy cannot be loaded; nothing is served until it can")
             await asyncio.sleep(5)
             continue
+        pause, said = AGAIN_SECONDS, ""
         await door.serve_until_closed()
         # Nobody tells a host that does not serve what changes. When it is to serve, it looks before anybody writes.
         warming = asyncio.create_task(keep_warm(instance.db))

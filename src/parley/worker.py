@@ -20,7 +20,8 @@ import msgspec
 from parley.abuse.mailbox import poll_abuse_mailbox
 from parley.hosting.jobs import make_nightly_snapshot
 from parley.hosting.standby.asking import look_elsewhere
-from parley.kit.gate import LOOK_EVERY, State
+from parley.kit.db import LEFT_HOST
+from parley.kit.gate import LOOK_EVERY, Gate, GateClosed, StaleEpoch, State
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import Job, delete_job_log, enqueue, enqueue_each, queue_driver, queue_of, release_picked
 from parley.kit.leaving import leave
@@ -375,7 +376,9 @@ async def _run_at_once(instance: Instance, job: Job, payload: dict[str, Any]) ->
     try:
         await job(instance, payload)
         done = True
-    except Exception:
+    except Exception as error:
+        if _is_of_leaving(instance.gate, error):
+            raise  # the fact is dispatched again, where the instance goes on
         log.exception("%s failed; it is queued, to be tried again", job.__name__)
     finally:
         note_job(job.__name__, time.perf_counter() - began, failed=not done)
@@ -389,18 +392,55 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stopping.set)
-        if not await _is_open(instance, stopping):
-            return
-        look_elsewhere(settings, instance.files)
-        await make_event_partitions(instance, {})
-        await follow_policy(instance)
-        if not settings.database_url:  # where Parley runs the database, it runs one worker
-            async with instance.db.write() as tx:
-                await release_picked(tx)
-        log.info("worker: ready")
-        async with _abuse_mail(instance):
-            while await _is_open(instance, stopping):
-                await _run_queue(instance, stopping)
+        loop.set_exception_handler(_quiet_handler(instance.gate))
+        try:
+            if not await _is_open(instance, stopping):
+                return
+            look_elsewhere(settings, instance.files)
+            await make_event_partitions(instance, {})
+            await follow_policy(instance)
+            log.info("worker: ready")
+            async with _abuse_mail(instance):
+                while await _is_open(instance, stopping):
+                    await _run_queue(instance, stopping)
+        except LEFT_HOST as error:
+            if not _is_of_leaving(instance.gate, error):
+                raise
+        if not stopping.is_set():
+            log.info("worker: this host writes no more; jobs go on where the instance does")
+
+
+def _is_of_leaving(gate: Gate, error: BaseException | None) -> bool:
+    """Whether an error says no more than that this host may not write just now, which is known."""
+    while error is not None:
+        if isinstance(error, GateClosed | StaleEpoch):
+            return True
+        if isinstance(error, LEFT_HOST) and gate.state is not State.OPEN:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _quiet_handler(gate: Gate) -> Any:
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not _is_of_leaving(gate, context.get("exception")):
+            loop.default_exception_handler(context)
+
+    return handle
+
+
+class _QuietWhenLeft(logging.Filter):
+    """Keeps the queue from telling of each job that it breaks off when this host is left."""
+
+    def __init__(self, gate: Gate, driver: Any) -> None:
+        super().__init__()
+        self._gate = gate
+        self._driver = driver
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is worth telling."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not self._driver.left and not _is_of_leaving(self._gate, error)
 
 
 async def _is_open(instance: Instance, stopping: asyncio.Event) -> bool:
@@ -414,8 +454,14 @@ async def _run_queue(instance: Instance, stopping: asyncio.Event) -> None:
     """Take jobs from the queue until `stopping`, or until the gate is turned."""
     from pgqueuer import PgQueuer
 
-    queuer = PgQueuer(queue_driver(instance.db))
+    if not instance.settings.database_url:  # where Parley runs the database, it runs one worker
+        async with instance.db.write() as tx:
+            await release_picked(tx)
+    driver = queue_driver(instance.db)
+    queuer = PgQueuer(driver)
     _register(queuer, instance)
+    quiet = _QuietWhenLeft(instance.gate, driver)
+    logging.getLogger("pgqueuer").addFilter(quiet)
     running = asyncio.create_task(
         queuer.run(
             dequeue_timeout=DEQUEUE_EVERY,
@@ -426,24 +472,27 @@ async def _run_queue(instance: Instance, stopping: asyncio.Event) -> None:
     )
     stopped = asyncio.create_task(stopping.wait())
     look_every = GATE_EVERY if instance.gate.has_agent else None
-    while not running.done() and not stopped.done() and instance.gate.state is State.OPEN:
-        await asyncio.wait({running, stopped}, timeout=look_every, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    queuer.shutdown.set()
-    while not running.done() and instance.gate.state in (State.OPEN, State.HOLD):
-        await asyncio.wait({running}, timeout=GATE_EVERY)  # jobs in progress
-    if not running.done():
-        # Another host goes on with them, from what they have committed: here they can write nothing any more.
-        await asyncio.wait({running}, timeout=LEAVE_SECONDS)
-        running.cancel()
     try:
+        while not running.done() and not stopped.done() and instance.gate.state is State.OPEN and not driver.left:
+            await asyncio.wait({running, stopped}, timeout=look_every, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        queuer.shutdown.set()
+        while not running.done() and instance.gate.state in (State.OPEN, State.HOLD):
+            await asyncio.wait({running}, timeout=GATE_EVERY)  # jobs in progress
+        if not running.done():
+            # Another host goes on with them, from what they have committed: here they can write nothing any more.
+            await asyncio.wait({running}, timeout=LEAVE_SECONDS)
+            driver.left = True
+            running.cancel()
         await running
     except asyncio.CancelledError:
         return
     except Exception as error:
-        if instance.gate.state is State.OPEN:
+        if instance.gate.state is State.OPEN and not driver.left:
             raise
         log.info("the queue was left: %r", error)
+    finally:
+        logging.getLogger("pgqueuer").removeFilter(quiet)
 
 
 def _abuse_mail(instance: Instance) -> AbstractAsyncContextManager[Any]:

@@ -255,7 +255,10 @@ async def test_a_hold_that_lasts_too_long_is_answered_with_503(two: Two) -> None
     answer = await client.post("/api/v1/statuses", json={"status": "Held for ever"})
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert "moving" in answer.json()["error"]
+    assert "changing over to another host" in answer.json()["error"]
+    page = await two.stranger().post("/sign-in", data={})
+    assert page.status_code == 503
+    assert "We are moving to another host" in page.text
 
 
 async def test_a_post_that_was_in_a_handler_when_the_gate_closed_is_made_once_by_the_other_host(
@@ -303,7 +306,10 @@ async def test_a_standby_whose_primary_is_gone_shows_what_it_has_and_refuses_the
     assert int(refused.headers["retry-after"]) > 0
     page = await two.stranger().post("/sign-in", data={})
     assert page.status_code == 503
-    assert "moving" in page.text
+    assert "takes no changes right now" in page.text
+    for said in (refused.text, page.text):  # nobody moves: the primary is lost
+        assert "We are moving" not in said
+        assert "another host" not in said
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 

@@ -38,6 +38,7 @@ def test_a_move_under_load_loses_nothing_and_shows_nobody_an_error(world: World,
     assert moved["pause"] < HOLD
     assert primary_of(world) is target
     assert world.points_to() in (target.place.address, "")
+    assert [one for host in world.hosts for one in host.tracebacks()] == []  # it is a thing of every day
     # The old host is the standby now, and hands on what still comes to it.
     wait_ready(world)
     assert source.get("/api/v2/instance") == 200

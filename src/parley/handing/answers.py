@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from parley.hosting.holding import Announcement, current_status, page_policy, render_page
+from parley.hosting.holding import Announcement, State, current_status, page_policy, render_page
 from parley.kit.clock import now
 from parley.kit.errors import Unavailable
+from parley.kit.gate import GateClosed, GateHeld
 from parley.kit.settings import Settings
 
 KEPT_SECONDS = 2.0
@@ -36,8 +37,7 @@ class Refusals:
     def __init__(self, settings: Settings, machine_paths: tuple[str, ...]) -> None:
         self._settings = settings
         self._machine_paths = machine_paths
-        self._page = b""
-        self._until = 0.0
+        self._pages: dict[str, tuple[float, bytes]] = {}
 
     async def refuse(self, scope: Any, send: Any, error: Unavailable) -> None:
         """Answer a request that was not done, or of which nobody knows whether it was."""
@@ -45,7 +45,7 @@ class Refusals:
             body = msgspec.json.encode({"error": error.text})
             headers = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
         else:
-            body = self._holding_page()
+            body = self._holding_page(error)
             headers = [
                 (b"content-type", b"text/html; charset=utf-8"),
                 (b"content-security-policy", page_policy().encode()),
@@ -59,12 +59,16 @@ class Refusals:
         shown = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": shown, "more_body": False})
 
-    def _holding_page(self) -> bytes:
-        if self._until < time.monotonic():
+    def _holding_page(self, error: Unavailable) -> bytes:
+        """The page with the sentence of the error; what the people of the instance say about a closed gate themselves
+        goes before it."""
+        until, page = self._pages.get(error.text, (0.0, b""))
+        if until < time.monotonic():
             status = current_status(self._settings)
-            if not status.announcements or status.state == "operational":
-                title = "We are moving to another host. One moment."
-                status = status.with_newest(Announcement(id="moving", at=now(), state="moving", title=title))
-            self._page = render_page(status, base_url=self._settings.base_url, refresh_seconds=5).encode()
-            self._until = time.monotonic() + KEPT_SECONDS
-        return self._page
+            is_told = status.announcements and status.state != "operational"
+            if not (is_told and isinstance(error, GateClosed)):
+                state: State = "moving" if isinstance(error, GateHeld) else "degraded"
+                status = status.with_newest(Announcement(id="now", at=now(), state=state, title=error.text))
+            page = render_page(status, base_url=self._settings.base_url, refresh_seconds=5).encode()
+            self._pages[error.text] = (time.monotonic() + KEPT_SECONDS, page)
+        return page

@@ -20,7 +20,7 @@ from parley.handing.proofs import take_proof
 from parley.handing.sockets import TRY_AGAIN, hand_on_socket
 from parley.hosting.hosts.smoke import is_smoke_test
 from parley.kit.errors import Unavailable
-from parley.kit.gate import LOOK_EVERY, MOST_WAITING, Gate, GateClosed, Journey, NotAcknowledged, State, journey
+from parley.kit.gate import LOOK_EVERY, MOST_WAITING, Gate, Journey, NotAcknowledged, State, journey
 from parley.kit.settings import Settings
 
 OWN_PATHS = ("/health", "/metrics")
@@ -193,7 +193,7 @@ class _Request:
                 self._body.rewind()
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
-            problem = await self._answer_away() if way is Way.AWAY else GateClosed(retry_after=2)
+            problem = await self._answer_away() if way is Way.AWAY else self._refusal()
             if problem is None:
                 return
             if way is Way.NOWHERE or not self._may_ask_again(problem):
@@ -233,7 +233,10 @@ class _Request:
             return None
         if sent is Sent.LOST and not self._is_safe:
             return NotAcknowledged()
-        return GateClosed(retry_after=2)
+        return self._refusal()
+
+    def _refusal(self) -> Unavailable:
+        return self._door.gate.refusal(retry_after=2)
 
     def _may_ask_again(self, problem: Unavailable) -> bool:
         """Whether it is worth while, and harmless, to try to reach the other host once more."""

@@ -42,9 +42,13 @@ from parley.kit.nodes import GET_EPOCH, GET_WRITABLE, Nodes, NotMigrated
 
 __all__ = ["PATIENCE", "Database", "Tx", "connect", "get_new_id", "notify", "wait_for_disk", "wake_after"]
 __all__ += ["ForeignKeyViolation", "Interrupted", "LostConnection", "ReadOnlyDatabase", "UniqueViolation"]
-__all__ += ["ConnectionIsClosed", "UnstorableText"]
+__all__ += ["LEFT_HOST", "ConnectionIsClosed", "UnstorableText"]
 
 log = logging.getLogger(__name__)
+
+LEFT_HOST = (GateClosed, StaleEpoch, NotAcknowledged, ReadOnlyDatabase, *LostConnection)
+"""Errors of a host that is being left, because another one goes on: what was begun here can be begun again there."""
+
 Tx: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """A connection inside a transaction (`db.write`) or of a read (`db.read`)."""
 

@@ -50,14 +50,22 @@ class GateClosed(Unavailable):
     """No write may begin on this host now. Nothing has been written by the call that raises it."""
 
     code = "gate_closed"
-    default_text = "This instance takes no changes right now, because it is moving. Please try again in a moment."
+    default_text = "This instance takes no changes right now. Please try again in a moment."
+
+
+class GateHeld(GateClosed):
+    """Likewise, and it is known why: the instance is just changing over, as planned, to another host."""
+
+    default_text = (
+        "This instance is changing over to another host, and takes no changes meanwhile. Please try again in a moment."
+    )
 
 
 class StaleEpoch(Unavailable):
     """The write was begun with an epoch that is not the instance's any more: nothing has been written."""
 
     code = "stale_epoch"
-    default_text = "This instance has just moved to another host. Please try again in a moment."
+    default_text = "This instance has just changed over to another host. Please try again in a moment."
 
 
 class NotAcknowledged(Unavailable):
@@ -192,14 +200,19 @@ class Gate:
     def check(self) -> None:
         """Raise GateClosed unless writes, and everything that is sent to outsiders, may go on at this very moment."""
         if self.state is not State.OPEN:
-            raise GateClosed(retry_after=RETRY_AFTER)
+            raise self.refusal()
+
+    def refusal(self, *, retry_after: int = RETRY_AFTER) -> GateClosed:
+        """Why nothing may be written here just now, as far as it is known. A gate that is closed knows no reason: this
+        host may follow another one, or have lost sight of the others."""
+        return (GateHeld if self.state is State.HOLD else GateClosed)(retry_after=retry_after)
 
     async def enter(self) -> int:
         """Wait until a write may begin and return the epoch to write with; raises GateClosed when it may not."""
         if self.state is State.OPEN:
             return self.epoch
         if self._waiting >= MOST_WAITING:
-            raise GateClosed(retry_after=RETRY_AFTER)
+            raise self.refusal()
         self._waiting += 1
         try:
             while self._is_held():  # noqa: ASYNC110  another process turns it

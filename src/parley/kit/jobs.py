@@ -6,7 +6,8 @@ A job is a plain async function `(instance, payload) -> None` that may safely ru
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from parley.kit.db import Database, Tx, wake_after
+from parley.kit.gate import GateClosed, StaleEpoch, State
 
 if TYPE_CHECKING:
     from parley.kit.instance import Instance
@@ -38,17 +40,35 @@ def queue_of(tx: Any) -> Any:
 
 
 def queue_driver(db: Database) -> Any:
-    """The queue's own driver over the pool of `db`: what it writes waits at the gate and carries the epoch, too."""
+    """The queue's own driver over the pool of `db`: what it writes waits at the gate and carries the epoch, too.
+
+    Once a write was refused there, or `left` was set, it writes nothing any more: the queue would note jobs as failed,
+    or as cancelled, that another host goes on with, or this one when it begins anew.
+    """
     from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 
     class GuardedDriver(AsyncpgPoolDriver):
+        left = False
+
         async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-            async with db.write() as tx:
+            async with self._write() as tx:
                 return [dict(row) for row in await tx.fetch(query, *args)]
 
         async def execute(self, query: str, *args: object) -> str:
-            async with db.write() as tx:
+            async with self._write() as tx:
                 return str(await tx.execute(query, *args))
+
+        @asynccontextmanager
+        async def _write(self) -> AsyncIterator[Tx]:
+            if self.left:
+                raise GateClosed
+            try:
+                async with db.write() as tx:
+                    yield tx
+            except Exception as error:
+                closed = db.gate.state not in (State.OPEN, State.HOLD)
+                self.left = self.left or closed or isinstance(error, GateClosed | StaleEpoch)
+                raise
 
     return GuardedDriver(db.pool)
 

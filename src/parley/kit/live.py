@@ -84,6 +84,7 @@ class Live:
         self._dispatch(Message("resync"))
 
     async def _listen(self) -> None:
+        said = ""
         while True:
             lost = asyncio.Event()
             try:
@@ -94,12 +95,15 @@ class Live:
                     if self._ready.is_set():
                         self._dispatch(Message("resync"))
                     self._ready.set()
+                    said = ""
                     await lost.wait()
                 finally:
                     with contextlib.suppress(Exception):
                         await connection.close(timeout=1)
             except (*LostConnection, ConnectionIsClosed) as error:
-                log.warning("live updates: lost the database (%s), trying again", error)
+                if said != type(error).__name__:  # a host that does not serve may be without one for days
+                    log.warning("live updates: lost the database (%s), trying again", error)
+                said = type(error).__name__
             if self._may_come_later:
                 self._ready.set()
             await asyncio.sleep(RETRY_SECONDS)
