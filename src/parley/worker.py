@@ -75,6 +75,7 @@ from parley.safety.decisions.jobs import (
     mail_stale_proposal,
     tell_reporters,
 )
+from parley.safety.drafts import end_stale_drafts, mail_bank_draft
 from parley.safety.evidence.jobs import (
     capture_all_held,
     capture_held,
@@ -308,11 +309,12 @@ SCHEDULES: dict[Job, str] = {
     end_incidents: "* * * * *",
     refresh_golden_cases: "17 5 * * *",
     draw_quality_checks: "27 5 * * *",
+    end_stale_drafts: "38 * * * *",
 }
 """Jobs that run by the clock (cron expressions, UTC)."""
 
 JOBS: tuple[Job, ...] = (
-    *(mail_letter, mail_proposal, mail_stale_proposal),
+    *(mail_bank_draft, mail_letter, mail_proposal, mail_stale_proposal),
     resolve_links,
     clean_homes_of_status,
     remember_text,

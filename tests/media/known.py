@@ -76,4 +76,5 @@ async def bank_picture(world: World, tier: str, picture: bytes, *, name: str = "
 async def bank_hashes(world: World, bank: str, *hashes: ListedHash) -> None:
     """Import hashes."""
     async with world.instance.db.write() as tx:
-        await hash_banks.import_hashes(tx, await hash_banks.get_bank(tx, bank), hashes, source="test")
+        target = await hash_banks.get_bank(tx, bank)
+        await hash_banks.import_hashes(tx, None, target, hashes, world.settings, source="test")

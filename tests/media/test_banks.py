@@ -339,8 +339,8 @@ async def test_a_bank_is_written_and_read_back(world: World) -> None:
     async with world.instance.db.write() as tx:
         listed = await hash_lists.list_all(tx, bank)
         other = await hash_banks.make_bank(tx, "copy", tier="flag", clause="4.1")
-        done = await hash_banks.import_hashes(tx, other, listed, source="copy.csv")
-        again = await hash_banks.import_hashes(tx, other, listed, source="copy.csv")
+        done = await hash_banks.import_hashes(tx, None, other, listed, world.settings, source="copy.csv")
+        again = await hash_banks.import_hashes(tx, None, other, listed, world.settings, source="copy.csv")
     assert (done.added, again.added, again.known) == (len(listed), 0, len(listed))
     assert len(listed) > 15  # the picture, parts of it, and the SHA-256 of its bytes
 

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from parley.kit.errors import Invalid
+from parley.kit.errors import Forbidden, Invalid
 from parley.social.media import exchanges, hash_banks, hash_lists
 from tests.conftest import World
 from tests.media.known import make_bank
+from tests.policies.conftest import staff
 
 pytest.importorskip("threatexchange", reason="the extra `exchanges` is not installed")
 
@@ -124,7 +125,7 @@ async def set_up(world: World, api: str, config: dict[str, Any], credentials: di
     bank = await make_bank(world, "quarantine", clause="4.3", name="shared")
     async with world.instance.db.write() as tx:
         await exchanges.set_exchange(
-            tx, world.settings, "them", api=api, bank=bank, config=config, credentials=credentials
+            tx, world.settings, None, "them", api=api, bank=bank, config=config, credentials=credentials
         )
 
 
@@ -268,5 +269,54 @@ async def test_what_is_missing_is_said_when_a_programme_is_set_up(world: World) 
         async with world.instance.db.write() as tx:
             with pytest.raises(Invalid, match=said):
                 await exchanges.set_exchange(
-                    tx, world.settings, "x", api=api, bank="shared", config=config, credentials=credentials
+                    tx, world.settings, None, "x", api=api, bank="shared", config=config, credentials=credentials
                 )
+
+
+async def test_a_programme_behind_which_one_person_stands_brings_in_no_more_than_one_person_may(
+    world: World, programme: Programme
+) -> None:
+    programme.records = [record(number, 100 + number) for number in range(1, 503)]
+    programme.page_size = 200
+    bank = await make_bank(world, "quarantine", clause="4.3", name="shared")
+    mia, ben = await staff(world, "mod_mia", "moderator"), await staff(world, "mod_ben", "moderator")
+
+    async def set_it(config: dict[str, Any], **options: Any) -> None:
+        async with world.instance.db.write() as tx:
+            await exchanges.set_exchange(
+                tx, world.settings, mia, "them", api="stopncii", bank=bank, config=config, credentials=None, **options
+            )
+
+    await set_up_by(world, mia, programme.url)
+    with pytest.raises(Invalid, match="two people must stand behind it: `parley bank exchanges approve them"):
+        await exchanges.fetch_exchange(world.instance, "them")
+    assert len(await held(world)) == 400, "what came before that stays, and nothing was skipped"
+    async with world.instance.db.write() as tx:
+        with pytest.raises(Forbidden, match="You set this exchange up"):
+            await exchanges.approve_exchange(tx, mia, "them")
+    async with world.instance.db.write() as tx:
+        with pytest.raises(Forbidden):
+            await exchanges.approve_exchange(tx, await staff(world, "spam_sam", "member"), "them")
+    async with world.instance.db.write() as tx:
+        assert await exchanges.approve_exchange(tx, ben, "them") is True
+    await set_it({"base_url": programme.url}, enabled=True)
+    done = await exchanges.fetch_exchange(world.instance, "them")
+    assert (done.done, len(await held(world))) == (True, 502)
+    await set_it({"base_url": "https://other.example"})
+    async with world.instance.db.read() as tx:
+        (row,) = await exchanges.list_exchanges(tx)
+    assert not exchanges.stands(row), "who stood behind it did so for another address"
+
+
+async def set_up_by(world: World, who: Any, url: str) -> None:
+    async with world.instance.db.write() as tx:
+        await exchanges.set_exchange(
+            tx,
+            world.settings,
+            who,
+            "them",
+            api="stopncii",
+            bank="shared",
+            config={"base_url": url},
+            credentials=KEYS,
+        )

@@ -144,3 +144,19 @@ def test_a_policy_is_tested_shown_and_explained(run: Run) -> None:
     assert "from 3: posts are limited for 7 days" in run("policy", "show", str(SMALL))
     assert "There is no version" in run("policy", "show", "abcdef123456", code=1)
     assert "words-hold" in run("policy", "rules")
+
+
+def test_a_large_list_is_confirmed_at_the_command_line(run: Run, tmp_path: Path) -> None:
+    blocks = tmp_path / "blocks.txt"
+    blocks.write_text("\n".join(f"bad{number}.example" for number in range(501)))
+    words = ("bank", "import", str(blocks), "--format", "domains", "--bank", "links", "--clause", "7.3")
+    assert "would wait until a second one" in run(*words, "--as", "mod_mia", "--dry-run")
+    said = run(*words, "--as", "mod_mia")
+    assert "too much for one person" in said
+    (draft,) = run("bank", "drafts", "list", "--json")["drafts"]
+    assert (draft["entries"], draft["proposed_by"]) == (501, "mod_mia")
+    assert f"confirm {draft['id']} --as NAME" in said
+    assert "somebody else has to" in run("bank", "drafts", "confirm", draft["id"], "--as", "mod_mia", code=1)
+    done = run("bank", "drafts", "confirm", draft["id"], "--as", "alice", "--json")
+    assert (done["confirmed"], done["changed"]) == (True, 501)
+    assert run("bank", "drafts", "list", "--json")["drafts"] == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from parley.commands import exchanges, hashes
+from parley.commands import bank_drafts, exchanges, hashes
 from parley.commands.judging import find_staff
 from parley.commands.running import AsJson, fail, settings_or_exit, show, with_transaction
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(hashes.app, name="hashes")
 app.add_typer(exchanges.app, name="exchanges")
+app.add_typer(bank_drafts.app, name="drafts")
 
 As = Annotated[
     str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")
@@ -186,12 +187,22 @@ def bank_import(
         return counts, len(parsed.wrong)
 
     counts, skipped = with_transaction(settings, run)
-    result = {**msgspec.to_builtins(counts), "skipped": skipped, "dry": dry}
+    plain = msgspec.to_builtins(counts)
+    waits = str(counts.draft) if counts.draft is not None else None
+    result = {**plain, "skipped": skipped, "dry": dry, "draft": waits}
     would = "Would be" if dry else "Were"
     text = (
         f"{would} added: {counts.added:,}, changed: {counts.changed:,}, removed: {counts.removed:,}. "
         f"The same as before: {counts.unchanged:,}. Lines left out: {skipped:,}."
     )
+    if counts.draft is not None:
+        text = (
+            f"This list waits: {counts.added:,} entries are new, {counts.changed:,} changed, {counts.removed:,} to be "
+            "removed, which is too much for one person. Somebody else looks at it on the desk under Second eyes, or "
+            f"with `parley bank drafts confirm {counts.draft} --as NAME`. Nothing of it is looked for until then."
+        )
+    elif dry and counts.needs_second and settings.four_eyes:
+        text += " That is too much for one person: it would wait until a second one has confirmed it."
     show(result, as_json, text)
 
 

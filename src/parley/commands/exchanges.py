@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from parley.commands.judging import find_staff
 from parley.commands.running import AsJson, fail, settings_or_exit, show, with_instance, with_transaction
 
 app = typer.Typer(help="Programmes that share hashes of known files, such as StopNCII.", no_args_is_help=True)
@@ -25,9 +26,15 @@ def exchange_set(
         typer.Option(help="A JSON file with what the programme gave you; - asks for it. It is stored sealed."),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Fetch nothing from it for now.")] = False,
+    who: Annotated[
+        str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Set a programme up, or change it. What each needs: docs/operators/exchanges.md."""
+    """Set a programme up, or change it. What each needs: docs/operators/exchanges.md.
+
+    Until two people stand behind it, it brings in no more than one person may: see `approve`.
+    """
     from parley.social.media.exchanges import set_exchange
 
     settings = settings_or_exit()
@@ -40,7 +47,10 @@ def exchange_set(
         )
 
     async def change(tx: Any) -> None:
-        await set_exchange(tx, settings, name, api=api, bank=bank, config=given, credentials=secret, enabled=not off)
+        staff = await find_staff(tx, who) if who else None
+        await set_exchange(
+            tx, settings, staff, name, api=api, bank=bank, config=given, credentials=secret, enabled=not off
+        )
 
     with_transaction(settings, change)
     show({"name": name, "api": api, "bank": bank, "enabled": not off}, as_json, f"{name} is set up.")
@@ -65,12 +75,13 @@ def _read_json(what: str, text: str) -> dict[str, Any]:
 @app.command("list")
 def exchange_list(as_json: AsJson = False) -> None:
     """List the programmes: when they were asked last, and what went wrong. Credentials are never shown."""
-    from parley.social.media.exchanges import list_exchanges
+    from parley.social.media.exchanges import list_exchanges, stands
 
     rows = with_transaction(settings_or_exit(), list_exchanges)
     lines = [
         f"{row.name:<20} {row.api:<18} {row.bank:<20} {'on' if row.enabled else 'off':<4} "
-        f"{f'{row.fetched_at:%Y-%m-%d %H:%M}' if row.fetched_at else 'never':<17} {row.error}"
+        f"{f'{row.fetched_at:%Y-%m-%d %H:%M}' if row.fetched_at else 'never':<17} "
+        f"{'' if stands(row) else 'one person stands behind it  '}{row.error}"
         for row in rows
     ]
     found = [
@@ -82,10 +93,30 @@ def exchange_list(as_json: AsJson = False) -> None:
             "has_credentials": row.credentials is not None,
             "fetched_at": row.fetched_at.isoformat() if row.fetched_at else None,
             "error": row.error,
+            "approved": stands(row),
         }
         for row in rows
     ]
     show({"exchanges": found}, as_json, "\n".join(lines) or "No programme is set up.")
+
+
+@app.command("approve")
+def exchange_approve(
+    name: Name,
+    who: Annotated[
+        str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Stand behind a programme that somebody else set up, so that it may bring in all that it has."""
+    from parley.social.media.exchanges import approve_exchange
+
+    async def approve(tx: Any) -> bool:
+        return await approve_exchange(tx, await find_staff(tx, who), name)
+
+    enough = with_transaction(settings_or_exit(), approve)
+    text = f"{name} may bring in all that it has." if enough else "Noted. Somebody else has to approve it too."
+    show({"name": name, "approved": enough}, as_json, text)
 
 
 @app.command("fetch")

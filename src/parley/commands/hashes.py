@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from parley.commands.judging import find_staff
 from parley.commands.running import AsJson, fail, settings_or_exit, show, with_instance, with_transaction
 
 app = typer.Typer(
@@ -96,9 +97,15 @@ def hashes_import(
         str, typer.Option("--type", help="pdq, frame, md5, sha1, sha256 or audio, where the list does not say.")
     ] = "",
     tag: Annotated[list[str] | None, typer.Option(help="A tag for all of them; may be repeated.")] = None,
+    who: Annotated[
+        str, typer.Option("--as", "--by", help="Username of the member of the staff who does this; it is on record.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put a list of hashes into a bank, all of it or, when something fails, nothing."""
+    """Put a list of hashes into a bank, all of it or, when something fails, nothing.
+
+    A list that is too large for one person waits until a second one has confirmed it; without --as, two others have to.
+    """
     from rich.progress import Progress
 
     from parley.screening.hash_formats import kind_of_name, read_hash_list
@@ -117,15 +124,34 @@ def hashes_import(
             progress.open(file, "rt", description="Importing", encoding="utf-8", errors="replace") as lines,
         ):
             listed = read_hash_list(lines, kind=meant)
-            return await import_hashes(tx, await get_bank(tx, bank), listed, source=file.name, tags=tag or ())
+            staff = await find_staff(tx, who) if who else None
+            target = await get_bank(tx, bank)
+            return await import_hashes(tx, staff, target, listed, settings, source=file.name, tags=tag or ())
 
-    done = with_transaction(settings_or_exit(), put)
+    settings = settings_or_exit()
+    done = with_transaction(settings, put)
     bad = [{"line": one.line, "why": one.why} for one in done.bad]
     lines = [f"{done.added:,} hashes are new in {bank}, {done.known:,} were there."]
     if done.bad_count:
         lines.append(f"{done.bad_count:,} lines are no usable hashes:")
         lines += [f"  line {one.line}: {one.why}" for one in done.bad]
-    show({"bank": bank, "added": done.added, "known": done.known, "bad": bad}, as_json, "\n".join(lines))
+    if done.draft is not None:
+        others = "Somebody else looks" if who else "Two of the staff look"
+        lines[0] = (
+            f"This list waits: {done.waiting:,} of its hashes are new in {bank}, which is too much for one person. "
+            f"{others} at it on the desk under Second eyes, or with "
+            f"`parley bank drafts confirm {done.draft} --as NAME`. Nothing of it is looked for until then."
+        )
+    draft = str(done.draft) if done.draft is not None else None
+    result = {
+        "bank": bank,
+        "added": done.added,
+        "known": done.known,
+        "bad": bad,
+        "draft": draft,
+        "waiting": done.waiting,
+    }
+    show(result, as_json, "\n".join(lines))
 
 
 @app.command("export")

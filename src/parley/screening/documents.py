@@ -172,10 +172,12 @@ class Deciding(_Strict, frozen=True, kw_only=True):
 
 class Activation(_Strict, frozen=True, kw_only=True):
     """From how many posts on a change of what is refused or held needs a second member of the staff: a number, or a
-    share in per cent of the posts that its backtest looked at."""
+    share in per cent of the posts that its backtest looked at. `four_eyes_over_entries`: likewise a list for a bank
+    that brings in, changes or takes out more entries or hashes than that."""
 
     four_eyes_over_posts: Annotated[int, Meta(ge=0)] = 100
     four_eyes_over_percent: Annotated[float, Meta(ge=0, le=100)] = 0.5
+    four_eyes_over_entries: Annotated[int, Meta(ge=0)] = 500
 
 
 class Retention(_Strict, frozen=True, kw_only=True):

@@ -27,9 +27,12 @@ from parley.safety.decisions.actions import (
 from parley.safety.decisions.previewing import preview_decision
 from parley.safety.decisions.reads import get_decision, list_proposals
 from parley.safety.decisions.views import DecisionView, Proposal
+from parley.safety.drafts import confirm_draft, refuse_draft
 from parley.safety.log.views import Subject
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
+from parley.social.policies.reads import list_bank_drafts
+from parley.social.policies.views import Staff
 from parley.web.desk import go_on
 from parley.web.desk_case import GONE, MOST_COPIES, render_case
 from parley.web.desk_deciding import Chosen, compose, fields_of, read_chosen, say_actions
@@ -189,6 +192,7 @@ async def _proposals_page(request: AnyRequest, *, said: str = "", code: int = 20
         found = await list_proposals(tx, viewer)
         people = {new.account_id for one in found for new in one.decisions} | {one.proposed_by for one in found}
         accounts = await get_account_views(tx, people | {one.account_id for one in found})
+        lists = await list_bank_drafts(tx)
     names = {account_id: view.acct for account_id, view in accounts.items()}
     rows = [
         ProposalRow(
@@ -201,7 +205,17 @@ async def _proposals_page(request: AnyRequest, *, said: str = "", code: int = 20
         )
         for one in found
     ]
-    return await render_desk(visit, "desk_proposals.html", code=code, title="Second eyes", rows=rows, said=said)
+    return await render_desk(
+        visit,
+        "desk_proposals.html",
+        code=code,
+        title="Second eyes",
+        rows=rows,
+        lists=lists,
+        own_id=viewer.account_id,
+        own_name=viewer.username,
+        said=said,
+    )
 
 
 @post("/desk/proposals/{proposal_id:str}/approve")
@@ -235,4 +249,40 @@ async def refuse(request: AnyRequest, proposal_id: FromPath[str]) -> Response[st
     return redirect(visit, "/desk/proposals", "refused")
 
 
-routes = [review, decide_case, show_decision, undo, show_proposals, approve, refuse]
+@post("/desk/lists/{draft_id:str}/confirm")
+async def confirm_list(request: AnyRequest, draft_id: FromPath[str]) -> Response[str]:
+    """Stand behind a list for a bank: with the second person all of it is looked for now."""
+    visit = await visit_of(request)
+    viewer = need_staff(visit)
+    try:
+        async with visit.instance.db.write() as tx:
+            await count_write(tx, visit)
+            staff = Staff(viewer.account_id, viewer.username, viewer.role)
+            done = await confirm_draft(tx, visit.instance.settings, staff, parse_id(draft_id))
+    except (Conflict, Forbidden, Invalid) as error:
+        return await _proposals_page(request, said=error.text, code=error.status)
+    return redirect(visit, "/desk/proposals", "list_confirmed" if done.enough else "list_noted")
+
+
+@post("/desk/lists/{draft_id:str}/refuse")
+async def refuse_list(request: AnyRequest, draft_id: FromPath[str]) -> Response[str]:
+    """Do not take a list for a bank in, and say why; one's own is withdrawn so."""
+    visit = await visit_of(request)
+    viewer = need_staff(visit)
+    answer = str((await read_form(request)).get("answer", "")).strip()
+    try:
+        if not answer:
+            raise Invalid("Say why, so that whoever brought the list in can learn from it.")
+        async with visit.instance.db.write() as tx:
+            await count_write(tx, visit)
+            staff = Staff(viewer.account_id, viewer.username, viewer.role)
+            await refuse_draft(tx, staff, parse_id(draft_id), answer=answer)
+    except (Conflict, Forbidden, Invalid) as error:
+        return await _proposals_page(request, said=error.text, code=error.status)
+    return redirect(visit, "/desk/proposals", "refused")
+
+
+routes = [
+    *(review, decide_case, show_decision, undo),
+    *(show_proposals, approve, refuse, confirm_list, refuse_list),
+]

@@ -22,6 +22,7 @@ from parley.safety.evidence.requests import list_requests
 from parley.safety.incidents.reads import get_running
 from parley.safety.notices.reads import count_notices
 from parley.social.accounts.views import Viewer
+from parley.social.policies.reads import count_bank_drafts
 from parley.web.pages import render
 from parley.web.visits import Visit
 
@@ -74,7 +75,7 @@ async def _count_places(visit: Visit, open_cases: int | None) -> dict[str, int]:
         running = await get_running(tx, viewer)
         counts = {
             "cases": (await count_queues(tx, viewer)).cases if open_cases is None else open_cases,
-            "proposals": len(await list_proposals(tx, viewer)),
+            "proposals": len(await list_proposals(tx, viewer)) + await count_bank_drafts(tx),
             "appeals": (await count_appeals(tx, viewer)).open,
             "notices": (await count_notices(tx, viewer))[0],
             "incidents": 1 if running is not None else 0,

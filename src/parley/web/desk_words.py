@@ -132,6 +132,8 @@ _EVENTS = {
     "clock_resumed": "let the clock go on",
     "interim_due": "saw that nobody had acted yet",
     "hidden_at_once": "hid something that could not wait",
+    "bank_list_confirmed": "stood behind a list for a bank",
+    "bank_list_refused": "refused a list for a bank",
     "evidence_captured": "kept what was there",
     "evidence_viewed": "looked at what was kept",
     "evidence_packed": "packed the evidence",

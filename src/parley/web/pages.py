@@ -90,6 +90,8 @@ FLASHES = {
     "proposed": "Proposed. Nothing happens until a second person agrees.",
     "undone": "Undone: everything is as it was before.",
     "agreed": "Agreed, and done.",
+    "list_confirmed": "Confirmed: it is looked for now.",
+    "list_noted": "Noted. Somebody else has to confirm it too.",
     "archive": "Your archive is being made. We write to you when it is ready.",
     "importing": "It has begun.",
     "import-dropped": "Dropped. What had been taken stays.",

@@ -178,6 +178,41 @@ class BankChanged(Fact, frozen=True):
     removed: int
 
 
+class BankDraftKept(Fact, frozen=True):
+    """A list with `entries` new, changed or removed entries is too large for one person: it waits for a second one.
+    `account_id` is 0 for an operator's shell."""
+
+    draft_id: int
+    bank: str
+    entries: int
+
+
+class BankDraftApproved(Fact, frozen=True):
+    """A member of the staff stands behind a list; `enough` when it is looked for now. `alone`: a second one would have
+    been needed, but this instance does without (then `draft_id` may be 0: it never waited)."""
+
+    draft_id: int
+    bank: str
+    entries: int
+    enough: bool
+    alone: bool
+
+
+class BankDraftEnded(Fact, frozen=True):
+    """A list waits no more; `state`: confirmed, refused or stale."""
+
+    draft_id: int
+    bank: str
+    state: str
+
+
+class ExchangeApproved(Fact, frozen=True):
+    """A member of the staff stands behind a programme that shares hashes; `enough` when it may bring in all it has."""
+
+    exchange: str
+    enough: bool
+
+
 class SignUpRefused(Fact, frozen=True):
     """The banks refused a sign-up (`account_id` is 0) or a member's new mail address; `entries` are those found."""
 

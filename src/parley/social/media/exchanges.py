@@ -15,16 +15,20 @@ from typing import Any
 import msgspec
 
 from parley.kit.db import Tx
-from parley.kit.errors import Invalid, NotFound
+from parley.kit.errors import Forbidden, Invalid, NotFound
 from parley.kit.gate import GateClosed
 from parley.kit.instance import Instance
 from parley.kit.secrets import CannotUnseal, seal, unseal
 from parley.kit.settings import Settings
+from parley.social.events.actions import record
+from parley.social.events.facts import ExchangeApproved
 from parley.social.media import store_exchanges, store_hashes
 from parley.social.media.exchange_clients import APIS, Client, Delta, Unsupported
 from parley.social.media.hash_banks import add_hashes, get_bank
 from parley.social.media.store_exchanges import ExchangeRow
 from parley.social.media.store_hashes import NewHash
+from parley.social.policies.drafts import most_alone
+from parley.social.policies.views import Staff
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,7 @@ async def list_exchanges(tx: Tx) -> list[ExchangeRow]:
 async def set_exchange(
     tx: Tx,
     settings: Settings,
+    staff: Staff | None,
     name: str,
     *,
     api: str,
@@ -53,7 +58,9 @@ async def set_exchange(
 ) -> None:
     """Set a programme up, or change it; its hashes go into `bank`. Raises Invalid, NotFound.
 
-    Without `credentials` those that are known stay.
+    Without `credentials` those that are known stay. `staff` None is an operator's shell. Until two people stand behind
+    it (`approve_exchange`) it brings in no more than one person may; a change that is more than switching it on or off
+    asks for them anew.
     """
     if api not in APIS:
         raise Invalid(f"{api!r} is not a programme that Parley knows. Known are {', '.join(APIS)}.")
@@ -64,7 +71,36 @@ async def set_exchange(
     given = credentials if credentials is not None else _credentials(settings, earlier)
     Client(api, config, given)
     sealed = seal(settings, msgspec.json.encode(dict(credentials)), purpose=_PURPOSE) if credentials else None
-    await store_exchanges.upsert_exchange(tx, name, api, bank, dict(config), sealed, enabled=enabled)
+    by = staff.account_id if staff else None
+    same = earlier is not None and earlier.config == dict(config) and sealed is None
+    if earlier is not None and same:
+        by = earlier.set_by
+    exchange_id = await store_exchanges.upsert_exchange(
+        tx, name, api, bank, dict(config), sealed, enabled=enabled, set_by=by
+    )
+    if not same:
+        await store_exchanges.delete_approvals(tx, exchange_id)
+
+
+def stands(row: ExchangeRow) -> bool:
+    """Whether two people stand behind a programme."""
+    return len({*row.approved_by, row.set_by} - {None}) >= 2
+
+
+async def approve_exchange(tx: Tx, staff: Staff, name: str) -> bool:
+    """Stand behind a programme, so that it may bring in all that it has; whether two people do now.
+
+    Raises Forbidden, also for who set it up, and NotFound.
+    """
+    if not staff.is_staff:
+        raise Forbidden("Only moderators, admins and owners approve an exchange.")
+    row = await _get(tx, name)
+    if row.set_by == staff.account_id:
+        raise Forbidden("You set this exchange up. Somebody else has to approve it.")
+    await store_exchanges.insert_approval(tx, row.id, staff.account_id, staff.username)
+    enough = stands(await _get(tx, name))
+    await record(tx, ExchangeApproved(account_id=staff.account_id, exchange=name, enough=enough))
+    return enough
 
 
 async def remove_exchange(tx: Tx, name: str) -> None:
@@ -155,9 +191,25 @@ async def _store(instance: Instance, row: ExchangeRow, delta: Delta, fetched: Fe
             fetched.withdrawn += bool(not rows and key in known)
         await store_hashes.delete_keys(tx, bank.id, gone)
         if new:
+            await _check_second(tx, instance.settings, row, bank.id, len(new))
             fetched.added += len(await add_hashes(tx, bank, new))
         await store_exchanges.update_checkpoint(tx, row.id, delta.checkpoint)
     fetched.steps += 1
+
+
+async def _check_second(tx: Tx, settings: Settings, row: ExchangeRow, bank_id: int, new: int) -> None:
+    """Raise Invalid when a programme that one person stands behind would bring in more than one person may.
+
+    Nothing is lost: where to go on from is not moved.
+    """
+    if not settings.four_eyes or stands((await store_exchanges.list_exchanges(tx, row.name) or [row])[0]):
+        return
+    most = most_alone()
+    if await store_hashes.count_of_source(tx, bank_id, f"exchange {row.name}") + new > most:
+        raise Invalid(
+            f"it would bring in more than {most:,} hashes, for which two people must stand behind it: "
+            f"`parley bank exchanges approve {row.name} --as NAME`. Nothing is lost meanwhile."
+        )
 
 
 def _new(source: str, key: str, shared: Any) -> NewHash:

@@ -7,7 +7,7 @@ looked for among the files that are here already.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from parley.kit.errors import Invalid, NotFound
 from parley.kit.files import scratch_folder
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
+from parley.kit.settings import Settings
 from parley.screening.content import MEDIA_TIERS, MediaMatch
 from parley.screening.hash_formats import BadLine, ListedHash
 from parley.screening.image_hash import LEAST_QUALITY
@@ -30,6 +31,16 @@ from parley.social.media.hash_lookup import find_matches
 from parley.social.media.process import decode
 from parley.social.media.results import FileHash
 from parley.social.media.store_hashes import BankRow, NewHash
+from parley.social.policies.drafts import (
+    MOST_SAMPLES,
+    DraftRow,
+    KeptDraft,
+    keep_draft,
+    most_alone,
+    read_draft,
+    record_alone,
+)
+from parley.social.policies.views import Staff
 
 STATES = ("LIVE", "BACKGROUND", "EXPIRED")
 AT_ONCE = 5000
@@ -45,6 +56,10 @@ class Imported(msgspec.Struct, frozen=True):
     known: int
     bad: tuple[BadLine, ...] = ()
     bad_count: int = 0
+    draft: int | None = None
+    """The list is too large for one person: it waits under this number, and nothing of it is looked for yet."""
+    waiting: int = 0
+    """How many hashes of it are new."""
 
 
 async def get_bank(tx: Tx, name: str) -> BankRow:
@@ -92,8 +107,8 @@ async def add_hashes(tx: Tx, bank: BankRow, hashes: Sequence[NewHash], *, accoun
     """Put hashes into a bank; returns the ids of those that it did not have. Records HashesBanked."""
     await store_hashes.update_generation(tx)
     ids: list[int] = []
-    for start in range(0, len(hashes), AT_ONCE):
-        ids += await store_hashes.insert_hashes(tx, bank.id, hashes[start : start + AT_ONCE])
+    for part in _parts(hashes):
+        ids += await store_hashes.insert_hashes(tx, bank.id, part)
     if ids and bank.state != "EXPIRED":
         fact = HashesBanked(
             account_id=account_id, bank_id=bank.id, first_id=min(ids), last_id=max(ids), hashes=len(ids)
@@ -102,53 +117,108 @@ async def add_hashes(tx: Tx, bank: BankRow, hashes: Sequence[NewHash], *, accoun
     return ids
 
 
-async def import_hashes(
-    tx: Tx, bank: BankRow, listed: Iterable[ListedHash | BadLine], *, source: str, tags: Sequence[str] = ()
-) -> Imported:
-    """Put a list into a bank, all in one transaction. Lines that are no hashes are counted and left out."""
-    bad: list[BadLine] = []
-    waiting: list[NewHash] = []
-    added = seen = bad_count = 0
-    for one in listed:
-        if isinstance(one, BadLine):
-            bad_count += 1
-            if len(bad) < 20:
-                bad.append(one)
-            continue
-        if one.kind in ("pdq", "frame") and one.quality < LEAST_QUALITY:
-            bad_count += 1
-            continue
-        seen += 1
-        waiting.append(
-            NewHash(
-                kind=one.kind,
-                hash=one.hash,
-                quality=min(one.quality, 100),
-                tags=tuple(dict.fromkeys((*one.tags, *tags))),
-                source=source[:200],
-                group=one.entry,
-            )
-        )
-        # Frames of one video stand together in a list; they must come into the same statement.
-        if len(waiting) >= AT_ONCE and not one.entry:
-            added += len(await add_hashes(tx, bank, waiting))
-            waiting = []
-    if waiting:
-        added += len(await _add_whole(tx, bank, waiting))
-    return Imported(added, seen - added, tuple(bad), bad_count)
-
-
-async def _add_whole(tx: Tx, bank: BankRow, hashes: Sequence[NewHash]) -> list[int]:
-    """Put hashes in, those of one entry by one statement."""
-    single = [one for one in hashes if not one.group]
-    groups: dict[str, list[NewHash]] = {}
+def _parts(hashes: Iterable[NewHash]) -> Iterator[list[NewHash]]:
+    """Parts of about AT_ONCE; hashes of one entry, which stand together, are not torn apart."""
+    part: list[NewHash] = []
     for one in hashes:
-        if one.group:
-            groups.setdefault(one.group, []).append(one)
-    ids = await add_hashes(tx, bank, single) if single else []
-    for group in groups.values():
-        ids += await add_hashes(tx, bank, group)
-    return ids
+        if len(part) >= AT_ONCE and (not one.group or one.group != part[-1].group):
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
+
+
+class _Reading:
+    """Reads a list, and counts in it what is and what is no hash."""
+
+    def __init__(self, source: str, tags: Sequence[str]) -> None:
+        self._source = source[:200]
+        self._tags = tags
+        self.seen = self.bad_count = 0
+        self.bad: list[BadLine] = []
+
+    def read(self, listed: Iterable[ListedHash | BadLine]) -> Iterator[NewHash]:
+        """Every usable hash."""
+        for one in listed:
+            if isinstance(one, BadLine):
+                self.bad_count += 1
+                if len(self.bad) < 20:
+                    self.bad.append(one)
+            elif one.kind in ("pdq", "frame") and one.quality < LEAST_QUALITY:
+                self.bad_count += 1
+            else:
+                self.seen += 1
+                yield NewHash(
+                    kind=one.kind,
+                    hash=one.hash,
+                    quality=min(one.quality, 100),
+                    tags=tuple(dict.fromkeys((*one.tags, *self._tags))),
+                    source=self._source,
+                    group=one.entry,
+                )
+
+
+async def import_hashes(
+    tx: Tx,
+    staff: Staff | None,
+    bank: BankRow,
+    listed: Iterable[ListedHash | BadLine],
+    settings: Settings,
+    *,
+    source: str,
+    tags: Sequence[str] = (),
+) -> Imported:
+    """Put a list into a bank, all in one transaction. Lines that are no hashes are counted and left out.
+
+    `staff` None is an operator's shell. A list that brings more than one person may bring (`most_alone`) is kept as a
+    draft until a second one has confirmed it (`import_draft`).
+    """
+    reading = _Reading(source, tags)
+    most, alone = most_alone(), not settings.four_eyes
+    by = staff.account_id if staff else OPERATOR
+    small: list[list[NewHash]] = []
+    kept: KeptDraft | None = None
+    added = new = 0
+    for part in _parts(reading.read(listed)):
+        if alone:
+            added += len(await add_hashes(tx, bank, part, account_id=by))
+            continue
+        new += await store_hashes.count_new(tx, bank.id, part)
+        if kept is None and reading.seen <= most:
+            small.append(part)
+            continue
+        if kept is None:
+            kept = await keep_draft(tx, staff, "hashes", bank.name, source=source)
+            for earlier in small:
+                await kept.add(tx, earlier, _samples(earlier))
+            small = []
+        await kept.add(tx, part, _samples(part))
+    if alone and added > most:
+        await record_alone(tx, staff, bank.name, added)
+    if kept is not None and new > most:
+        await kept.wait(tx, staff, new)
+        return Imported(0, reading.seen - new, tuple(reading.bad), reading.bad_count, kept.id, new)
+    if kept is not None:
+        async for part in read_draft(tx, kept.id, NewHash):
+            added += len(await add_hashes(tx, bank, part, account_id=by))
+        await kept.drop(tx)
+    for part in small:
+        added += len(await add_hashes(tx, bank, part, account_id=by))
+    return Imported(added, reading.seen - added, tuple(reading.bad), reading.bad_count)
+
+
+def _samples(hashes: Sequence[NewHash]) -> list[str]:
+    return [f"{one.kind} {one.hash.hex()} {' '.join(one.tags)}".rstrip() for one in hashes[:MOST_SAMPLES]]
+
+
+async def import_draft(tx: Tx, draft: DraftRow) -> int:
+    """Put a list that two people stand behind into its bank; returns how many hashes are new. Raises NotFound."""
+    bank = await get_bank(tx, draft.bank)
+    added = 0
+    async for part in read_draft(tx, draft.id, NewHash):
+        added += len(await add_hashes(tx, bank, part, account_id=draft.proposed_by or OPERATOR))
+    return added
 
 
 async def hash_file(instance: Instance, path: Path, *, with_crops: bool = False) -> tuple[FileHash, ...]:

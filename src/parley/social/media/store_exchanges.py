@@ -24,10 +24,13 @@ class ExchangeRow(msgspec.Struct, frozen=True):
     checkpoint: Any
     fetched_at: datetime | None
     error: str
+    set_by: int | None
+    approved_by: list[int]
 
 
 LIST_EXCHANGES = """
-    SELECT e.id, e.name, e.api, b.name, e.config, e.credentials, e.enabled, e.checkpoint, e.fetched_at, e.error
+    SELECT e.id, e.name, e.api, b.name, e.config, e.credentials, e.enabled, e.checkpoint, e.fetched_at, e.error,
+        e.set_by, ARRAY(SELECT a.account_id FROM hash_exchange_approvals a WHERE a.exchange_id = e.id)
     FROM hash_exchanges e JOIN hash_banks b ON b.id = e.bank_id
     WHERE $1::text IS NULL OR e.name = $1
     ORDER BY e.name
@@ -40,19 +43,44 @@ async def list_exchanges(tx: Tx, name: str | None = None) -> list[ExchangeRow]:
 
 
 UPSERT_EXCHANGE = """
-    INSERT INTO hash_exchanges (name, api, bank_id, config, credentials, enabled)
-    VALUES ($1, $2, (SELECT id FROM hash_banks WHERE name = $3), $4, $5, $6)
+    INSERT INTO hash_exchanges (name, api, bank_id, config, credentials, enabled, set_by)
+    VALUES ($1, $2, (SELECT id FROM hash_banks WHERE name = $3), $4, $5, $6, $7)
     ON CONFLICT (name) DO UPDATE SET config = excluded.config, enabled = excluded.enabled, error = '',
+        set_by = excluded.set_by,
         credentials = coalesce(excluded.credentials, hash_exchanges.credentials)
     RETURNING id
 """
 
 
 async def upsert_exchange(
-    tx: Tx, name: str, api: str, bank: str, config: dict[str, Any], credentials: bytes | None, *, enabled: bool
+    tx: Tx,
+    name: str,
+    api: str,
+    bank: str,
+    config: dict[str, Any],
+    credentials: bytes | None,
+    *,
+    enabled: bool,
+    set_by: int | None,
 ) -> int:
     """Set a programme up, or change it; its API and bank stay what they were."""
-    return int(await tx.fetchval(UPSERT_EXCHANGE, name, api, bank, config, credentials, enabled))
+    return int(await tx.fetchval(UPSERT_EXCHANGE, name, api, bank, config, credentials, enabled, set_by))
+
+
+INSERT_APPROVAL = """
+    INSERT INTO hash_exchange_approvals (exchange_id, account_id, username) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+"""
+DELETE_APPROVALS = """DELETE FROM hash_exchange_approvals WHERE exchange_id = $1"""
+
+
+async def insert_approval(tx: Tx, exchange_id: int, account_id: int, username: str) -> None:
+    """Note that somebody stands behind a programme; once each."""
+    await tx.execute(INSERT_APPROVAL, exchange_id, account_id, username)
+
+
+async def delete_approvals(tx: Tx, exchange_id: int) -> None:
+    """A programme was changed: who stood behind it did so for another one."""
+    await tx.execute(DELETE_APPROVALS, exchange_id)
 
 
 DELETE_EXCHANGE = """DELETE FROM hash_exchanges WHERE id = $1"""

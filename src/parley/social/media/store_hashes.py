@@ -143,6 +143,22 @@ INSERT_HASHES = """
 """
 
 
+# As INSERT_HASHES sees it: what belongs together is new each time.
+COUNT_NEW = """
+    SELECT count(DISTINCT (g.kind, g.hash)) FILTER (WHERE g.grouped = '' AND NOT EXISTS (
+            SELECT FROM bank_hashes h
+            WHERE h.bank_id = $1 AND h.kind = g.kind AND h.hash = g.hash AND h.external_key = ''))
+        + count(*) FILTER (WHERE g.grouped <> '')
+    FROM unnest($2::text[], $3::bytea[], $4::text[]) AS g (kind, hash, grouped)
+"""
+
+
+async def count_new(tx: Tx, bank_id: int, hashes: Sequence[NewHash]) -> int:
+    """How many of these hashes the bank does not have yet."""
+    columns = ([one.kind for one in hashes], [one.hash for one in hashes], [one.group for one in hashes])
+    return int(await tx.fetchval(COUNT_NEW, bank_id, *columns))
+
+
 async def insert_hashes(tx: Tx, bank_id: int, hashes: Sequence[NewHash]) -> list[int]:
     """Add hashes that the bank does not have yet; returns the new rows' ids."""
     columns = (
@@ -361,6 +377,14 @@ async def list_same_keys(tx: Tx, bank_id: int, keys: Sequence[str]) -> dict[str,
     for key, kind, hash_bytes, state in await tx.fetch(LIST_SAME_KEYS, bank_id, keys):
         found.setdefault(key, []).append((kind, hash_bytes, state))
     return {key: sorted(rows) for key, rows in found.items()}
+
+
+COUNT_OF_SOURCE = """SELECT count(*) FROM bank_hashes WHERE bank_id = $1 AND source = $2"""
+
+
+async def count_of_source(tx: Tx, bank_id: int, source: str) -> int:
+    """How many rows of a bank came from there."""
+    return int(await tx.fetchval(COUNT_OF_SOURCE, bank_id, source))
 
 
 LIST_KEYS_OF = """

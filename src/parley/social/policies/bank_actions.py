@@ -17,6 +17,7 @@ from parley.screening.extending import BANKS, BankItem, normalise_item
 from parley.social.events.actions import record
 from parley.social.events.facts import BankChanged
 from parley.social.policies import store, store_banks
+from parley.social.policies.drafts import IN_PART, MOST_SAMPLES, keep_draft, most_alone, record_alone
 from parley.social.policies.live import announce_ruleset, load_version
 from parley.social.policies.views import EntryView, ImportCounts, NewEntry, Staff
 
@@ -53,11 +54,13 @@ async def import_entries(
     source: str,
     replace: bool = False,
     dry: bool = False,
+    confirmed: bool = False,
 ) -> ImportCounts:
     """Bring a list of entries into a bank: what is new is added, what differs is replaced.
 
     `replace` also removes entries of the same source that the list no longer has. `dry` only counts. Either all of it
-    happens or nothing. Raises Invalid with the first entries that are wrong.
+    happens or nothing; a list that is too large for one person waits until a second one has `confirmed` it. Raises
+    Invalid with the first entries that are wrong.
     """
     wanted: dict[str, NewEntry] = {}
     problems: list[str] = []
@@ -76,8 +79,15 @@ async def import_entries(
     added = [new for name, new in wanted.items() if name not in known]
     changed = [new for name, new in wanted.items() if name in known and not _same(new, known[name])]
     gone = [name for name, row in known.items() if replace and row.source == source and name not in wanted]
-    revision = None
-    if not dry and (added or changed or gone):
+    revision = draft = None
+    size = len(added) + len(changed) + len(gone)
+    needs_second = size > most_alone()
+    if not dry and needs_second and settings.four_eyes and not confirmed:
+        lines = [f"taken out: {name}" for name in gone[: MOST_SAMPLES // 2]] + _say([*added, *changed])
+        draft = await _keep(tx, staff, bank, list(wanted.values()), lines, source, size, replace=replace)
+    elif not dry and size:
+        if needs_second and not confirmed:
+            await record_alone(tx, staff, bank, size)
         names = [new.item.name for new in changed] + gone
         revision = await _change(tx, staff, f"imported {source}", [*added, *changed], {bank: names})
     return ImportCounts(
@@ -87,7 +97,37 @@ async def import_entries(
         unchanged=len(wanted) - len(added) - len(changed),
         removed=len(gone),
         revision=revision,
+        needs_second=needs_second,
+        draft=draft,
     )
+
+
+async def _keep(
+    tx: Tx,
+    staff: Staff,
+    bank: str,
+    entries: Sequence[NewEntry],
+    samples: Sequence[str],
+    source: str,
+    size: int,
+    *,
+    replace: bool,
+) -> int:
+    """Keep a list until a second person has looked at it: all of it, for with `replace` what it lacks counts too."""
+    if not staff.is_staff:
+        raise Forbidden("Only moderators, admins and owners change banks.")
+    kept = await keep_draft(tx, staff, "entries", bank, source=source, replace=replace)
+    for start in range(0, max(len(entries), 1), IN_PART):
+        await kept.add(tx, entries[start : start + IN_PART], samples if start == 0 else ())
+    await kept.wait(tx, staff, size)
+    return kept.id
+
+
+def _say(entries: Sequence[NewEntry]) -> list[str]:
+    return [
+        f"{one.item.name}: {one.item.tier}, rule {one.item.clause}{f' - {one.item.title}' if one.item.title else ''}"
+        for one in entries[:MOST_SAMPLES]
+    ]
 
 
 def _normalised(item: BankItem, settings: Settings) -> BankItem:

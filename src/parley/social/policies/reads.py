@@ -8,9 +8,10 @@ from parley import screening
 from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.screening.extending import BANKS
-from parley.social.policies import store, store_banks, store_watch
+from parley.social.policies import store, store_banks, store_drafts, store_watch
 from parley.social.policies.caps import hour_of
 from parley.social.policies.store import ActivationRow as ActivationRow
+from parley.social.policies.store_drafts import DraftRow as DraftRow
 from parley.social.policies.store_watch import AlarmRow as AlarmRow
 from parley.social.policies.views import EntryView, RuleView, VersionView
 
@@ -108,3 +109,18 @@ async def list_entries_of_change(tx: Tx, change_id: int, *, limit: int = 1000) -
 async def count_bank(tx: Tx) -> list[tuple[str, str, str, int]]:
     """How many entries there are by bank, tier and state."""
     return await store_banks.count_entries(tx)
+
+
+async def list_bank_drafts(tx: Tx, *, only_waiting: bool = True, limit: int = 50) -> list[DraftRow]:
+    """Lists for banks that wait for a second person, or all of them, the newest first."""
+    return await store_drafts.list_drafts(tx, None, only_waiting=only_waiting, limit=limit)
+
+
+async def count_bank_drafts(tx: Tx) -> int:
+    """How many lists for banks wait for a second person."""
+    return await store_drafts.count_waiting(tx)
+
+
+async def list_stale_drafts(tx: Tx, waits: timedelta) -> list[int]:
+    """Lists that wait for longer than that."""
+    return await store_drafts.list_stale(tx, now() - waits)

@@ -71,7 +71,8 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import does (or, dry, would do) to a bank. `revision` is None when nothing changes."""
+    """What an import does (or, dry, would do) to a bank. `revision` is None when nothing changes. `needs_second`: it is
+    too large for one person; then it waits as `draft`, and nothing of it is looked for yet."""
 
     rows: int
     added: int
@@ -79,6 +80,8 @@ class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     removed: int
     revision: int | None = None
+    needs_second: bool = False
+    draft: int | None = None
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
