@@ -188,7 +188,7 @@ def serve() -> None:
         check_port(settings)
     except AlreadyRunning as error:
         raise fail(str(error)) from error
-    _need_schema(settings)
+    _need_schema_and_room(settings, worker=False)
     become_server(
         settings.database_url,
         run_worker=False,
@@ -204,17 +204,30 @@ def work() -> None:
     settings = settings_or_exit()
     if not settings.database_url:
         raise fail("`parley work` needs PARLEY_DATABASE_URL; `parley up` runs everything with the embedded database.")
-    _need_schema(settings)
+    _need_schema_and_room(settings, web=False)
     os.execv(sys.executable, [sys.executable, "-m", "parley.worker"])
 
 
-def _need_schema(settings: Settings) -> None:
+def _need_schema_and_room(settings: Settings, *, web: bool = True, worker: bool = True) -> None:
+    """End the command unless the database is migrated, and takes the connections that this machine may open."""
+    from parley.kit.db import LostConnection, connect
+    from parley.kit.instance import TooFewConnections, check_room
     from parley.kit.migrate import needs_migration
 
-    try:
-        if asyncio.run(needs_migration(settings.database_url)):
+    async def look() -> None:
+        if await needs_migration(settings.database_url):
             raise fail("The database's schema is older than this program: run `parley migrate` first.")
-    except OSError as error:
+        connection = await connect(settings.database_url)
+        try:
+            await check_room(connection, settings, web=web, worker=worker)
+        finally:
+            await connection.close()
+
+    try:
+        asyncio.run(look())
+    except TooFewConnections as error:
+        raise fail(str(error)) from error
+    except LostConnection as error:
         raise fail(f"The database cannot be reached: {error}") from error
 
 

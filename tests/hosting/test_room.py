@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -50,5 +54,31 @@ async def test_pools_that_would_take_every_connection_are_refused_with_what_to_c
             await check_room(connection, many)
         fitting = msgspec.structs.replace(many, database_connections=4)
         await check_room(connection, fitting)
+        await check_room(connection, many, web=False)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "said"),
+    [
+        ("serve", {"WEB_PROCESSES": "20", "DATABASE_CONNECTIONS": "10"}, "20 processes with 10 each"),
+        ("work", {"WEB_PROCESSES": "1", "DATABASE_CONNECTIONS": "150"}, "1 process with 150 each"),
+    ],
+)
+def test_a_machine_that_splits_web_and_worker_looks_for_room_too(
+    dsn: str, tmp_path: Path, command: str, settings: dict[str, str], said: str
+) -> None:
+    """Each is asked for so many that it ends with a sentence before it serves anybody."""
+    environment = {f"PARLEY_{name}": value for name, value in settings.items()}
+    done = subprocess.run(
+        [sys.executable, "-m", "parley.cli", command],
+        env={**os.environ, **environment, "PARLEY_DATABASE_URL": dsn, "PARLEY_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

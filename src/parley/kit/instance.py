@@ -48,18 +48,23 @@ class TooFewConnections(Exception):
     """The database takes fewer connections than this instance may open; the text says what to change."""
 
 
-async def check_room(connection: Any, settings: Settings, *, worker: bool = True) -> None:
-    """Raise TooFewConnections unless all pools together leave KEPT_FREE of the database's connections alone."""
-    processes = settings.web_processes + worker
+async def check_room(connection: Any, settings: Settings, *, web: bool = True, worker: bool = True) -> None:
+    """Raise TooFewConnections unless all pools together leave KEPT_FREE of the database's connections alone.
+
+    `web`, `worker`: which of the processes run on this machine.
+    """
+    processes = settings.web_processes * web + worker
     wanted = processes * (settings.database_connections + 1)  # one more each, to listen
     room = await get_room(connection)
     if wanted + KEPT_FREE > room:
         fitting = (room - KEPT_FREE) // processes - 1
-        advice = f"Set database_connections to {fitting} at most" if fitting >= 2 else "Set web_processes to fewer"
+        fewer = "Set web_processes to fewer" if web else "Set database_connections to fewer"
+        advice = f"Set database_connections to {fitting} at most" if fitting >= 2 else fewer
+        each = f"{processes} {'processes' if processes > 1 else 'process'} with {settings.database_connections} each"
         raise TooFewConnections(
-            f"The database takes {room} connections. {processes} processes with {settings.database_connections} each "
-            f"(web_processes, database_connections) may open {wanted}, and {KEPT_FREE} must stay free for others. "
-            f"{advice}, or raise the database's max_connections to {wanted + KEPT_FREE + 5}."
+            f"The database takes {room} connections. {each} (web_processes, database_connections) may open {wanted}, "
+            f"and {KEPT_FREE} must stay free for others. {advice}, or raise the database's max_connections to "
+            f"{wanted + KEPT_FREE + 5}."
         )
 
 
