@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from parley.cli import app
 from parley.commands.drill import Member
 from parley.hosting.drills import drill_snapshot
 from parley.hosting.errors import SnapshotError
+from parley.hosting.hosts.store import get_meta
 from parley.hosting.jobs import make_nightly_snapshot
 from parley.hosting.making import list_snapshots
 from parley.hosting.places import open_place
 from parley.hosting.sealing import read_identity
-from tests.conftest import PASSWORD, World
+from parley.kit.db import connect
+from tests.conftest import PASSWORD, World, own_database
 from tests.hosting.test_snapshots import Saved, filled, saved
 from tests.web.forms import sign_in
 
@@ -73,3 +80,34 @@ async def test_a_snapshot_that_cannot_be_made_at_night_is_seen_too(world: World)
         await make_nightly_snapshot(nightly, {})
     metrics = await world.anonymous.get("/metrics")
     assert 'parley_host_age_seconds{kind="snapshot",ok="false"}' in metrics.text
+
+
+def test_a_snapshot_that_is_made_by_hand_is_noted_like_those_of_the_night(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_database(postgres) as dsn:
+        monkeypatch.setenv("PARLEY_DATABASE_URL", dsn)
+        monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path / "data"))
+        made = CliRunner().invoke(app, ["snapshot", "create", "--to", str(tmp_path / "place"), "--json"])
+        assert made.exit_code == 0, made.output
+        failed = CliRunner().invoke(app, ["snapshot", "create", "--to", "ftp://example.org/"])
+        assert failed.exit_code == 1
+        said = json.loads(made.stdout)
+
+        async def read() -> tuple[list[Any], Any]:
+            connection = await connect(dsn)
+            try:
+                rows = await connection.fetch("SELECT kind, ok, seconds, detail FROM hosting_records ORDER BY id")
+                return rows, await get_meta(connection)
+            finally:
+                await connection.close()
+
+        (good, bad), meta = asyncio.run(read())
+    assert (good["kind"], good["ok"]) == ("snapshot", True)
+    assert good["seconds"] > 0
+    assert good["detail"]["snapshot"] == said["snapshot"]
+    assert good["detail"]["to"] == said["to"]
+    assert (bad["kind"], bad["ok"]) == ("snapshot", False)
+    assert "neither a folder nor" in bad["detail"]["error"]
+    assert meta.last_snapshot is not None  # what the plan of a move looks at
+    asyncio.set_event_loop(asyncio.new_event_loop())

@@ -14,7 +14,7 @@ from parley.commands.judging import progress_bar
 from parley.commands.running import AsJson, database, fail, settings_or_exit, show
 from parley.commands.snapshot import From, Key, Name, Signer, own_signer
 from parley.hosting.errors import SnapshotError
-from parley.kit.db import Database, connect
+from parley.kit.db import Database
 from parley.kit.settings import Settings
 
 POSTS = 20
@@ -158,11 +158,13 @@ def _record(settings: Settings, ok: bool, seconds: float, detail: dict[str, Any]
         return
 
     async def insert(dsn: str) -> None:
-        connection = await connect(dsn)
+        db = Database(dsn, connections=2)
+        await db.open()
         try:
-            await note_record(connection, "drill", detail, ok=ok, seconds=seconds)
+            async with db.write(local=True) as tx:
+                await note_record(tx, "drill", detail, ok=ok, seconds=seconds)
         finally:
-            await connection.close()
+            await db.close()
 
     with database(settings) as dsn:
         asyncio.run(insert(dsn))

@@ -40,18 +40,32 @@ def create(
     keep: Annotated[int, typer.Option(min=0, help="How many stay there; 0 for all.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Save the instance while it runs. Everything is encrypted to the recovery key and signed by the instance."""
+    """Save the instance while it runs. Everything is encrypted to the recovery key and signed by the instance.
+
+    What came of it is noted, as of those that are made each night: the operator's page and `parley move plan` know.
+    """
     from parley.hosting.errors import SnapshotError
-    from parley.hosting.making import create_snapshot
+    from parley.hosting.making import Made
+    from parley.hosting.saving import save_instance
+    from parley.kit.db import Database
 
     settings = settings_or_exit()
     url = to or settings.snapshot_to
     if not url:
         raise fail("Say where to: --to FOLDER or --to s3://bucket/prefix, or set PARLEY_SNAPSHOT_TO.")
+
+    async def save(dsn: str, progress: Any) -> Made:
+        await prepare_database(dsn)
+        db = Database(dsn, connections=2)
+        await db.open()
+        try:
+            return await save_instance(settings, db, url, keep=keep or None, progress=progress)
+        finally:
+            await db.close()
+
     with database(settings) as dsn, progress_bar("saving", as_json) as progress:
         try:
-            asyncio.run(prepare_database(dsn))
-            made = asyncio.run(create_snapshot(settings, dsn, url, keep=keep or None, progress=progress))
+            made = asyncio.run(save(dsn, progress))
         except SnapshotError as error:
             raise fail(str(error)) from error
     manifest = made.manifest
