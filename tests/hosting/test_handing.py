@@ -17,6 +17,7 @@ import uvicorn
 from PIL import Image
 
 from parley import screening
+from parley.handing.bodies import KEPT_BYTES
 from parley.hosting.hosts.certificates import (
     CA_CERTIFICATE,
     CA_KEY,
@@ -32,6 +33,7 @@ from parley.kit.settings import Settings
 from parley.main import create_app
 from tests.conftest import World
 from tests.live import free_port
+from tests.media.helpers import upload
 from tests.streaming.ears import events, next_event, next_message, say, socket
 
 SECRET = base64.b64encode(bytes(32)).decode()
@@ -281,6 +283,33 @@ async def test_a_post_that_was_in_a_handler_when_the_gate_closed_is_made_once_by
     count = await blocker.fetchval("SELECT count(*) FROM status_revisions WHERE text = 'Caught in the middle'")
     await blocker.close()
     assert count == 1
+
+
+async def test_a_long_upload_that_was_in_a_handler_when_the_gate_closed_reaches_the_other_host(
+    two: Two, dsn: str
+) -> None:
+    client = await two.client("alice")
+    two.gate_a.turn(State.OPEN, epoch=1)
+    file = io.BytesIO()
+    Image.effect_noise((1200, 1200), 90).save(file, "PNG")
+    assert len(file.getvalue()) > 4 * KEPT_BYTES
+    blocker = await connect(dsn)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("LOCK TABLE media IN EXCLUSIVE MODE")
+    uploading = asyncio.create_task(upload(client, file.getvalue(), "noise.png"))
+    await asyncio.sleep(two.a.settings.hold_seconds + 0.5)  # a slow client has no less time to be handed on
+    assert not uploading.done()
+    two.gate_a.turn(State.AWAY)
+    await transaction.rollback()
+    answer = await asyncio.wait_for(uploading, 10)
+    assert answer.status_code == 202, answer.text
+    rows = await blocker.fetch("SELECT id FROM media")
+    await blocker.close()
+    assert [str(row["id"]) for row in rows] == [answer.json()["id"]]
+    sizes = [path.stat().st_size for path in two.b.settings.path("uploads").rglob("*") if path.is_file()]
+    assert sizes == [len(file.getvalue())]
+    assert [path for path in two.a.settings.path("tmp").rglob("*") if path.is_file()] == []
 
 
 async def test_streams_of_a_host_that_serves_no_longer_end_so_that_clients_connect_anew(two: Two) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 from parley.handing.answers import Refusals, give_back
 from parley.handing.away import Away, Sent
-from parley.handing.bodies import ClientGone, KeptBody
+from parley.handing.bodies import ClientGone, KeptBody, Shelf
 from parley.handing.links import Directory, is_gone
 from parley.handing.proofs import take_proof
 from parley.handing.sockets import TRY_AGAIN, hand_on_socket
 from parley.hosting.hosts.smoke import is_smoke_test
 from parley.kit.errors import Unavailable
+from parley.kit.files import scratch_folder
 from parley.kit.gate import LOOK_EVERY, MOST_WAITING, Gate, Journey, NotAcknowledged, State, journey
 from parley.kit.settings import Settings
 
@@ -61,6 +62,7 @@ class Door:
         self.away = Away(settings)
         self.directory = Directory(settings)
         self.refusals = Refusals(settings, machine_paths)
+        self.shelf = Shelf(lambda: scratch_folder(settings))
         self._waiting = 0
         self._turned: asyncio.Future[None] | None = None
 
@@ -75,7 +77,11 @@ class Door:
         elif scope["type"] == "websocket":
             await self._take_socket(scope, receive, send, came_over=came_over)
         else:
-            await _Request(self, scope, receive, send, came_over=came_over).run()
+            request = _Request(self, scope, receive, send, came_over=came_over)
+            try:
+                await request.run()
+            finally:
+                request.close()
 
     async def find_way(self, deadline: float, *, came_over: bool, may_read: bool) -> Way:
         """Wait while the gate is held, until `deadline` at most. `may_read`: what only reads need not wait."""
@@ -172,11 +178,11 @@ class _Request:
     def __init__(self, door: Door, scope: Any, receive: Any, send: Any, *, came_over: bool) -> None:
         self._door = door
         self._scope = scope
-        self._body = KeptBody(receive)
+        self._body = KeptBody(receive, door.shelf)
         self._send = send
         self._came_over = came_over
         self._is_safe = scope["method"] in SAFE
-        self._has_begun = self._has_ended = self._was_turned = False
+        self._has_begun = self._has_ended = self._was_turned = self._was_taken_back = False
         self._open_until: float | None = None
         self._asking_until = 0.0
         self._deadline = time.monotonic() + door.settings.hold_seconds
@@ -201,6 +207,10 @@ class _Request:
                 return
             self._body.rewind()
             await asyncio.sleep(AGAIN_SECONDS)
+
+    def close(self) -> None:
+        """Keep nothing of it any longer."""
+        self._body.close()
 
     async def _answer_here(self, *, once: bool = False) -> bool:
         """Let the application answer; False when it gave the request back and nothing was sent."""
@@ -262,6 +272,10 @@ class _Request:
     def _takes_back(self, trip: Journey) -> bool:
         """Whether the request, which the application cannot answer, can be begun again without harm."""
         moment = time.monotonic()
+        if not self._was_taken_back:
+            # It may have taken long until here, for a body that came slowly: only from now on somebody waits.
+            self._was_taken_back = True
+            self._deadline = moment + self._door.settings.hold_seconds
         is_open = self._door.gate.state is State.OPEN
         if is_open and self._open_until is None:
             self._open_until = moment + PATIENCE
