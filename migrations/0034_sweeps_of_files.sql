@@ -6,13 +6,15 @@ ALTER TABLE sweep_changes DROP CONSTRAINT sweep_changes_kind_check;
 ALTER TABLE sweep_changes ADD CONSTRAINT sweep_changes_kind_check CHECK (kind IN
     ('hidden', 'revision_hidden', 'limited', 'released', 'withdrawn', 'flagged', 'file_hidden'));
 
--- Rows of banks whose like is looked for among our files; everything up to `cursor` has been.
+-- Rows of banks whose like is looked for among our files; everything up to `cursor` has been. Where files are gone through
+-- for many rows at once, those up to `walked` of media_hashes have been for the rows that follow `cursor`.
 CREATE TABLE sweep_spans (
     sweep_id bigint NOT NULL REFERENCES sweeps (id),
     bank_id bigint NOT NULL,
     first_id bigint NOT NULL,
     last_id bigint NOT NULL,
     cursor bigint NOT NULL,
+    walked bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (sweep_id, bank_id, first_id, last_id)
 );
 CREATE INDEX sweep_spans_open ON sweep_spans (sweep_id) WHERE cursor < last_id;

@@ -20,6 +20,8 @@ from parley.safety.sweeps.jobs import count_planned_sweep, gather_for_sweep, pla
 from parley.safety.sweeps.reads import get_sweep, list_changes, list_sweeps
 from parley.safety.sweeps.running import run_sweep, undo_sweep
 from parley.safety.sweeps.views import SweepView
+from parley.safety.warnings import list_warnings
+from parley.screening import image_hash
 from parley.screening.hash_formats import ListedHash
 from parley.social.media import hash_banks
 from parley.social.media.emoji_files import add_emoji_file
@@ -224,6 +226,20 @@ async def test_an_emoji_that_is_known_now_is_served_no_more(world: World, tmp_pa
     assert (await fetched(world, f"/media/{emoji.file}")).status_code == 200
 
 
+async def test_those_who_run_the_instance_hear_of_a_sweep_that_nobody_approves(world: World) -> None:
+    await known(world, "alice", "bob")
+    await share(world, "alice", FILE)
+    await bank(world, "reject", 1)
+    await counted(world)
+    async with world.instance.db.read() as tx:
+        assert "sweeps_wait" not in [one.code for one in await list_warnings(tx, world.settings)]
+    async with world.instance.db.write() as tx:
+        await tx.execute("UPDATE sweeps SET counted_at = now() - interval '25 hours'")
+    async with world.instance.db.read() as tx:
+        found = {one.code: one.text for one in await list_warnings(tx, world.settings)}
+    assert "2 posts, files or profiles" in found["sweeps_wait"]
+
+
 async def test_an_older_revision_that_carries_the_file_leaves_the_history(world: World) -> None:
     await known(world, "alice", "bob")
     posted = await share(world, "alice", FILE)
@@ -246,6 +262,39 @@ async def test_a_few_frames_of_a_long_film_are_no_match(world: World) -> None:
     assert await state_of(world, posted) == "published"
     await bank(world, "hold", 0, film([27, 12, 13, 14, 15, 28]), name="more-films")
     assert await state_of(world, posted) == "hidden_interim"
+
+
+async def test_a_long_list_is_looked_for_by_going_through_the_files_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hashlib
+
+    from parley.social.media import walking_past
+
+    await known(world, "alice", "bob")
+    posts = [await share(world, "alice", jpeg(scene(seed))) for seed in (41, 42, 43, 44)]
+    async with world.instance.db.read() as tx:
+        kept = [row[0] for row in await tx.fetch("SELECT hash FROM media_hashes WHERE kind = 'pdq' ORDER BY id")]
+    noise = [ListedHash("pdq", hashlib.sha256(str(number).encode()).digest()) for number in range(400)]
+    turned = image_hash.turned_forms(kept[1])[5]
+    same = hashlib.sha1(jpeg(scene(44)), usedforsecurity=False).digest()
+    listed = [
+        *noise[:200],
+        ListedHash("pdq", turned),
+        *noise[200:],
+        ListedHash("pdq", kept[2]),
+        ListedHash("sha1", same),
+    ]
+    name = await make_bank(world, "hold", clause=clause_of(0))
+    await bank_hashes(world, name, *listed)
+    # So few rows and files at once that it goes on many times, over the bounds of both.
+    monkeypatch.setattr(walking_past, "ROWS", 150)
+    monkeypatch.setattr(walking_past, "FILES", 1)
+    monkeypatch.setattr(walking_past, "FEWEST", 1)
+    await world.run_jobs()
+    states = [await state_of(world, status) for status in posts]
+    assert states == ["published", "hidden_interim", "hidden_interim", "hidden_interim"]
+    assert await count(world, "SELECT count(*) FROM sweep_changes") == 3
 
 
 async def test_a_checksum_finds_exactly_that_file(world: World) -> None:

@@ -119,8 +119,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     four_eyes: bool = True
     """Whether a change of the policy that would stop many posts, a large list for a bank, the end of an account, and a
-    decision about many posts at once need a second member of the staff. Off is for instances that one person runs; everything that would have
-    needed a second one then says so for ever."""
+    decision about many posts at once need a second member of the staff. Off is for instances that one person runs;
+    everything that would have needed a second one then says so for ever."""
 
     jury: bool = False
     """Whether members who wish to may sit on juries: five of them, drawn by lot, decide what is not urgent, and appeals

@@ -23,6 +23,9 @@ class Figures(msgspec.Struct, frozen=True):
     in_all: int
     ordinary: int
     urgent: int
+    sweeps: int
+    swept: int
+    """Sweeps that nobody has approved for a day, and how many revisions they would hide, limit or publish."""
 
 
 GET_FIGURES = """
@@ -32,17 +35,22 @@ GET_FIGURES = """
         (SELECT count(*) FROM cases WHERE state = 'escalated'),
         d.arrived, d.strangers, d.kept,
         (SELECT coalesce(max(tries), 0) FROM rate_limits WHERE bucket = $3 AND window_start = $2),
-        (SELECT coalesce(max(tries), 0) FROM rate_limits WHERE bucket = $4 AND window_start = $2)
+        (SELECT coalesce(max(tries), 0) FROM rate_limits WHERE bucket = $4 AND window_start = $2),
+        s.sweeps, s.swept
     FROM (SELECT coalesce(sum(arrived) FILTER (WHERE sent_by = 'strangers' AND day = $1), 0)::bigint AS arrived,
                  coalesce(sum(kept) FILTER (WHERE sent_by = 'strangers'), 0)::bigint AS strangers,
                  coalesce(sum(kept), 0)::bigint AS kept
-          FROM raw_message_days) d
+          FROM raw_message_days) d,
+         (SELECT count(*) AS sweeps, coalesce(sum(expected), 0)::bigint AS swept FROM sweeps
+          WHERE state = 'counted' AND expected > 0 AND counted_at < $5) s
 """
 
 
-async def get_figures(tx: Tx, today: date, hour: datetime, buckets: tuple[str, str]) -> Figures:
+async def get_figures(
+    tx: Tx, today: date, hour: datetime, buckets: tuple[str, str], counted_before: datetime
+) -> Figures:
     """What the warnings follow from; `buckets` are those of ordinary and of urgent notices."""
-    return Figures(*await tx.fetchrow(GET_FIGURES, today, hour, *buckets))
+    return Figures(*await tx.fetchrow(GET_FIGURES, today, hour, *buckets, counted_before))
 
 
 LIST_TOLD = """SELECT code FROM desk_warnings WHERE told_at > $1"""

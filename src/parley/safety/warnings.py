@@ -20,10 +20,15 @@ from parley.safety.notices.strangers import MOST_OF_ALL, MOST_URGENT, ORDINARY, 
 from parley.safety.store_warnings import Figures
 from parley.social.sessions.staff import write_to_staff
 
-CODES = ("no_owner", "nobody_runs_it", "no_relay", "raw_messages_today", "raw_messages_kept", "strangers_turned_away")
+CODES = (
+    *("no_owner", "nobody_runs_it", "no_relay"),
+    *("raw_messages_today", "raw_messages_kept", "strangers_turned_away", "sweeps_wait"),
+)
 """Every warning that there is, for the metrics."""
 MOSTLY = 0.8
 AGAIN = timedelta(hours=24)
+LEFT_ALONE = timedelta(hours=24)
+"""After so long a counted sweep that nobody approved or aborted is worth a word."""
 
 
 class DeskWarning(msgspec.Struct, frozen=True):
@@ -37,12 +42,13 @@ async def list_warnings(tx: Tx, settings: Settings) -> list[DeskWarning]:
     """What is the matter now, in one query. For the program itself; the doors ask who may see it."""
     moment = now()
     hour = moment.replace(minute=0, second=0, microsecond=0)
-    figures = await store_warnings.get_figures(tx, moment.date(), hour, (ORDINARY, URGENT))
+    figures = await store_warnings.get_figures(tx, moment.date(), hour, (ORDINARY, URGENT), moment - LEFT_ALONE)
     return [
         *_of_staff(figures),
         *_of_mail(settings),
         *_of_raw_messages(figures, settings),
         *_of_strangers(figures),
+        *_of_sweeps(figures),
     ]
 
 
@@ -94,6 +100,16 @@ def _of_strangers(figures: Figures) -> list[DeskWarning]:
         "newest at /desk/notices: an attack can be seen there."
     )
     return [DeskWarning("strangers_turned_away", text)]
+
+
+def _of_sweeps(figures: Figures) -> list[DeskWarning]:
+    if not figures.sweeps:
+        return []
+    text = (
+        f"What is here already would be treated otherwise by the rules and banks of today: {figures.swept:,} posts, "
+        f"files or profiles, and nobody has looked for a day. See `parley sweep list --open`, then approve or abort."
+    )
+    return [DeskWarning("sweeps_wait", text)]
 
 
 async def mail_warnings(instance: Instance, payload: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ from parley.social.media.matching_past import (
     list_places,
     match_again,
 )
+from parley.social.media.walking_past import ManyRows, is_quicker_to_walk, load_many_rows, walk_files
 from parley.social.statuses.judged import list_carrying
 
 ME = system("sweeps")
@@ -56,29 +57,47 @@ async def gather(instance: Instance, sweep_id: int, ruleset: Ruleset, *, seconds
     """
     deadline = time.monotonic() + seconds
     worked = False
+    many: ManyRows | None = None
     while time.monotonic() < deadline:
         instance.gate.check()
         async with instance.db.read() as tx:
             span = await store_files.get_span(tx, sweep_id)
             if span is None:
                 return "done" if worked else "nothing"
-            likes, cursor = await list_bank_hits(tx, span.bank_id, span.cursor, span.last_id, limit=ENTRIES_AT_ONCE)
+            if span.walked == 0 or many is None:
+                many = await _choose(tx, span)
+            likes, cursor, walked = await _look(tx, span, many)
         once = {like.media_id or like.file: like for like in likes}
         found = [(like, matches) for like in once.values() if (matches := await match_again(instance, like))]
         for start in range(0, len(found), FILES_AT_ONCE):
             if not await _keep(instance, sweep_id, ruleset, found[start : start + FILES_AT_ONCE]):
                 return "nothing"
-        if not await _move(instance, sweep_id, ruleset, span, cursor):
-            return "nothing"
+        async with instance.db.write() as tx:
+            row = await get_open_sweep(tx, sweep_id, ruleset)
+            if row.state != "planned" or not await store_files.update_span(tx, sweep_id, span, cursor, walked):
+                return "nothing"
         worked = True
     return "more"
 
 
-async def _move(instance: Instance, sweep_id: int, ruleset: Ruleset, span: SpanRow, cursor: int) -> bool:
-    """Note how far the span was looked through; False when somebody else goes on, or the sweep has ended."""
-    async with instance.db.write() as tx:
-        row = await get_open_sweep(tx, sweep_id, ruleset)
-        return row.state == "planned" and await store_files.update_span(tx, sweep_id, span, cursor)
+async def _choose(tx: Tx, span: SpanRow) -> ManyRows | None:
+    """The next rows of a span, where it is quicker to go through all files for them; None: ask for each."""
+    if span.walked or await is_quicker_to_walk(tx, span.last_id - span.cursor):
+        return await load_many_rows(tx, span.bank_id, span.cursor, span.last_id)
+    return None
+
+
+async def _look(tx: Tx, span: SpanRow, many: ManyRows | None) -> tuple[list[LikeView], int, int]:
+    """What the next step finds, and where the span then stands: its cursor, and how far files were gone through."""
+    if many is None:
+        likes, cursor = await list_bank_hits(tx, span.bank_id, span.cursor, span.last_id, limit=ENTRIES_AT_ONCE)
+        return likes, cursor, 0
+    likes = list(many.exact) if not span.walked else []
+    following = None
+    if many.has_pictures:
+        found, following = await walk_files(tx, many, span.walked)
+        likes += found
+    return (likes, many.last_id, 0) if following is None else (likes, span.cursor, following)
 
 
 async def _keep(instance: Instance, sweep_id: int, ruleset: Ruleset, found: Sequence[Found]) -> bool:

@@ -36,6 +36,7 @@ class SpanRow(msgspec.Struct, frozen=True):
     first_id: int
     last_id: int
     cursor: int
+    walked: int
 
 
 INSERT_SPAN = """
@@ -43,12 +44,13 @@ INSERT_SPAN = """
     ON CONFLICT DO NOTHING
 """
 GET_SPAN = """
-    SELECT bank_id, first_id, last_id, cursor FROM sweep_spans
+    SELECT bank_id, first_id, last_id, cursor, walked FROM sweep_spans
     WHERE sweep_id = $1 AND cursor < last_id ORDER BY first_id LIMIT 1
 """
 UPDATE_SPAN = """
-    UPDATE sweep_spans SET cursor = $5
-    WHERE sweep_id = $1 AND bank_id = $2 AND first_id = $3 AND last_id = $4 AND cursor = $6 RETURNING true
+    UPDATE sweep_spans SET cursor = $5, walked = $6
+    WHERE sweep_id = $1 AND bank_id = $2 AND first_id = $3 AND last_id = $4 AND cursor = $7 AND walked = $8
+    RETURNING true
 """
 
 
@@ -63,10 +65,11 @@ async def get_span(tx: Tx, sweep_id: int) -> SpanRow | None:
     return SpanRow(*row) if row else None
 
 
-async def update_span(tx: Tx, sweep_id: int, span: SpanRow, cursor: int) -> bool:
-    """Everything up to `cursor` has been looked for; False when somebody else went on in the meantime."""
+async def update_span(tx: Tx, sweep_id: int, span: SpanRow, cursor: int, walked: int = 0) -> bool:
+    """Everything up to `cursor` has been looked for, and what follows among the files up to `walked`; False when
+    somebody else went on in the meantime."""
     key = (span.bank_id, span.first_id, span.last_id)
-    return bool(await tx.fetchval(UPDATE_SPAN, sweep_id, *key, cursor, span.cursor))
+    return bool(await tx.fetchval(UPDATE_SPAN, sweep_id, *key, cursor, walked, span.cursor, span.walked))
 
 
 class FoundRow(msgspec.Struct, frozen=True):
@@ -151,8 +154,8 @@ async def list_subjects(
 
 
 INSERT_SPANS_OF = """
-    INSERT INTO sweep_spans (sweep_id, bank_id, first_id, last_id, cursor)
-    SELECT $2, bank_id, first_id, last_id, cursor FROM sweep_spans WHERE sweep_id = $1 AND cursor < last_id
+    INSERT INTO sweep_spans (sweep_id, bank_id, first_id, last_id, cursor, walked)
+    SELECT $2, bank_id, first_id, last_id, cursor, walked FROM sweep_spans WHERE sweep_id = $1 AND cursor < last_id
     ON CONFLICT DO NOTHING
 """
 INSERT_FILES_OF = """

@@ -75,14 +75,20 @@ async def list_bank_hits(
             if like.file not in found or like.distance < found[like.file].distance:
                 found[like.file] = like
 
-    exact = [hash_bytes for _, kind, hash_bytes in rows if kind in ("md5", "sha1", "sha256")]
-    sounds = [hash_bytes for _, kind, hash_bytes in rows if kind == "audio"]
-    if exact or sounds:
-        keep([_view(row) for row in await store_matches.list_same(tx, exact, sounds)])
+    keep(await list_exact_hits(tx, rows))
     for _, kind, hash_bytes in rows:
         if kind in ("pdq", "frame"):
             keep(await find_media_like(tx, hash_bytes))
     return list(found.values()), rows[-1][0] if len(rows) == limit else last_id
+
+
+async def list_exact_hits(tx: Tx, rows: Sequence[tuple[int, str, bytes]]) -> list[LikeView]:
+    """Our files that are exactly what one of these rows (id, kind, hash) names: checksums and sounds, in one query."""
+    exact = [hash_bytes for _, kind, hash_bytes in rows if kind in ("md5", "sha1", "sha256")]
+    sounds = [hash_bytes for _, kind, hash_bytes in rows if kind == "audio"]
+    if not exact and not sounds:
+        return []
+    return [_view(row) for row in await store_matches.list_same(tx, exact, sounds)]
 
 
 async def has_hashed_files(tx: Tx) -> bool:

@@ -82,6 +82,36 @@ async def list_same(tx: Tx, hashes: Sequence[bytes], sounds: Sequence[bytes]) ->
     return [LikeRow(*row) for row in await tx.fetch(LIST_SAME, hashes, sounds)]
 
 
+class WalkedRow(msgspec.Struct, frozen=True):
+    """A hash of one of our pictures or frames."""
+
+    id: int
+    file: str
+    media_id: int | None
+    account_id: int | None
+    hash: bytes
+    second: float | None
+
+
+LIST_WALKED = """
+    SELECT id, file, media_id, account_id, hash, second FROM media_hashes
+    WHERE id > $1 AND kind IN ('pdq', 'frame') AND quality >= $3 ORDER BY id LIMIT $2
+"""
+
+
+async def list_walked(tx: Tx, after: int, limit: int, least_quality: int) -> list[WalkedRow]:
+    """Hashes of our pictures and frames, in the order of their ids."""
+    return [WalkedRow(*row) for row in await tx.fetch(LIST_WALKED, after, limit, least_quality)]
+
+
+COUNT_AT_MOST = """SELECT coalesce(max(id) - min(id) + 1, 0) FROM media_hashes"""
+
+
+async def count_at_most(tx: Tx) -> int:
+    """How many hashes of our files there can be, without counting them."""
+    return int(await tx.fetchval(COUNT_AT_MOST))
+
+
 LIST_FILE_HASHES = """
     SELECT kind, hash, quality, second FROM media_hashes WHERE file = $1 AND media_id IS NULL ORDER BY id
 """
