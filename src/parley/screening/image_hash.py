@@ -138,26 +138,40 @@ class HashIndex:
             self._order[band] = np.argsort(values, kind="stable")
             np.cumsum(np.bincount(values, minlength=2**_BAND_BITS), out=self._begins[band, 1:])
         self._flips = np.array(_FLIPS, np.uint16)
-        self._band = np.repeat(np.arange(_BANDS), len(_FLIPS))
+        asked = np.repeat(np.arange(_BANDS), len(_FLIPS))  # the band of each key
+        self._first_begin, self._first_place = asked * self._begins.shape[1], asked * self._count
 
     def __len__(self) -> int:
         return self._count
 
-    def find(self, one: bytes) -> list[tuple[int, int]]:
-        """Rows within MATCH_DISTANCE of the hash `one`, each with its distance, the nearest first."""
+    def find(self, *forms: bytes) -> list[tuple[int, int]]:
+        """Rows within MATCH_DISTANCE of any of `forms`, each with its least distance, the nearest first.
+
+        All forms in one go cost little more than one: the time goes into the calls, not into the rows.
+        """
         import numpy as np
 
-        if not self._count:
+        if not self._count or not forms:
             return []
-        values = np.frombuffer(one, ">u2").astype(np.uint16)
-        keys = (values[:, None] ^ self._flips).ravel().astype(np.int64)
-        begins = self._begins[self._band, keys].astype(np.int64)
-        lengths = self._begins[self._band, keys + 1] - begins
-        places = _spread(begins, lengths)
-        rows = self._order[np.repeat(self._band, lengths), places]
-        distances = np.bitwise_count(self._rows[rows] ^ np.frombuffer(one, np.uint64)).sum(axis=1)
-        near = distances <= MATCH_DISTANCE
-        found = dict(zip(rows[near].tolist(), distances[near].tolist(), strict=True))
+        asked = np.frombuffer(b"".join(forms), np.uint64).reshape(len(forms), -1)
+        bands = np.frombuffer(b"".join(forms), ">u2").astype(np.uint16).reshape(len(forms), _BANDS, 1)
+        keys = (bands ^ self._flips).reshape(len(forms), -1) + self._first_begin
+        begins = self._begins.reshape(-1)[keys]
+        lengths = (self._begins.reshape(-1)[keys + 1] - begins).astype(np.int64)
+        places = _spread((begins + self._first_place).ravel(), lengths.ravel())
+        rows = self._order.reshape(-1)[places]
+        differing = np.take(self._rows, rows, axis=0)
+        end = 0
+        for form, count in zip(asked, lengths.sum(axis=1).tolist(), strict=True):
+            differing[end : end + count] ^= form
+            end += count
+        distances = np.zeros(len(rows), np.uint16)
+        for column in range(differing.shape[1]):  # four passes are much faster than one sum over rows of four
+            distances += np.bitwise_count(differing[:, column])
+        near = np.flatnonzero(distances <= MATCH_DISTANCE)
+        found: dict[int, int] = {}
+        for row, distance in zip(rows[near].tolist(), distances[near].tolist(), strict=True):
+            found[row] = min(distance, found.get(row, distance))
         return sorted(found.items(), key=lambda item: (item[1], item[0]))
 
 
@@ -165,6 +179,5 @@ def _spread(begins: Any, lengths: Any) -> Any:
     """Every whole number of the ranges that begin at `begins` and have these lengths, one range after the other."""
     import numpy as np
 
-    total = int(lengths.sum())
-    shifts = begins - np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    return np.repeat(shifts, lengths) + np.arange(total)
+    ends = np.cumsum(lengths)
+    return np.repeat(begins - (ends - lengths), lengths) + np.arange(int(ends[-1]))

@@ -38,7 +38,7 @@ class _Held:
 
     def candidates(self, forms: Iterable[bytes]) -> set[int]:
         """Ids of rows that may be near, found in memory."""
-        return {ids[row] for form in forms for index, ids in self.parts for row, _ in index.find(form)}
+        return {ids[row] for index, ids in self.parts for row, _ in index.find(*forms)}
 
 
 _held: WeakKeyDictionary[Database, _Held] = WeakKeyDictionary()
