@@ -60,10 +60,10 @@ def index_rows(count: int) -> list[Row]:
     one = _times(lambda at: index.find(asked[at]))
     eight = _times(lambda at: index.find(*turned_forms(asked[at])))
     found = sum(bool(index.find(query)) for query in asked)
-    name = f"index of {count:,} hashes"
+    name, target = f"index of {count:,} hashes", "under 2 ms at 1,000,000"
     return [
-        (name, "one form", f"p50 {one[0]:.2f} ms, p95 {one[1]:.2f} ms", "under 2 ms at 1,000,000"),
-        (name, "a picture in its eight forms", f"p50 {eight[0]:.2f} ms, p95 {eight[1]:.2f} ms", "under 2 ms at 1,000,000"),
+        (name, "one form", f"p50 {one[0]:.2f} ms, p95 {one[1]:.2f} ms", target),
+        (name, "a picture in its eight forms", f"p50 {eight[0]:.2f} ms, p95 {eight[1]:.2f} ms", target),
         (name, f"found of {ASKED} that differ in {MATCH_DISTANCE} bits", f"{found / ASKED:.0%}", "100%"),
         (name, "to build; memory", f"{built:.1f} s; {held:.0f} MiB", ""),
     ]
