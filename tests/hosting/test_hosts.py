@@ -256,6 +256,56 @@ def test_commits_wait_for_the_standby_where_that_is_wanted(hosts: tuple[LinkedHo
     assert a.status().commits == "async"
 
 
+def test_keys_are_changed_while_people_post_and_nobody_notices(
+    hosts: tuple[LinkedHost, LinkedHost], token: str
+) -> None:
+    a, b = hosts
+    before = {one["name"]: one["key"] for one in a.parley("host", "keys")["hosts"]}
+    answers: list[int] = []
+    over = threading.Event()
+
+    def keep_posting() -> None:
+        """To the standby, which hands it on over the link, each on a connection of its own."""
+        number = 0
+        while not over.wait(0.05):
+            number += 1
+            headers = {"Authorization": f"Bearer {token}", "Host": DOMAIN}
+            body = {"status": f"while keys are changed {number}"}
+            url = f"http://127.0.0.1:{b.port}/api/v1/statuses"
+            answers.append(httpx.post(url, json=body, headers=headers, timeout=20).status_code)
+
+    b.wait(lambda one: one.web_ok, "answering by its web")
+    posting = threading.Thread(target=keep_posting)
+    posting.start()
+    try:
+        for host in (b, a, b):
+            done = host.parley("host", "rotate-keys")
+            assert done["before"] != done["key"]
+            time.sleep(1)
+    finally:
+        over.set()
+        posting.join()
+    assert set(answers) == {200}
+    shown = [host.parley("host", "keys")["hosts"] for host in hosts]
+    assert shown[0] == shown[1]
+    for one in shown[0]:
+        assert one["key"] != before[one["name"]]
+        assert one["next_key"] is None
+    kinds = [(one["host"], one["kind"]) for one in a.parley("host", "keys")["journal"]]
+    assert kinds[0] == ("b", "joined")
+    assert kinds[-2:] == [("b", "announced"), ("b", "confirmed")]
+    assert ("a", "taken") in kinds
+    b.wait_streaming()
+    posted = a.post(token, "after the keys were changed")
+    b.wait(lambda one: one.behind_bytes == 0, "up to date")
+    assert b.has(posted)
+    # And a move with them, there and back.
+    epoch = next_epoch(a, b)
+    steps(a, b, epoch)
+    steps(b, a, epoch + 1)
+    b.wait_streaming()
+
+
 def test_a_code_is_good_for_one_machine_and_few_tries(
     hosts: tuple[LinkedHost, LinkedHost], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -88,7 +88,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def test_a_host_of_the_instance_is_known_by_name(served: Served) -> None:
-    answer = await served.ask(client_context(served.b.settings, served.a.key))
+    answer = await served.ask(client_context(served.b.settings, (served.a.key,)))
     assert (answer.status_code, answer.text) == (200, "b")
 
 
@@ -120,7 +120,7 @@ async def test_whoever_else_shows_a_certificate_is_hung_up_on(served: Served, tm
 
 
 async def test_a_host_that_was_removed_is_refused_at_once_on_open_connections_too(served: Served) -> None:
-    context = client_context(served.b.settings, served.a.key)
+    context = client_context(served.b.settings, (served.a.key,))
     async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as client:
         url = f"https://{served.a.settings.link_listen}/x"
         await client.get(url, extensions={"sni_hostname": internal_name("a")})
@@ -133,14 +133,14 @@ async def test_a_host_that_was_removed_is_refused_at_once_on_open_connections_to
 async def test_a_host_speaks_to_nobody_but_the_one_whose_key_it_knows(served: Served, tmp_path: Path) -> None:
     removed = Machine(tmp_path / "removed", "a", of=served.a)  # it still has the authority's key
     with pytest.raises(httpx.ConnectError, match="key"):
-        await served.ask(client_context(served.b.settings, removed.key))
+        await served.ask(client_context(served.b.settings, (removed.key,)))
     with pytest.raises(httpx.ConnectError):
-        await served.ask(client_context(served.b.settings, served.a.key), name="c")
+        await served.ask(client_context(served.b.settings, (served.a.key,)), name="c")
     assert served.asked == []
 
 
 async def test_older_versions_of_tls_are_refused(served: Served) -> None:
-    context = client_context(served.b.settings, served.a.key)
+    context = client_context(served.b.settings, (served.a.key,))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(httpx.ConnectError):
@@ -177,7 +177,7 @@ async def test_somebody_who_only_knocks_does_not_keep_others_out(served: Served)
             one.close()
     for _ in range(50):
         with contextlib.suppress(httpx.TransportError):
-            assert (await served.ask(client_context(served.b.settings, served.a.key))).text == "b"
+            assert (await served.ask(client_context(served.b.settings, (served.a.key,)))).text == "b"
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the link lets nobody in any more")

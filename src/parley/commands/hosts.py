@@ -92,12 +92,59 @@ def remove(
 ) -> None:
     """Let a host belong to the instance no more. It is refused at once, and nothing is kept for it any longer."""
     settings = settings_or_exit()
-    ask(settings, lambda me: me.call("remove_host", type(None), name=name))
+    missed = ask(settings, lambda me: me.call("remove_host", list[str], seconds=60, name=name))
     text = (
-        f"{name} is no host of this instance any more. It still has what it had: the members' data and the instance's "
-        "keys. If it is not yours any more, give the instance new keys."
+        f"{name} is no host of this instance any more: no other host answers it, or connects to it. It still has what "
+        "it had: the members' data, the instance's keys, and what stands in parley.toml. If it is not yours any more, "
+        "change what it knew of other companies: see docs/operators/two-hosts.md."
     )
-    show({"name": name, "removed": True}, as_json, text)
+    if missed:
+        text += f"\n{', '.join(missed)} could not be told yet, and will refuse it as soon as this host is reached."
+    show({"name": name, "removed": True, "not_told": missed}, as_json, text)
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: AsJson = False) -> None:
+    """Give this host another key, by which the others know it, while everything runs. Run it on each host.
+
+    The old key is good until every host knows the new one, and for nothing afterwards. A command that was cut off is
+    run again.
+    """
+    from parley.hosting.hosts.rotating import Rotated
+
+    settings = settings_or_exit()
+    done = ask(settings, lambda me: me.call("rotate_key", Rotated, seconds=120))
+    text = f"{done.name} has another key: {_short(done.key)}, not {_short(done.before)} any more."
+    show(msgspec.to_builtins(done), as_json, text)
+
+
+@app.command()
+def keys(as_json: AsJson = False) -> None:
+    """Show by which key each host is known here, and the signed journal of who was, and since when.
+
+    What two hosts show must be the same. Works without a running instance.
+    """
+    from parley.hosting.hosts.keylog import MEANING, read_keylog
+    from parley.hosting.journals import JournalError
+
+    settings = settings_or_exit()
+    my_name(settings)
+    try:
+        hosts, entries = read_hosts(settings), read_keylog(settings)
+    except (HostError, JournalError) as error:
+        raise fail(str(error)) from error
+    known = hosts.hosts if hosts else ()
+    rows = [{"name": one.name, "key": one.key, "next_key": one.next_key or None} for one in known]
+    journal = [{"at": one.at.isoformat(), "kind": one.kind, "by": one.by, **one.detail} for one in entries]
+    lines = [f"{one.name}  {one.key}" + (f", soon {one.next_key}" if one.next_key else "") for one in known]
+    for one in entries:
+        said = MEANING.get(one.kind, one.kind)
+        lines.append(f"{one.at:%Y-%m-%d %H:%M} UTC  {one.detail['host']} ({_short(one.detail['key'])}): {said}.")
+    show({"hosts": rows, "journal": journal}, as_json, "\n".join(lines))
+
+
+def _short(key: str) -> str:
+    return f"{key[:16]}..."
 
 
 @app.command("list")

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from parley.hosting.hosts.certificates import client_context, internal_name
+from parley.hosting.hosts.certificates import HOST_CERTIFICATE, client_context, internal_name
 from parley.hosting.hosts.errors import HostError
-from parley.hosting.hosts.records import HOSTS_FILE, STATE_FILE, read_hosts, read_state
+from parley.hosting.hosts.records import HOSTS_FILE, STATE_FILE, HostRecord, read_hosts, read_state
 from parley.kit.settings import Settings
 
 ALPN = "parley-web"
@@ -34,11 +34,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Peer:
-    """The host that requests are handed on to. `link` is `host:port`, `key` the hash of its public key."""
+    """The host that requests are handed on to. `link` is `host:port`."""
 
     name: str
     link: str
-    key: str
 
 
 class Directory:
@@ -67,7 +66,7 @@ def find_peer(settings: Settings) -> Peer | None:
     record = hosts.find(state.to) if hosts is not None and state is not None and state.to else None
     if hosts is None or record is None or record.name == hosts.me:
         return None
-    return Peer(record.name, record.link, record.key)
+    return Peer(record.name, record.link)
 
 
 def _changed_at(path: Path) -> int:
@@ -80,16 +79,16 @@ def _changed_at(path: Path) -> int:
 _left_alone: dict[str, float] = {}
 _missing_since: dict[str, float] = {}
 _dialling = asyncio.Semaphore(MOST_DIALLING)
-_contexts: dict[str, tuple[float, ssl.SSLContext]] = {}
-CONTEXT_SECONDS = 60.0
-"""So long one is used: this host's own certificate may have been renewed since."""
+_contexts: dict[str, tuple[tuple[object, ...], ssl.SSLContext]] = {}
+"""By the name of the host: the one that is used, and for which keys of both hosts it is."""
 
 
-async def _context_for(settings: Settings, key: str) -> ssl.SSLContext:
-    until, context = _contexts.get(key, (0.0, None))
-    if context is None or until < time.monotonic():
-        context = await asyncio.to_thread(client_context, settings, key, ALPN)
-        _contexts[key] = (time.monotonic() + CONTEXT_SECONDS, context)
+async def _context_for(settings: Settings, record: HostRecord) -> ssl.SSLContext:
+    known = (record.keys, _changed_at(settings.path(HOST_CERTIFICATE)), settings.path())
+    found, context = _contexts.get(record.name, ((), None))
+    if context is None or found != known:
+        context = await asyncio.to_thread(client_context, settings, record.keys, ALPN)
+        _contexts[record.name] = (known, context)
     return context
 
 
@@ -110,7 +109,7 @@ async def open_peer(settings: Settings, name: str, seconds: float) -> Stream:
     host, _, port = record.link.rpartition(":")
     try:
         async with asyncio.timeout(seconds), _dialling:
-            context = await _context_for(settings, record.key)
+            context = await _context_for(settings, record)
             reader, writer = await asyncio.open_connection(
                 host.strip("[]"), int(port), ssl=context, server_hostname=internal_name(name)
             )

@@ -186,6 +186,24 @@ def _cut_torn_line(path: Path, descriptor: int) -> None:
         os.ftruncate(descriptor, data.rfind(b"\n") + 1)
 
 
+def append_note(settings: Settings, path: Path, kind: str, *, by: str, detail: dict[str, Any]) -> None:
+    """Write one entry to the end of a journal of this host alone, which is never over, and to the disk."""
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with _locked(path.parent, f"{path.name}.lock"):
+        here = read_notes(path)
+        _write(path, [make_entry(settings, path.stem, here[-1] if here else None, kind, by=by, detail=detail)])
+
+
+def read_notes(path: Path) -> tuple[Entry, ...]:
+    """Such a journal; empty when there is none yet. Raises JournalError when it is damaged."""
+    try:
+        return tuple(msgspec.json.decode(line, type=Entry) for line in path.read_bytes().split(b"\n")[:-1])
+    except FileNotFoundError:
+        return ()
+    except msgspec.DecodeError as error:
+        raise JournalError(f"{path} is damaged: {error}. Put it aside; a new one is begun.") from error
+
+
 def read_entries(settings: Settings, name: str) -> tuple[Entry, ...]:
     """The journal `name` as this host has it; empty when it has none. Raises JournalError when it is damaged."""
     path = _path_of(settings, name)
@@ -228,7 +246,7 @@ def _path_of(settings: Settings, name: str) -> Path:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("wb") as file:
+def _locked(folder: Path, name: str = "lock") -> Iterator[None]:
+    with (folder / name).open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from parley.hosting.hosts import membership, operations, roles
+from parley.hosting.hosts import membership, operations, roles, rotating
 from parley.hosting.hosts.certificates import ensure_authority, ensure_certificate, ensure_key
 from parley.hosting.hosts.control import Route, control_app
 from parley.hosting.hosts.errors import HostError
@@ -91,6 +91,7 @@ async def run_agent(
         await listener.start()
         await peers.follow()
         host.on_hosts_changed = _on_hosts_changed(listener, peers, tasks)
+        host.on_key_changed = listener.renew
         _be_what_it_was(host)
         if not os.environ.get(AGENT_FIRST):
             tasks.append(asyncio.create_task(_start_again(host)))
@@ -198,6 +199,8 @@ async def _tend(host: Host) -> None:
         if host.started and host.runs_postgres and not host.turning.locked():
             with suppress(HostError):
                 await roles.ensure_slots(host)
+        with suppress(HostError):
+            await rotating.finish_rotation(host)
         state = host.state
         if state.role != "standby" or state.to is None:
             continue

@@ -33,6 +33,8 @@ from parley.kit.settings import Settings
 CA_KEY = "link-ca.key"
 CA_CERTIFICATE = "link-ca.crt"
 HOST_KEY = "link-host.key"
+NEXT_KEY = "link-host.next.key"
+"""A key that this host will have, once all others have been told of it."""
 HOST_CERTIFICATE = "link-host.crt"
 
 DOMAIN = "parley-host.internal"
@@ -119,9 +121,32 @@ def ensure_key(settings: Settings) -> str:
     return key_hash(_load_key(path).public_key())
 
 
+def ensure_next_key(settings: Settings) -> str:
+    """Make the key that this host will have if there is none; returns its hash."""
+    path = settings.path(NEXT_KEY)
+    if not path.exists():
+        write_durably(path, _pem_of(generate_private_key(SECP256R1())))
+    return key_hash(_load_key(path).public_key())
+
+
+def take_next_key(settings: Settings, name: str) -> str:
+    """Let the next key be this host's key, with a certificate; returns its hash. The old one is gone with that.
+
+    Killed in between, `ensure_certificate` makes the certificate that fits at the next start.
+    """
+    settings.path(NEXT_KEY).replace(settings.path(HOST_KEY))
+    ensure_certificate(settings, name)
+    return ensure_key(settings)
+
+
 def key_hash(public_key: Any) -> str:
     """SHA-256 of a public key (its DER SubjectPublicKeyInfo) in hexadecimal."""
     return hashlib.sha256(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def is_one_of(key: str, keys: tuple[str, ...]) -> bool:
+    """Whether a hash is one of these. An empty one never is."""
+    return bool(key) and any(hmac.compare_digest(key, one) for one in keys)
 
 
 def key_of_peer(connection: ssl.SSLObject | None) -> str:
@@ -151,11 +176,12 @@ def server_context(settings: Settings, protocols: list[str]) -> ssl.SSLContext:
     return context
 
 
-def client_context(settings: Settings, key: str, protocol: str = "http/1.1") -> ssl.SSLContext:
-    """TLS 1.3 to the host whose key has this hash. To anybody else the handshake fails before a byte is sent."""
+def client_context(settings: Settings, keys: tuple[str, ...], protocol: str = "http/1.1") -> ssl.SSLContext:
+    """TLS 1.3 to the host whose key has one of these hashes. To anybody else the handshake fails before a byte is
+    sent."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, settings)
     context.set_alpn_protocols([protocol])
-    context.sslobject_class = _pinned(key)
+    context.sslobject_class = _pinned(keys)
     return context
 
 
@@ -166,7 +192,7 @@ def join_context(key: str, protocol: str) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the key is checked instead, by _pinned
     context.set_alpn_protocols([protocol])
-    context.sslobject_class = _pinned(key)
+    context.sslobject_class = _pinned((key,))
     return context
 
 
@@ -194,13 +220,13 @@ def _context(protocol: int, settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def _pinned(key: str) -> type[ssl.SSLObject]:
+def _pinned(keys: tuple[str, ...]) -> type[ssl.SSLObject]:
     class Pinned(ssl.SSLObject):
-        """Ends the handshake unless the other side has the one key."""
+        """Ends the handshake unless the other side has one of the keys."""
 
         def do_handshake(self) -> None:
             super().do_handshake()
-            if not hmac.compare_digest(key_of_peer(self), key):
+            if not is_one_of(key_of_peer(self), keys):
                 raise ssl.SSLCertVerificationError("the host that answers is not the one that joined: another key")
 
     return Pinned

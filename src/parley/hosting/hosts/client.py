@@ -157,7 +157,7 @@ async def open_host(settings: Settings, name: str) -> AsyncIterator[HostClient]:
         if record is None:
             raise HostError(f"There is no host {name!r}: `parley host list` names them all.")
         client = httpx.AsyncClient(
-            verify=client_context(settings, record.key),
+            verify=client_context(settings, record.keys),
             base_url=f"https://{record.link}",
             trust_env=False,
             limits=httpx.Limits(max_connections=8, keepalive_expiry=60),

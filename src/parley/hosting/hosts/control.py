@@ -13,11 +13,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from parley.hosting.hosts import joining, membership, operations
+from parley.hosting.hosts import joining, membership, operations, rotating
 from parley.hosting.hosts.client import Refusal
 from parley.hosting.hosts.errors import HostError, HostUnreachable
 from parley.hosting.hosts.host import Host
-from parley.hosting.hosts.link import PEER, Asgi
+from parley.hosting.hosts.link import PEER, PEER_KEY, Asgi
+from parley.hosting.hosts.views import Asker
 from parley.hosting.journals import JournalError, JournalMoved
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ ANYBODY_OURS = (
     operations.announce,
     membership.hosts,
     membership.refresh_hosts,
+    rotating.announce_key,
+    rotating.confirm_key,
 )
 """What this machine's commands and the instance's other hosts may ask for."""
 
@@ -56,6 +59,7 @@ THIS_MACHINE = (
     operations.opened,
     membership.add_host,
     membership.remove_host,
+    rotating.rotate_key,
 )
 """What commands of this machine alone may ask for."""
 
@@ -67,7 +71,10 @@ class _Operation:
         self.function = function
         hints = get_type_hints(function)
         fields: list[Any] = []
+        self.wants_asker = "asker" in inspect.signature(function).parameters
         for name, one in list(inspect.signature(function).parameters.items())[1:]:
+            if name == "asker":  # who asks is known from the connection, and never from what they say
+                continue
             needed = one.default is inspect.Parameter.empty
             fields.append((name, hints[name]) if needed else (name, hints[name], one.default))
         made = msgspec.defstruct(function.__name__, fields, kw_only=True, forbid_unknown_fields=True)
@@ -100,15 +107,18 @@ def control_app(host: Host, routes: Mapping[str, Route]) -> Asgi:
         if operation is None or scope["method"] != "POST" or not path.startswith("/operations/"):
             await respond(send, 404, _refused("There is no such operation.", "host"))
             return
-        await _answer(host, operation, receive, send)
+        await _answer(host, operation, Asker(peer or "", scope[PEER_KEY]), receive, send)
 
     return app
 
 
-async def _answer(host: Host, operation: _Operation, receive: Any, send: Any) -> None:
+async def _answer(host: Host, operation: _Operation, asker: Asker, receive: Any, send: Any) -> None:
     try:
         given = operation.decode(await read_body(receive, MOST_BYTES))
-        result = await operation.function(host, **{one: getattr(given, one) for one in given.__struct_fields__})
+        arguments = {one: getattr(given, one) for one in given.__struct_fields__}
+        if operation.wants_asker:
+            arguments["asker"] = asker
+        result = await operation.function(host, **arguments)
     except Exception as error:
         status, body = _status_of(error, operation.function.__name__)
         await respond(send, status, body)

@@ -66,6 +66,10 @@ class Host:
         self.on_fenced: Callable[[Fence], Awaitable[None]] = _nothing
         """Awaited when this host has stopped writing, with its signed word."""
         self.on_hosts_changed: Callable[[], None] = lambda: None
+        self.on_key_changed: Callable[[], None] = lambda: None
+        """Called when this host has another key, and the certificate that fits."""
+        self.rotating = asyncio.Lock()
+        """Held while this host changes its key."""
         self.on_state_changed: Callable[[], None] = lambda: None
         """Called at once after every change of the state or of the hosts, before the gate is turned by it."""
         self.changed = asyncio.Condition()
@@ -79,7 +83,7 @@ class Host:
         self._changing = KeptConnection(lambda: self.me, lambda: self.dsn)
         self._looking = KeptConnection(lambda: self.me, lambda: self.dsn)
         self._opening: asyncio.TimerHandle | None = None
-        self._clients: dict[tuple[str, str], HostClient] = {}
+        self._clients: dict[tuple[str, tuple[str, ...]], HostClient] = {}
         self._open = AsyncExitStack()
 
     @property
@@ -171,10 +175,14 @@ class Host:
         record = self.hosts.find(name)
         if record is None or name == self.me:
             raise HostError(f"There is no other host {name!r}: `parley host list` names them all.")
-        known = (record.link, record.key)
+        known = (record.link, record.keys)
         if known not in self._clients:
             self._clients[known] = await self._open.enter_async_context(open_host(self.settings, name))
         return self._clients[known]
+
+    def forget_clients(self) -> None:
+        """Show the certificate as it is now to other hosts, on connections that are made from here on."""
+        self._clients.clear()
 
     async def close(self) -> None:
         """Close connections to the database and to other hosts."""

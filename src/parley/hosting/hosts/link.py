@@ -7,7 +7,6 @@ instance's own authority, and are who they say only by the key that stands in `h
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import socket
 import ssl
@@ -16,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -25,6 +24,7 @@ from uvicorn.server import ServerState
 from parley.hosting.hosts.certificates import (
     client_context,
     internal_name,
+    is_one_of,
     key_of_peer,
     load_chain,
     name_of_peer,
@@ -63,6 +63,18 @@ PEER = "parley.peer"
 """In an ASGI scope: the host that asks; None for this machine itself, an empty text for whoever wants to join."""
 
 
+PEER_KEY = "parley.peer_key"
+"""Likewise: the hash of the key that it has shown."""
+
+
+class _Known(NamedTuple):
+    """Who is on the other side of an open connection (nobody yet: an empty name), with which key, and for what."""
+
+    name: str
+    key: str
+    protocol: str
+
+
 class HttpSide:
     """Serves ASGI on connections that are open already."""
 
@@ -83,14 +95,14 @@ class HttpSide:
         self._config.load()
         self._state = ServerState()
 
-    def protocol(self, peer: str | None) -> asyncio.Protocol:
-        """For one connection of this peer."""
+    def protocol(self, peer: str | None, key: str = "") -> asyncio.Protocol:
+        """For one connection of this peer, which has shown a certificate with the key of this hash."""
         made = H11Protocol(self._config, self._state, {})
         app = self._app
 
         async def told(scope: Any, receive: Any, send: Any) -> None:
             with suppress(asyncio.CancelledError):  # the agent ends; nobody reads the answer any more
-                await app({**scope, PEER: peer}, receive, send)
+                await app({**scope, PEER: peer, PEER_KEY: key}, receive, send)
 
         made.app = told
         return made
@@ -108,7 +120,7 @@ class Listener:
         self._listening: socket.socket | None = None
         self._knocking: Counter[str] = Counter()
         self._said_refused = -SAY_EVERY
-        self._open: dict[asyncio.Transport, str] = {}
+        self._open: dict[asyncio.Transport, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -174,10 +186,12 @@ class Listener:
         load_chain(self._context, self._settings)
 
     def drop_strangers(self) -> None:
-        """End the connections of hosts that are not ours any more."""
-        known = {one.name for one in self._hosts().hosts}
-        for transport, name in list(self._open.items()):
-            if name and name not in known:
+        """End the connections of hosts that are not ours any more, and those that were made with an old key: but for
+        requests of members, which the host itself has begun with it, and which can do no harm."""
+        hosts = self._hosts()
+        for transport, one in list(self._open.items()):
+            record = hosts.find(one.name)
+            if one.name and (record is None or (one.protocol != WEB and not is_one_of(one.key, record.keys))):
                 transport.abort()
 
     def take(self, transport: asyncio.Transport) -> None:
@@ -185,15 +199,18 @@ class Listener:
         shown: ssl.SSLObject = transport.get_extra_info("ssl_object")
         protocol = shown.selected_alpn_protocol()
         name = "" if protocol == JOIN else self._who(shown)
-        joining = sum(1 for one in self._open.values() if not one)
+        joining = sum(1 for one in self._open.values() if not one.name)
         if name is None or len(self._open) >= MOST_CONNECTIONS or (not name and joining >= MOST_JOINING):
             transport.abort()
             return
-        self._open[transport] = name
+        self._open[transport] = _Known(name, key_of_peer(shown), protocol or "")
         if protocol == JOIN:
             asyncio.get_running_loop().call_later(JOIN_SECONDS, transport.abort)
         if protocol in (CONTROL, JOIN):
-            _hand_over(transport, _Noted(self._http.protocol(name), lambda: self._open.pop(transport, None)))
+            _hand_over(
+                transport,
+                _Noted(self._http.protocol(name, key_of_peer(shown)), lambda: self._open.pop(transport, None)),
+            )
         elif protocol == WEB:
             self._begin(self._pipe(_streams_of(transport), self._to_web))
         elif protocol == POSTGRES and self._postgres is not None:
@@ -207,7 +224,7 @@ class Listener:
         name = name_of_peer(shown)
         hosts = self._hosts()
         record = hosts.find(name) if name and name != hosts.me else None
-        if record is None or not hmac.compare_digest(record.key, key_of_peer(shown)):
+        if record is None or not is_one_of(key_of_peer(shown), record.keys):
             self._say_refused(name[:60])
             return None
         return name
@@ -351,7 +368,7 @@ async def dial(
         asyncio.open_connection(
             address,
             port,
-            ssl=client_context(settings, record.key, protocol),
+            ssl=client_context(settings, record.keys, protocol),
             server_hostname=internal_name(record.name),
             ssl_handshake_timeout=DIAL_SECONDS,
             limit=CHUNK,

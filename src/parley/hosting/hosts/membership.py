@@ -16,6 +16,7 @@ from parley.hosting.hosts.certificates import ensure_key
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
 from parley.hosting.hosts.joining import Joining, Welcome, hash_secret, instance_settings, make_code, read_keys
+from parley.hosting.hosts.keylog import note_key
 from parley.hosting.hosts.link import split_address
 from parley.hosting.hosts.records import HostRecord, Hosts, PendingHost, check_name
 from parley.kit.clock import now
@@ -61,7 +62,7 @@ async def add_host(
             raise HostError(f"{name} belongs to the instance already: `parley host remove {name}` first.")
         if len(host.hosts.hosts) >= MOST_HOSTS:
             raise HostError(f"An instance has {MOST_HOSTS} hosts at most.")
-        mine = my_link or _own(host).link
+        mine = my_link or own_record(host).link
         code, code_id, code_hash = make_code(mine, name, await asyncio.to_thread(ensure_key, host.settings))
         expires = now() + timedelta(hours=CODE_HOURS)
         fresh = PendingHost(
@@ -73,29 +74,36 @@ async def add_host(
             expires_at=expires,
         )
         others = tuple(one for one in host.hosts.pending if one.name != name)
-        me = msgspec.structs.replace(_own(host), link=mine, addresses=tuple(my_addresses) or _own(host).addresses)
+        here = own_record(host)
+        me = msgspec.structs.replace(here, link=mine, addresses=tuple(my_addresses) or here.addresses)
         known = tuple(me if one.name == host.me else one for one in host.hosts.hosts)
-        await _change(host, hosts=known, pending=(*others, fresh))
+        await change_hosts(host, hosts=known, pending=(*others, fresh))
         return Added(name=name, code=code, expires_at=expires.isoformat())
 
 
-async def remove_host(host: Host, name: str) -> None:
-    """Let a host belong to the instance no more: refused from this moment on, and nothing is kept for it."""
+async def remove_host(host: Host, name: str) -> list[str]:
+    """Let a host belong to the instance no more: refused from this moment on, and nothing is kept for it.
+
+    Returns the other hosts that could not be told yet: they refuse it as soon as they reach this one again.
+    """
     async with host.turning:
         if name == host.me:
             raise HostError("This is the host itself: remove it on the primary.")
         if host.state.role != "primary":
             raise HostError(f"{host.me} is not the primary: remove the host on {host.state.to}.")
-        if not host.hosts.find(name) and all(one.name != name for one in host.hosts.pending):
+        record = host.hosts.find(name)
+        if record is None and all(one.name != name for one in host.hosts.pending):
             raise HostError(f"There is no host {name!r}: `parley host list` names them all.")
-        await _change(
+        if record is not None:
+            await note_key(host, "removed", name, record.key)
+        await change_hosts(
             host,
             hosts=tuple(one for one in host.hosts.hosts if one.name != name),
             pending=tuple(one for one in host.hosts.pending if one.name != name),
         )
         await roles.configure(host)
         await roles.ensure_slots(host)
-    await tell_others(host)
+    return await tell_others(host)
 
 
 async def refresh_hosts(host: Host) -> None:
@@ -114,17 +122,22 @@ async def refresh_hosts(host: Host) -> None:
         taken = []
         for one in given.hosts:
             there = known.get(one.name)
-            taken.append(msgspec.structs.replace(one, link=there.link) if there and there.key == one.key else one)
+            is_same = there is not None and set(there.keys) & set(one.keys)
+            taken.append(msgspec.structs.replace(one, link=there.link) if there and is_same else one)
         await host.change_hosts(Hosts(me=host.me, version=given.version, hosts=tuple(taken)))
 
 
-async def tell_others(host: Host) -> None:
-    """Tell the other hosts who belongs to the instance. One that is away asks when it is back."""
+async def tell_others(host: Host) -> list[str]:
+    """Tell the other hosts who belongs to the instance; returns those that were not reached. They ask when they are
+    back."""
+    missed = []
     for other in host.hosts.others:
         try:
             await (await host.peer(other.name)).call("refresh_hosts", type(None))
         except HostError as error:
             log.info("%s was not told of the hosts yet: %s", other.name, error)
+            missed.append(other.name)
+    return missed
 
 
 async def welcome_host(host: Host, asked: Joining) -> Welcome:
@@ -135,7 +148,8 @@ async def welcome_host(host: Host, asked: Joining) -> Welcome:
             record = HostRecord(name=pending.name, link=pending.link, key=asked.key, addresses=pending.addresses)
             used = msgspec.structs.replace(pending, used_by=asked.key)
             left = tuple(used if one.code_id == used.code_id else one for one in host.hosts.pending)
-            await _change(host, hosts=(*host.hosts.hosts, record), pending=left)
+            await note_key(host, "joined", record.name, record.key)
+            await change_hosts(host, hosts=(*host.hosts.hosts, record), pending=left)
             await roles.configure(host)
         await roles.ensure_slots(host)
         return await asyncio.to_thread(_welcome, host, pending.name)
@@ -175,18 +189,20 @@ async def _checked(host: Host, asked: Joining) -> PendingHost:
     if not right or found.used_by not in ("", asked.key):
         tried = msgspec.structs.replace(found, tries=found.tries + 1)
         left = tuple(tried if one.code_id == tried.code_id else one for one in host.hosts.pending)
-        await _change(host, pending=left)
+        await change_hosts(host, pending=left)
         log.warning("somebody tried to join as %s with a code that is not good", found.name)
         raise bad
     return found
 
 
-async def _change(host: Host, **changes: object) -> None:
+async def change_hosts(host: Host, **changes: object) -> None:
+    """Keep who the hosts are, as a newer version than the one before. For the primary alone."""
     changed = msgspec.structs.replace(host.hosts, version=host.hosts.version + 1, **changes)
     await host.change_hosts(changed)
 
 
-def _own(host: Host) -> HostRecord:
+def own_record(host: Host) -> HostRecord:
+    """What stands in `hosts.json` of this host itself; raises HostError."""
     record = host.hosts.find(host.me)
     if record is None:
         raise HostError(f"{host.me} does not stand in its own hosts.json: restart Parley.")

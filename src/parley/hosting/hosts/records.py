@@ -32,8 +32,15 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Where its link is reached: `b.example:7443`."""
     key: str
     """SHA-256 of the public key of its certificate, in hexadecimal. Nobody else is taken for it."""
+    next_key: str = ""
+    """While it changes its key: the one that it will have. Until that is done, both are taken for it."""
     addresses: tuple[str, ...] = ()
     """What the domain points to in DNS when this host serves."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that is taken for it now."""
+        return (self.key, self.next_key) if self.next_key else (self.key,)
 
 
 class PendingHost(msgspec.Struct, frozen=True, kw_only=True):

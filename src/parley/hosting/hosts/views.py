@@ -15,6 +15,13 @@ Commits = Literal["async", "sync"]
 """sync: a write is acknowledged once the standby has it on disk."""
 
 
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks for an operation: a host, and the hash of the key that it has shown. No name: this machine itself."""
+
+    name: str = ""
+    key: str = ""
+
+
 class MediaStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a standby's files are."""
 
