@@ -1,11 +1,13 @@
 """Moves and failovers under load: what was acknowledged, what of it was lost, and for how long nobody could write.
 
-python -m bench.moves                     every scenario
+python -m bench.moves                     every scenario, about ten minutes
 python -m bench.moves --only planned      one of them
-python -m bench.moves --json              also --rows, for docs/reference/benchmarks.md
+python -m bench.moves --json              also --rows, as they stand in docs/reference/benchmarks.md
 
-The same harness, writers and checker as tests/moves, with thousands of writes, a larger database, 150 ms between the
-hosts where that is said, and the lease as it ships. The last three are control runs: they must lose something.
+The same harness, writers and checker as tests/moves, with more writes, a larger database, 150 ms between the hosts
+where that is said, and the lease as it ships. The last three are control runs: they must lose something. Tests assert
+no times; what is promised of them is held against what was measured here, and here and in `make bench` a missed promise
+ends with 1.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,16 +28,21 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from bench.page import Row, lines_of, worlds_once
 from bench.world import seed_world
 from parley.kit.postgres import embedded_binaries
 from tests.moves.checker import Report
 from tests.moves.load import writing
 from tests.moves.nemesis import cancelling_commits
 from tests.moves.pairs import judge, pair, prove_log, status_of, wait_files_equal, wait_ready, wait_until
-from tests.moves.providers import Host, World
+from tests.moves.providers import Host, World, has_name_server
 
-Row = tuple[str, str, str, str]
 MOST_PAUSE, MOST_FAILOVER = 2.0, 10.0
+"""Seconds: what is promised of a planned move, and of a failover."""
+
+WRITES = 1000
+"""How many are acknowledged in each scenario, or a little less where a host dies: some minutes for all of them."""
+
 WRITERS = {"post": 5, "message": 2, "upload": 1, "follow": 1, "favourite": 1}
 QUICK = {"lease_seconds": "5"}
 DELAY = 0.15
@@ -52,13 +61,23 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     world: str = ""
 
     @property
-    def good(self) -> bool:
-        """Whether it is as promised; a control run must lose something."""
+    def missed(self) -> tuple[str, ...]:
+        """What is not as promised; a control run must lose something that was acknowledged."""
+        report = self.report
         if self.control:
-            return bool(self.report.faults)
-        if self.took_over is None and "planned" in self.name:
-            return not self.report.faults and not self.report.errors and self.report.pause < MOST_PAUSE
-        return not self.report.faults and (self.took_over or 0) < MOST_FAILOVER
+            return () if report.lost else ("nothing was lost: the nemesis or the checker is blind",)
+        found = list(report.faults)
+        if self.took_over is None:
+            found += [f"errors seen: {len(report.errors)}"] if report.errors else []
+            found += [f"pause {report.pause:.2f} s"] if report.pause >= MOST_PAUSE else []
+        elif self.took_over >= MOST_FAILOVER:
+            found.append(f"taken over after {self.took_over:.1f} s")
+        return tuple(found)
+
+    @property
+    def good(self) -> bool:
+        """Whether it is as promised."""
+        return not self.missed
 
 
 def takes_over(host: Host, since: float) -> float:
@@ -81,7 +100,12 @@ def by_hand(host: Host, since: float) -> float:
 def planned(writes: int) -> Iterator[Result]:
     """There and back; the old host hands on, and clients who ask the name server."""
     with pair(**QUICK) as world:
-        for resolve in ("stay", "dns"):
+        ways = ["stay", "dns"] if has_name_server() else ["stay"]
+        if "dns" not in ways:
+            print(
+                "Without Knot DNS no client can follow the name: sudo apt-get install knot", file=sys.stderr, flush=True
+            )
+        for resolve in ways:
             yield _move(world, writes, f"planned, clients {'stay' if resolve == 'stay' else 'ask the DNS'}", resolve)
 
 
@@ -90,10 +114,16 @@ def planned_large(writes: int) -> Iterator[Result]:
     with pair(**QUICK) as world:
         source = wait_ready(world)
         asyncio.run(_seed(source))
-        size = source.sql("SELECT pg_database_size(current_database()) AS size")[0]["size"] / 1e6
+        size = source.sql("SELECT pg_database_size(current_database()) AS size")[0]["size"] / 2**20
         wait_ready(world, patience=300)
         with transactions(source, 300):
-            yield _move(world, writes, "planned, large and busy", "stay", f"{size:.0f} MB, 300 transactions/s")
+            yield _move(
+                world,
+                writes,
+                "planned, large and busy",
+                "stay",
+                f"{size:.0f} MiB of database, 300 other transactions/s",
+            )
 
 
 def _move(world: World, writes: int, name: str, resolve: str, said: str = "") -> Result:
@@ -276,22 +306,45 @@ SCENARIOS: dict[str, Callable[[int], Iterator[Result]]] = {
 }
 
 
-def measure(only: list[str] | None = None, writes: int = 3000) -> list[Result]:
-    """Run scenarios one after the other."""
-    found = []
+def measure(only: list[str] | None = None, writes: int = WRITES) -> tuple[list[Result], list[str]]:
+    """Run scenarios one after the other; returns what they showed, and every promise that was missed.
+
+    One that breaks off has kept no promise, and the others are run all the same.
+    """
+    found: list[Result] = []
+    missed: list[str] = []
     for name in only or list(SCENARIOS):
-        for result in SCENARIOS[name](writes):
-            print(f"{'as promised' if result.good else 'NOT AS PROMISED'}: {result.name}", file=sys.stderr, flush=True)
-            found.append(result)
-    return found
+        try:
+            for result in SCENARIOS[name](writes):
+                print(
+                    f"{'as promised' if result.good else 'NOT AS PROMISED'}: {result.name}", file=sys.stderr, flush=True
+                )
+                found.append(result)
+                missed += [f"move: {result.name}: {why}" for why in result.missed]
+        except Exception as error:
+            traceback.print_exc()
+            missed.append(f"move: {name} broke off: {str(error).partition(chr(10))[0] or type(error).__name__}")
+    return found, missed
 
 
-def rows(writes: int = 3000) -> list[Row]:
-    """For `make bench`."""
-    return [_row(one) for one in measure(None, writes)]
+def rows(writes: int = WRITES) -> tuple[list[Row], list[str]]:
+    """For `make bench`: the rows, and every promise that was missed."""
+    surroundings = load_before()
+    found, missed = measure(None, writes)
+    return rows_of(found, surroundings), missed
 
 
-def _row(one: Result) -> Row:
+def load_before() -> str:
+    """What else this machine does, before anything is measured; the hosts and the writers are not yet there."""
+    return f"{sum(WRITERS.values())} members write, both hosts on this machine (load {os.getloadavg()[0]:.1f} before)"
+
+
+def rows_of(found: list[Result], surroundings: str) -> list[Row]:
+    """As they stand in the page."""
+    return worlds_once([_row(one, surroundings) for one in found])
+
+
+def _row(one: Result, surroundings: str) -> Row:
     report = one.report
     target = f"0 lost, 0 errors, pause under {MOST_PAUSE:g} s"
     if one.control:
@@ -300,27 +353,29 @@ def _row(one: Result) -> Row:
         target = f"0 lost, taken over within {MOST_FAILOVER:g} s"
     told = [
         f"{report.acknowledged:,} acknowledged, {len(report.lost)} lost, {len(report.duplicates)} twice",
-        *([f"{len(report.old_epochs)} deliveries with an old epoch"] if report.old_epochs else []),
+        *([f"{len(report.old_epochs)} deliveries with an old epoch after a newer one"] if report.old_epochs else []),
         *([f"{len(report.errors)} errors seen"] if one.took_over is None else []),
         f"pause {report.pause:.2f} s",
         *([f"taken over after {one.took_over:.1f} s"] if one.took_over is not None else []),
+        *([] if one.good else ["**not as promised**"]),
     ]
-    return f"move: {one.name}", one.world, "; ".join(told), target
+    return f"move: {one.name}", "; ".join(filter(None, [surroundings, one.world])), "; ".join(told), target
 
 
 def main() -> None:
     """Measure and print; ends with 1 when something is not as promised."""
     parser = argparse.ArgumentParser(prog="python -m bench.moves", description=__doc__)
     parser.add_argument("--only", choices=list(SCENARIOS), action="append", help="one scenario (may be repeated)")
-    parser.add_argument("--writes", type=int, default=3000, help="how many writes are acknowledged in each, at least")
+    parser.add_argument("--writes", type=int, default=WRITES, help="how many writes are acknowledged in each, at least")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--rows", action="store_true", help="print lines for docs/reference/benchmarks.md")
     arguments = parser.parse_args()
-    found = measure(arguments.only, arguments.writes)
+    surroundings = load_before()
+    found, missed = measure(arguments.only, arguments.writes)
     if arguments.json:
         print(json.dumps([_as_json(one) for one in found], indent=2))
     elif arguments.rows:
-        print("\n".join(f"| {' | '.join(_row(one))} |" for one in found))
+        print("\n".join(lines_of(rows_of(found, surroundings))))
     else:
         print(f"{'scenario':58} {'told':>7} {'lost':>6} {'twice':>6} {'errors':>7} {'pause':>7} {'taken over':>11}")
         for one in found:
@@ -330,8 +385,8 @@ def main() -> None:
                 f"{one.name:58} {report.acknowledged:7,} {len(report.lost):6} {len(report.duplicates):6} "
                 f"{len(report.errors):7} {report.pause:5.2f} s {took:>11}"
             )
-    if not all(one.good for one in found):
-        sys.exit(1)
+    if missed:
+        sys.exit("NOT AS PROMISED:\n" + "\n".join(missed))
 
 
 def _as_json(one: Result) -> dict[str, object]:

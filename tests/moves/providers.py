@@ -38,7 +38,7 @@ import psutil
 from parley.hosting.dns import Addresses, ask_server, point_name, read_addresses, read_door
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
-from tests.hosting.names import knot_server
+from tests.hosting.names import KNOTD, knot_server
 from tests.hosting.stores import ENVIRONMENT, free_port, s3_server
 from tests.live import kill_at_once, list_family
 from tests.moves.history import Delivery, read_deliveries
@@ -321,7 +321,7 @@ class World:
 
 def has_name_server() -> bool:
     """Whether Knot is installed. Without it the hosts know of no DNS, and what needs one is skipped."""
-    return shutil.which("knotd") is not None
+    return KNOTD is not None
 
 
 @contextmanager

@@ -76,3 +76,17 @@ def test_nothing_in_the_product_needs_the_training_data() -> None:
         *(ROOT / "policy").rglob("*.yaml"),
     ]:
         assert "../shared" not in path.read_text()
+
+
+def test_every_program_that_a_skipped_test_asks_for_is_installed_by_make_test_and_named_to_contributors() -> None:
+    installed = set(re.findall(r"^need \S+ (\S+)$", (ROOT / "tests" / "system_parts.sh").read_text(), re.MULTILINE))
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    asked = {
+        package
+        for file in (ROOT / "tests").rglob("*.py")
+        for package in re.findall(r"apt(?:-get)? install ([a-z][\w-]+)", file.read_text())
+    }
+    asked |= {"iproute2"}  # tests/moves/wires.py: only root can use it, so it is named without a command
+    assert asked >= {"chromium", "dovecot-imapd", "knot"}
+    assert asked == installed
+    assert [package for package in sorted(asked) if f"`{package}`" not in contributing] == []
