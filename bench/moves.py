@@ -102,9 +102,7 @@ def planned(writes: int) -> Iterator[Result]:
     with pair(**QUICK) as world:
         ways = ["stay", "dns"] if has_name_server() else ["stay"]
         if "dns" not in ways:
-            print(
-                "Without Knot DNS no client can follow the name: sudo apt-get install knot", file=sys.stderr, flush=True
-            )
+            print("Without Knot DNS no client can follow the name: sudo apt-get install knot", file=sys.stderr)
         for resolve in ways:
             yield _move(world, writes, f"planned, clients {'stay' if resolve == 'stay' else 'ask the DNS'}", resolve)
 
@@ -116,14 +114,9 @@ def planned_large(writes: int) -> Iterator[Result]:
         asyncio.run(_seed(source))
         size = source.sql("SELECT pg_database_size(current_database()) AS size")[0]["size"] / 2**20
         wait_ready(world, patience=300)
+        said = f"{size:.0f} MiB of database, 300 other transactions/s"
         with transactions(source, 300):
-            yield _move(
-                world,
-                writes,
-                "planned, large and busy",
-                "stay",
-                f"{size:.0f} MiB of database, 300 other transactions/s",
-            )
+            yield _move(world, writes, "planned, large and busy", "stay", said)
 
 
 def _move(world: World, writes: int, name: str, resolve: str, said: str = "") -> Result:
