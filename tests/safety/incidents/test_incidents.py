@@ -16,6 +16,7 @@ from parley.safety.incidents.reads import get_incident, list_incidents
 from parley.safety.incidents.views import NewIncident
 from parley.social.policies.live import load_live, load_ruleset
 from tests.conftest import World
+from tests.media.samples import jpeg
 from tests.safety.appeals.deciding import decide_about, viewer_of
 from tests.safety.auditing import assert_audit_holds
 from tests.safety.juries.sitting import report_spam
@@ -56,6 +57,7 @@ async def test_from_the_declaration_on_newcomers_wait_and_concluding_restores_ex
     await world.account("newcomer", age_days=0.01)
     held = await world.post("newcomer", "Good morning to you too")
     assert (await world.anonymous.get(f"/api/v1/statuses/{held['id']}")).status_code == 404
+    await _introduces_herself_and_waits(world, "newcomer")
     await _conclude(world, mia, view.id)
     assert screening.live_ruleset().sha256 == before.sha256
     async with world.instance.db.read() as tx:
@@ -64,6 +66,25 @@ async def test_from_the_declaration_on_newcomers_wait_and_concluding_restores_ex
         # what was judged during it can be judged again in the same way
         assert (await load_ruleset(tx, during.sha256)).sha256 == during.sha256
         assert await tx.fetchval("SELECT pinned FROM policy_activations ORDER BY id DESC LIMIT 1") is False
+
+
+async def _introduces_herself_and_waits(world: World, name: str) -> None:
+    """A name, a bio and the words of a picture, by somebody new: their owner sees them, nobody else does."""
+    client, account_id = await world.client(name), world.ids[name]
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT state FROM accounts WHERE id = $1", account_id) == "active", "a name is enough"
+    profile = {"display_name": "Ann of the bridge", "note": "Good morning, I am new"}
+    answer = await client.patch("/api/v1/accounts/update_credentials", json=profile)
+    assert answer.status_code == 200, answer.text
+    seen = (await world.anonymous.get(f"/api/v1/accounts/{account_id}")).json()
+    assert "bridge" not in seen["display_name"]
+    assert "new" not in seen["note"]
+    form = {"description": "A morning by the river"}
+    sent = await client.post("/api/v2/media", data=form, files={"file": ("a.jpg", jpeg(), "image/jpeg")})
+    assert sent.status_code in (200, 202), sent.text
+    async with world.instance.db.read() as tx:
+        held = await tx.fetchval("SELECT held FROM media_descriptions WHERE media_id = $1", int(sent.json()["id"]))
+    assert held is True
 
 
 async def test_grave_cases_go_to_the_war_queue_and_carry_the_incident(world: World, mia) -> None:

@@ -71,6 +71,33 @@ def test_newcomers_wait_until_it_is_over_and_others_do_not() -> None:
     assert outcomes == [Outcome.HOLD, Outcome.ALLOW, Outcome.ALLOW]
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "media", "waits"),
+    [
+        ("status", {"text": "hello"}, 0, True),
+        ("poll", {"poll_option_1": "tea", "poll_option_2": "coffee"}, 0, True),
+        ("message", {"text": "hello"}, 0, True),
+        ("media", {"description": "a house"}, 1, True),
+        ("media", {"description": "https://example.org/"}, 1, True),
+        ("profile", {"username": "ann", "display_name": "Ann"}, 0, True),
+        ("profile", {"username": "ann", "note": "I bake"}, 0, True),
+        ("profile", {"username": "ann", "field_1_name": "Home", "field_1_value": "Bath"}, 0, True),
+        ("profile", {"username": "ann"}, 1, True),
+        ("profile", {"username": "ann_of_the_old_bridge"}, 0, False),
+        ("media", {}, 1, False),
+    ],
+)
+def test_everything_that_newcomers_write_waits_whatever_it_is(
+    kind: Any, texts: dict[str, str], media: int, waits: bool
+) -> None:
+    ruleset = _ruleset(apply_incident(_files(), _change()))
+    content = Content(kind=kind, texts=texts, media_count=media)
+    new, known = Facts(now=SOON, account_age_days=0.1), Facts(now=SOON, account_age_days=50, published_statuses=50)
+    expected = Outcome.HOLD if waits else Outcome.ALLOW
+    assert judge(content, new, ruleset=ruleset).outcome is expected
+    assert judge(content, known, ruleset=ruleset).outcome is Outcome.ALLOW
+
+
 def test_somebody_in_danger_is_not_held_because_of_an_incident() -> None:
     ruleset = _ruleset(apply_incident(_files(), _change()))
     content = Content(kind="status", texts={"text": "i want to die"})

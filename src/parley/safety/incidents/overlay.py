@@ -21,6 +21,12 @@ Kind = Literal["riot", "mass_shooting", "custom"]
 WORDS_FILE = "words.inc.yaml"
 """A bank of words of its own: the others stay as they are, to the byte."""
 NEVER = "zzyx quokka"
+_SAYS_SOMETHING = (
+    '!(content.kind == "profile" && content.media == 0 && text.words <= 1)'
+    ' && !(content.kind == "media" && text.characters == 0)'
+)
+"""A profile that has a username alone, as each has at sign-up, and a file without words say nothing yet: the account
+could not be used, or its post would wait twice."""
 _DROPPING = ("_flag", "_hold", "_urgent")
 _SCOPE_ITEM = re.compile(r"[^\W_][\w '’.-]*")
 
@@ -93,20 +99,26 @@ def lower_thresholds(head: Mapping[str, Any], change: Change) -> dict[str, Any]:
 
 def _newcomers(change: Change, clause: str, but: str) -> dict[str, Any]:
     new = {"account_age_days": 0, "published_statuses": 0}
+    bare = {"username": "newcomer"}
+    named, described = {**bare, "display_name": "Ann"}, {"description": "a house"}
     return {
         "id": "incident-newcomers",
         "state": "LIVE",
         "expires": f"{change.ends_at + timedelta(days=1):%Y-%m-%d}",
         "cap_per_hour": 1_000_000,
         "title": "In an incident, what new accounts write waits for a moderator",
-        "kinds": ["status", "poll", "message"],
-        "when": f'account.trust == "new"{but}',
+        "when": f'account.trust == "new" && {_SAYS_SOMETHING}{but}',
         "outcome": "hold",
         "clause": clause,
         "because": "There is an incident, and everything by new accounts is looked at first",
         "labels": ["incident", "new-account"],
         "tests": [
             {"name": "by a new account", "text": "hello there", "account": new, "expect": "hold"},
+            {"name": "a name", "kind": "profile", "texts": named, "account": new, "expect": "hold"},
+            {"name": "a portrait", "kind": "profile", "texts": bare, "media": 1, "account": new, "expect": "hold"},
+            {"name": "only signed up", "kind": "profile", "texts": bare, "account": new, "expect": "allow"},
+            {"name": "a description", "kind": "media", "texts": described, "account": new, "expect": "hold"},
+            {"name": "a file alone", "kind": "media", "media": 1, "account": new, "expect": "allow"},
             {"name": "by a known account", "text": "hello there", "expect": "allow"},
         ],
     }
