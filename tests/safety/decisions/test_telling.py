@@ -64,6 +64,7 @@ async def test_the_author_gets_a_statement_of_reasons_in_the_app_and_by_mail(wor
         assert "You praised a killer." in flat, "facts"
         assert "1.2" in flat and clause.title in flat and " ".join(clause.text.split()) in flat, "the rule, as it reads"
         assert "It was removed." in flat and "suspended until" in flat, "what was done, and for how long"
+        assert "This applies everywhere" in flat, "where"
         assert "A person decided this." in flat, "whether a machine did"
         assert f"/moderation/decisions/{made.id}" in flat and "appeal until" in flat, "how to appeal, until when"
         assert "mod_mia" not in flat, "and nobody of the staff is named"
@@ -100,7 +101,9 @@ async def test_members_are_written_to_in_their_language(world: World, locale: st
     assert made.language == expected
     await world.run_jobs()
     (mail,) = letters_to(world, "alice")
-    assert texts_of(expected)["actions"]["warn"] in " ".join(mail.get_content().split("\n"))
+    said = " ".join(mail.get_content().split("\n"))
+    assert texts_of(expected)["actions"]["warn"] in said
+    assert texts_of(expected)["everywhere"] not in said, "a warning takes nothing from anybody anywhere"
 
 
 def _placeholders(words: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], frozenset[str]]]:

@@ -36,7 +36,8 @@ async def test_a_removal_by_a_person_after_a_report_becomes_a_statement(world: W
     puid = made.pop("puid")
     assert made == {
         "decision_visibility": ["DECISION_VISIBILITY_CONTENT_REMOVED"],
-        "decision_facts": "A post was examined. A member of the service reported it. A person decided.",
+        "decision_facts": "A post was examined. A member of the service reported it. A person decided. "
+        "What was decided applies everywhere, in the European Economic Area and beyond it.",
         "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
         "decision_ground_reference_url": "http://localhost:3000/about#rule-1.1",
         "incompatible_content_ground": "1.1 Threats and incitement",

@@ -6,6 +6,8 @@ The notice is a row of the same transaction as the decision; mails are sent by j
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from parley.kit.db import Tx
@@ -98,8 +100,8 @@ def is_silent(row: DecisionRow, actions: list[ActionRow], ended: tuple[ActionRow
 def compose_statement(
     settings: Settings, row: DecisionRow, actions: list[ActionRow], *, ended: tuple[ActionRow, ...] = ()
 ) -> str:
-    """The statement of reasons (Regulation (EU) 2022/2065, Art. 17): facts, rule, measure, how long, whether automated,
-    and how to appeal until when. Plain text, in the decision's language."""
+    """The statement of reasons (Regulation (EU) 2022/2065, Art. 17): facts, rule, measure, where and how long, whether
+    automated, and how to appeal until when. Plain text, in the decision's language."""
     words = texts_of(row.language)
     if row.reverses_id is not None and row.kind in ("undo", "appeal"):
         said = [str(words["undone"][row.kind]), row.reasons]
@@ -119,7 +121,7 @@ def compose_statement(
             row.facts or describe_subjects(row.language, subjects),
             row.reasons or rule or str(words["reasons"]["none"]),
             str(words["rule"]).format(clause=row.clause, title=row.clause_title) if row.clause and row.reasons else "",
-            " ".join(dict.fromkeys(_did(row.language, action) for action in actions)),
+            " ".join([*dict.fromkeys(_did(row.language, action) for action in actions), *_where(words, actions)]),
             str(words["how"][how]),
             str(words["page"]).format(page=page_of(settings, row.id)) if gentle else appeal,
         ]
@@ -128,6 +130,11 @@ def compose_statement(
 
 def _did(language: str, action: ActionRow) -> str:
     return describe_action(language, action.kind, label=action.label, ends_at=action.ends_at)
+
+
+def _where(words: dict[str, Any], actions: list[ActionRow]) -> list[str]:
+    """The territorial scope: no measure here knows countries. Nothing to say when nothing was taken from anybody."""
+    return [str(words["everywhere"])] if {action.kind for action in actions} - GENTLE - {"warn"} else []
 
 
 def _paragraphs(parts: list[str]) -> str:

@@ -96,6 +96,10 @@ async def list_statements(
         after = rows[-1].action_id
 
 
+WORLDWIDE = "What was decided applies everywhere, in the European Economic Area and beyond it."
+"""No measure of this server knows countries; `territorial_scope` can only name those of the EEA, and names them all."""
+
+
 def make_statement(
     settings: Settings, row: StatementRow, categories: Mapping[str, Category], clauses: Mapping[str, Clause]
 ) -> dict[str, Any]:
@@ -147,7 +151,7 @@ def _facts(row: StatementRow) -> str:
     who = "It was decided without a person." if row.automated_decision else "A person decided."
     if row.kind == "interim":
         who = "It was hidden for the time being, until a person has decided."
-    return f"{what} was examined. {found} {who}"
+    return f"{what} was examined. {found} {who} {WORLDWIDE}"
 
 
 def _ground(settings: Settings, row: StatementRow, clauses: Mapping[str, Clause]) -> dict[str, Any]:
