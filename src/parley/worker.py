@@ -107,6 +107,7 @@ from parley.safety.quality.jobs import draw_quality_checks
 from parley.safety.sweeps.jobs import (
     count_planned_sweep,
     gather_for_sweep,
+    look_at_late_file,
     plan_sweep_of_change,
     plan_sweep_of_hashes,
     run_approved_sweep,
@@ -318,7 +319,7 @@ JOBS: tuple[Job, ...] = (
     resolve_links,
     clean_homes_of_status,
     remember_text,
-    *(count_planned_sweep, gather_for_sweep, run_approved_sweep),
+    *(count_planned_sweep, gather_for_sweep, look_at_late_file, run_approved_sweep),
     *(hide_in_time, mail_case_notice, open_case_of_result, reroute_cases, weigh_case, weigh_reporters),
     *(capture_held, delete_evidence_copies, mail_overdue_requests),
     *(delete_stored_files, keep_evidence_files, keep_hidden_file, leave_blocked_domain, send_hash_opinions),

@@ -16,7 +16,12 @@ from parley.safety.judging import OwnThread
 from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.actions import approve_sweep, count_sweep
 from parley.safety.sweeps.gathering import gather
-from parley.safety.sweeps.jobs import count_planned_sweep, gather_for_sweep, plan_sweep_of_change
+from parley.safety.sweeps.jobs import (
+    count_planned_sweep,
+    gather_for_sweep,
+    plan_sweep_of_change,
+    plan_sweep_of_hashes,
+)
 from parley.safety.sweeps.reads import get_sweep, list_changes, list_sweeps
 from parley.safety.sweeps.running import run_sweep, undo_sweep
 from parley.safety.sweeps.views import SweepView
@@ -240,6 +245,39 @@ async def test_those_who_run_the_instance_hear_of_a_sweep_that_nobody_approves(w
     assert "2 posts, files or profiles" in found["sweeps_wait"]
 
 
+async def test_a_file_that_is_processed_while_an_entry_comes_in_is_not_missed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parley.social.media import jobs
+
+    await known(world, "alice", "bob")
+    await share(world, "bob", OTHER)
+    name = await make_bank(world, "hold", clause=clause_of(0))
+    find = jobs.find_matches
+
+    async def find_just_before(*args: Any, **options: Any) -> Any:
+        """The banks are asked; then the entry comes in and is looked for, before the file's hashes are stored."""
+        found = await find(*args, **options)
+        monkeypatch.setattr(jobs, "find_matches", find)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "known"
+            path.write_bytes(FILE)
+            await hash_banks.add_file(world.instance, name, path)
+        async with world.instance.db.read() as tx:
+            payload = await tx.fetchval("SELECT payload FROM events WHERE type = 'HashesBanked'")
+        await plan_sweep_of_hashes(world.instance, {"account_id": 0, **payload})
+        await gather_for_sweep(world.instance, {"sweep_id": (await sweeps(world))[0].id})
+        return found
+
+    answer = await upload(await world.client("alice"), MIRRORED)
+    monkeypatch.setattr(jobs, "find_matches", find_just_before)
+    posted = await post(world, "alice", status="look", media_ids=[answer.json()["id"]])
+    await jobs.process_media(world.instance, {"media_id": int(answer.json()["id"])})
+    await world.run_jobs()
+    assert await state_of(world, posted) in ("held", "hidden_interim")
+    assert not await sees(world, "bob", posted["id"])
+
+
 async def test_an_older_revision_that_carries_the_file_leaves_the_history(world: World) -> None:
     await known(world, "alice", "bob")
     posted = await share(world, "alice", FILE)
@@ -388,8 +426,6 @@ async def test_what_was_not_looked_for_yet_is_looked_for_under_the_new_ruleset(w
     path.write_bytes(FILE)
     await hash_banks.add_file(world.instance, name, path)
     before = screening.live_ruleset()
-    from parley.safety.sweeps.jobs import plan_sweep_of_hashes
-
     async with world.instance.db.read() as tx:
         payload = await tx.fetchval("SELECT payload FROM events WHERE type = 'HashesBanked'")
     await plan_sweep_of_hashes(world.instance, {"account_id": 0, **payload})

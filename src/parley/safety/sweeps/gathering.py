@@ -19,6 +19,7 @@ from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.actions import get_open_sweep
 from parley.safety.sweeps.effects import effect_of
 from parley.safety.sweeps.listed import Named, list_named
+from parley.safety.sweeps.planning import plan_sweep_of_file
 from parley.safety.sweeps.running import apply_part
 from parley.safety.sweeps.store import SweepRow
 from parley.safety.sweeps.store_files import SpanRow
@@ -29,8 +30,10 @@ from parley.social.accounts.judged import keep_picture_matches
 from parley.social.media.actions import hide_files
 from parley.social.media.matching_past import (
     LikeView,
+    get_like,
     keep_matches,
     list_bank_hits,
+    list_fresh_matches,
     list_places,
     match_again,
 )
@@ -80,6 +83,23 @@ async def gather(instance: Instance, sweep_id: int, ruleset: Ruleset, *, seconds
     return "more"
 
 
+async def look_at_file(instance: Instance, media_id: int, ruleset: Ruleset) -> int | None:
+    """Ask the banks about one attachment again, and put what carries it on the list of a sweep if they know more of it.
+
+    Returns the sweep; None when there is nothing new.
+    """
+    async with instance.db.read() as tx:
+        like = await get_like(tx, media_id)
+    matches = await match_again(instance, like) if like is not None else ()
+    if like is None or not matches:
+        return None
+    async with instance.db.write() as tx:
+        if (await list_fresh_matches(tx, [media_id])).get(media_id) == matches:
+            return None
+        sweep_id = await plan_sweep_of_file(tx, ruleset, sorted({match.bank for match in matches}))
+    return sweep_id if await _keep(instance, sweep_id, ruleset, [(like, matches)]) else None
+
+
 async def _choose(tx: Tx, span: SpanRow) -> ManyRows | None:
     """The next rows of a span, where it is quicker to go through all files for them; None: ask for each."""
     if span.walked or await is_quicker_to_walk(tx, span.last_id - span.cursor):
@@ -110,7 +130,9 @@ async def _keep(instance: Instance, sweep_id: int, ruleset: Ruleset, found: Sequ
         if not named:
             return True
         await store_files.insert_subjects(tx, sweep_id, named)
-        await store.update_listed(tx, sweep_id, await store_files.count_subjects(tx, sweep_id), [])
+        total = await store_files.count_subjects(tx, sweep_id)
+        await append_event(tx, ME, "sweep_grew", sweep=str(sweep_id), total=total)
+        await store.update_listed(tx, sweep_id, total, [])
         await _hide_at_once(tx, row, ruleset, named)
     return True
 

@@ -13,7 +13,7 @@ from parley.kit.jobs import enqueue
 from parley.safety.judging import OwnThread
 from parley.safety.sweeps import store
 from parley.safety.sweeps.actions import abort_sweep, carry_on_file_sweeps, count_sweep, plan_sweep
-from parley.safety.sweeps.gathering import gather
+from parley.safety.sweeps.gathering import gather, look_at_file
 from parley.safety.sweeps.planning import plan_file_sweep
 from parley.safety.sweeps.running import run_sweep
 from parley.safety.sweeps.views import NewSweep
@@ -107,6 +107,18 @@ async def gather_for_sweep(instance: Instance, payload: dict[str, Any]) -> None:
             await enqueue(tx, "gather_for_sweep", payload)
         elif progress == "done":
             await enqueue(tx, "count_planned_sweep", payload, after=SETTLE)
+
+
+async def look_at_late_file(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: a file was being processed while something entered a bank: ask the banks about it again.
+
+    Payload: `media_id`.
+    """
+    ruleset = await load_live(instance.db, instance.settings)
+    sweep_id = await look_at_file(instance, int(payload["media_id"]), ruleset)
+    if sweep_id is not None:
+        async with instance.db.write() as tx:
+            await enqueue(tx, "count_planned_sweep", {"sweep_id": sweep_id}, after=SETTLE)
 
 
 async def run_approved_sweep(instance: Instance, payload: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ file looks for nothing (`gathering.py` does) and judges nothing.
 
 from __future__ import annotations
 
-from parley.kit.db import Tx
+from parley.kit.db import Tx, get_new_id
 from parley.kit.jobs import enqueue
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import system
 from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.store import SweepRow
 from parley.safety.sweeps.views import PER_SECOND
@@ -16,6 +18,7 @@ from parley.social.events.actions import record
 from parley.social.events.facts import SweepPlanned
 
 REASON = "A bank of hashes looks for more files."
+ME = system("sweeps")
 
 
 async def plan_file_sweep(
@@ -32,6 +35,12 @@ async def plan_file_sweep(
     return sweep_id
 
 
+async def plan_sweep_of_file(tx: Tx, ruleset: Ruleset, banks: list[str]) -> int:
+    """Plan to judge again what carries one file that the caller puts on the list; joins as `plan_file_sweep` does."""
+    await store_files.lock_planning(tx)
+    return await _join_or_plan(tx, ruleset, [f"hashes:{bank}" for bank in banks], 0)
+
+
 async def plan_file_sweep_again(tx: Tx, ruleset: Ruleset, row: SweepRow) -> int:
     """Hand what a sweep of another ruleset has not done yet on to one under `ruleset`; returns that one's id.
 
@@ -40,17 +49,26 @@ async def plan_file_sweep_again(tx: Tx, ruleset: Ruleset, row: SweepRow) -> int:
     await store_files.lock_planning(tx)
     sweep_id = await _join_or_plan(tx, ruleset, row.changed, 0)
     await store_files.insert_rest_of(tx, row.id, sweep_id, row.cursor)
-    await store.update_listed(tx, sweep_id, await store_files.count_subjects(tx, sweep_id), [])
+    total = await store_files.count_subjects(tx, sweep_id)
+    await append_event(tx, ME, "sweep_grew", sweep=str(sweep_id), total=total, of=str(row.id))
+    await store.update_listed(tx, sweep_id, total, [])
     return sweep_id
 
 
 async def _join_or_plan(tx: Tx, ruleset: Ruleset, changed: list[str], by: int) -> int:
     sweep_id = await store_files.get_joinable(tx, ruleset.sha256)
     if sweep_id is not None:
-        await store.update_listed(tx, sweep_id, await store_files.count_subjects(tx, sweep_id), changed)
+        total = await store_files.count_subjects(tx, sweep_id)
+        await append_event(tx, ME, "sweep_grew", sweep=str(sweep_id), total=total, changed=changed)
+        await store.update_listed(tx, sweep_id, total, changed)
     else:
-        sweep_id = await store.insert_sweep(
+        sweep_id = await get_new_id(tx)
+        await append_event(
+            tx, ME, "sweep_planned", sweep=str(sweep_id), ruleset=ruleset.sha256, scope="files", changed=changed
+        )
+        await store.insert_sweep(
             tx,
+            sweep_id,
             ruleset.sha256,
             REASON,
             changed,

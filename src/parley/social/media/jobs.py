@@ -31,7 +31,7 @@ from parley.social.media.contents import (
 )
 from parley.social.media.fingerprints import hash_bytes
 from parley.social.media.formats import sniff
-from parley.social.media.hash_lookup import find_matches
+from parley.social.media.hash_lookup import find_matches, get_banks_change
 from parley.social.media.image_text import can_read
 from parley.social.media.judging import (
     REFUSED,
@@ -90,6 +90,7 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
             return
         raw, cleaned = folder / UPLOAD, result.file
         result = msgspec.structs.replace(result, hashes=(*result.hashes, *await hash_bytes(raw)))
+        banks = await get_banks_change(instance)
         matches = await find_matches(instance, result.hashes, indexed=True)
         content = content_of_file(matches, row.mime_type)
         if matches and (await judge_file(instance, row.account_id, content)).outcome in REFUSED:
@@ -107,6 +108,10 @@ async def _process_file(instance: Instance, row: MediaRow, upload: str) -> None:
         return
     if copies is None:  # Deleted, or done by another run of this job, while it was decoded.
         await drop_made(instance, made)
+    elif await get_banks_change(instance) != banks:
+        # What entered a bank meanwhile was looked for before this file's hashes were there to be found.
+        async with instance.db.write() as tx:
+            await enqueue(tx, "look_at_late_file", {"media_id": row.id})
     await instance.files.uploads.delete(upload)
     await settle_copies(instance, copies or {})
 

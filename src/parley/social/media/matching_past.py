@@ -112,6 +112,14 @@ async def match_again(instance: Instance, like: LikeView) -> tuple[MediaMatch, .
     return await find_matches(instance, hashes, indexed=True)
 
 
+async def get_like(tx: Tx, media_id: int) -> LikeView | None:
+    """An attachment as something that may be known; None when it is gone or has no file."""
+    row = (await store.list_media(tx, [media_id])).get(media_id)
+    if row is None or row.file is None:
+        return None
+    return LikeView(row.file, media_id, row.status_id, row.account_id, 0, "", None)
+
+
 async def keep_matches(tx: Tx, media_id: int, matches: Sequence[Any]) -> list[Any] | None:
     """Keep what the banks know of an attachment, for whatever is written or judged from now on.
 

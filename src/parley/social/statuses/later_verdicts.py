@@ -25,7 +25,8 @@ async def apply_status_verdict(
 ) -> dict[str, Any] | None:
     """Let a later verdict take effect on one revision; returns what was before, None for nothing done.
 
-    What would now be held is hidden (an older revision: from the history), what would now be limited is limited.
+    What would now be held is hidden (an older revision: from the history), what would now be limited is limited. The
+    caller asks for that only where the last verdict lets the revision be seen; one that is not shown yet waits on.
     With `release`, what waits and would now be published is. Only ever one of these; `kind` in the answer says which.
     """
     row = await store_writes.get_locked(tx, status_id)
@@ -45,8 +46,13 @@ async def _apply(
     tx: Tx, row: LockedRow, revision: int, outcome: Outcome, screening_id: int, *, release: bool
 ) -> str | None:
     waits = row.held_revision == revision or (row.state == "held" and row.revision == revision)
+    if waits and not outcome.published:
+        # Its last verdict would let it be seen, and a job is about to: that finds the new one.
+        await store_writes.update_screening(tx, row.id, revision, screening_id)
+        await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
+        return "hidden"
     if waits:
-        if not release or not outcome.published:
+        if not release:
             return None
         await store_writes.update_screening(tx, row.id, revision, screening_id)
         await show_revision(tx, row, revision, now(), limited=outcome is Outcome.LIMIT)

@@ -12,6 +12,7 @@ from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
 from parley.social.statuses import store_writes
 from parley.social.statuses.publishing import set_status_state, settle_media, show_revision
+from parley.social.verdicts.reads import is_overruled
 
 _OPEN = ("published", "limited")
 
@@ -29,6 +30,8 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
         row = await store_writes.get_locked(tx, int(payload["subject_id"]))
         if row is None or row.state == "author_deleted":
             return
+        if await is_overruled(tx, int(payload["screening_id"])):
+            return  # a sweep has stopped it since
         await store_writes.update_screening(tx, row.id, revision, int(payload["screening_id"]))
         if not outcome.published and row.revision != revision:
             # It was edited since: then others read it in the history alone, and it must leave that.

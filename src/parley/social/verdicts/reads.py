@@ -71,6 +71,11 @@ async def list_outdated(tx: Tx, ids: list[int]) -> set[int]:
     return await store_history.list_outdated(tx, ids) if ids else set()
 
 
+async def is_overruled(tx: Tx, result_id: int) -> bool:
+    """Whether a sweep has stopped the revision of this result since."""
+    return await store_history.has_stopping(tx, result_id)
+
+
 async def list_scores(tx: Tx, since: datetime) -> tuple[dict[str, list[float]], int, float]:
     """Scores of the text model by name since a moment, the number of results, and the days that they cover."""
     after = id_at(since)

@@ -153,6 +153,20 @@ async def list_outdated(tx: Tx, ids: Sequence[int]) -> set[int]:
     return {row[0] for row in await tx.fetch(LIST_OUTDATED, ids)}
 
 
+HAS_STOPPING = """
+    SELECT EXISTS (
+        SELECT FROM screening_results r JOIN screening_results later
+            ON later.subject_type = r.subject_type AND later.subject_id = r.subject_id
+                AND later.revision = r.revision AND later.id > r.id
+        WHERE r.id = $1 AND later.outcome IN ('hold', 'reject', 'quarantine') AND later.detail ? 'sweep')
+"""
+
+
+async def has_stopping(tx: Tx, result_id: int) -> bool:
+    """Whether a sweep gave the revision of this result a later one by which nobody may see it."""
+    return bool(await tx.fetchval(HAS_STOPPING, result_id))
+
+
 LIST_SCORES = """
     SELECT s.key, array_agg(round(s.value::numeric, 5)::float8)
     FROM screening_results r CROSS JOIN LATERAL jsonb_each_text(r.detail -> 'signals') AS s
