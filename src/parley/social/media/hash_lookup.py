@@ -78,6 +78,12 @@ class _Asked(msgspec.Struct, frozen=True):
         return min((image_hash.count_differing(form, other), place) for place, form in enumerate(self.forms))
 
 
+async def get_banks_change(instance: Instance) -> int:
+    """Which change of the banks is the last one: when it is another later, something else is looked for by then."""
+    async with instance.db.read() as tx:
+        return await store_hashes.get_generation(tx)
+
+
 async def find_matches(
     instance: Instance, hashes: Sequence[FileHash], *, place: str = "file", indexed: bool = False
 ) -> tuple[MediaMatch, ...]:
