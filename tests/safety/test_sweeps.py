@@ -9,6 +9,8 @@ import pytest
 from parley.kit.errors import Conflict, Forbidden, Invalid
 from parley.safety.cases.store_reports import get_evidence
 from parley.safety.judging import Answer, OwnThread, Question, local_processes
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import system
 from parley.safety.sweeps import store
 from parley.safety.sweeps.actions import abort_sweep, approve_sweep, count_sweep, plan_sweep
 from parley.safety.sweeps.reads import get_sweep, list_changes
@@ -243,6 +245,7 @@ async def test_a_large_sweep_needs_two_people(world: World, tmp_path: Path) -> N
         sweep_id = await plan_sweep(tx, mia, ruleset, NewSweep(reason="test"))
     await count_sweep(db, mia, sweep_id, OwnThread(ruleset), ruleset)
     async with db.write() as tx:
+        await append_event(tx, system("test"), "sweep_counted")
         await tx.execute("UPDATE sweeps SET needs_second = true WHERE id = $1", sweep_id)
         assert not await approve_sweep(tx, mia, world.settings, sweep_id), "who planned it is one person only"
         assert not await approve_sweep(tx, mia, world.settings, sweep_id)

@@ -13,6 +13,8 @@ from PIL import ImageOps
 from parley import screening
 from parley.kit.errors import Conflict, Invalid
 from parley.safety.judging import OwnThread
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import system
 from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.actions import approve_sweep, count_sweep
 from parley.safety.sweeps.gathering import gather
@@ -239,6 +241,7 @@ async def test_those_who_run_the_instance_hear_of_a_sweep_that_nobody_approves(w
     async with world.instance.db.read() as tx:
         assert "sweeps_wait" not in [one.code for one in await list_warnings(tx, world.settings)]
     async with world.instance.db.write() as tx:
+        await append_event(tx, system("test"), "sweep_counted")
         await tx.execute("UPDATE sweeps SET counted_at = now() - interval '25 hours'")
     async with world.instance.db.read() as tx:
         found = {one.code: one.text for one in await list_warnings(tx, world.settings)}

@@ -16,9 +16,8 @@ from parley.safety.evidence.content import take_evidence
 from parley.safety.history import STATUS_TYPES, Past
 from parley.safety.judging import Answer
 from parley.safety.log.views import system
-from parley.safety.sweeps import store
 from parley.safety.sweeps.effects import Effect, effect_of
-from parley.safety.sweeps.store import ChangeRow, SweepRow
+from parley.safety.sweeps.store import ChangeRow, NewChange, SweepRow
 from parley.safety.sweeps.store_files import FoundRow
 from parley.screening import Outcome, Verdict
 from parley.screening.content import MediaMatch
@@ -57,8 +56,8 @@ class _NothingDone(Exception):
 
 async def apply_answer(
     tx: Tx, sweep: SweepRow, past: Past, answer: Answer, earlier: ResultRow, label: Label | None
-) -> str | None:
-    """Let a new verdict take effect; returns what was done, None for nothing.
+) -> NewChange | None:
+    """Let a new verdict take effect; returns what was done, for the caller to note, None for nothing.
 
     `earlier` is the newest result of the revision, `label` what people last said of it.
     """
@@ -78,7 +77,9 @@ async def apply_answer(
         return None
 
 
-async def _apply(tx: Tx, sweep: SweepRow, past: Past, effect: Effect, verdict: Verdict, earlier: ResultRow) -> str:
+async def _apply(
+    tx: Tx, sweep: SweepRow, past: Past, effect: Effect, verdict: Verdict, earlier: ResultRow
+) -> NewChange:
     # Before anything is changed: what is hidden can no longer be seen as it was.
     evidence = await _take_evidence(tx, past) if effect in ("hide", "flag") else None
     matches = past.content.media_matches if sweep.scope == "files" else None
@@ -88,8 +89,6 @@ async def _apply(tx: Tx, sweep: SweepRow, past: Past, effect: Effect, verdict: V
     else:
         kind, before = await _change(tx, past, verdict, result_id, release=effect == "release")
     report_id = await _file_report(tx, past, verdict, evidence) if evidence is not None else None
-    subject = (past.subject_type, past.subject_id, past.revision, past.account_id)
-    await store.insert_change(tx, sweep.id, subject, kind, verdict.clause, (past.id, result_id), before, report_id)
     fact = RevisionSwept(
         account_id=past.account_id,
         sweep_id=sweep.id,
@@ -100,7 +99,18 @@ async def _apply(tx: Tx, sweep: SweepRow, past: Past, effect: Effect, verdict: V
         kind=kind,
     )
     await record(tx, fact)
-    return kind
+    return NewChange(
+        subject_type=past.subject_type,
+        subject_id=past.subject_id,
+        revision=past.revision,
+        account_id=past.account_id,
+        kind=kind,
+        clause=verdict.clause,
+        result_before=past.id,
+        result_after=result_id,
+        before=before,
+        report_id=report_id,
+    )
 
 
 async def _change(tx: Tx, past: Past, verdict: Verdict, result_id: int, *, release: bool) -> tuple[str, dict[str, Any]]:

@@ -16,9 +16,10 @@ from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
 from parley.safety.history import Past
 from parley.safety.judging import Answer, Judges, ask
+from parley.safety.log.actions import append_event
 from parley.safety.progress import Progress, quiet
 from parley.safety.sweeps import store, store_files
-from parley.safety.sweeps.actions import get_open_sweep
+from parley.safety.sweeps.actions import ME, actor_of, get_open_sweep
 from parley.safety.sweeps.applying import apply_answer, is_interesting, take_back, take_back_matches
 from parley.safety.sweeps.listed import list_page
 from parley.safety.sweeps.states import UNDOABLE, check_transition
@@ -95,6 +96,7 @@ async def start_sweep(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow
         check_transition(row.state, "running")
         # What was written since it was planned by a process that had not heard of the new ruleset yet.
         until = max(row.until_id, id_at(now())) if row.scope == "history" else row.until_id
+        await append_event(tx, ME, "sweep_started", sweep=str(sweep_id))
         await store.update_started(tx, sweep_id, until)
         await record(tx, SweepStarted(account_id=0, sweep_id=sweep_id))
         fresh = await store.get_sweep(tx, sweep_id)
@@ -127,8 +129,10 @@ async def _act(
             unclear = sum(answer.degraded for _, answer in part)
             await store.update_cursor(tx, row.id, cursor, judged=len(part), acted=acted, unclear=unclear)
             if is_last and following is None:
+                done = locked.acted + acted
+                await append_event(tx, ME, "sweep_completed", sweep=str(row.id), acted=done)
                 await store.update_state(tx, row.id, "completed")
-                await record(tx, SweepCompleted(account_id=0, sweep_id=row.id, acted=locked.acted + acted))
+                await record(tx, SweepCompleted(account_id=0, sweep_id=row.id, acted=done))
             fresh = await store.get_sweep(tx, row.id)
             assert fresh is not None
             row = fresh
@@ -159,14 +163,18 @@ async def apply_part(tx: Tx, row: SweepRow, part: Sequence[tuple[Past, Answer]])
     outdated = await list_outdated(tx, ids)
     earlier = await get_results(tx, ids)
     labels = await list_labels(tx, [(past.subject_type, past.subject_id, past.revision) for past, _ in changed])
-    acted = 0
+    done = []
     for past, answer in changed:
         if past.id in outdated:
             continue
         label = labels.get((past.subject_type, past.subject_id, past.revision))
-        if await apply_answer(tx, row, past, answer, earlier[past.id], label) is not None:
-            acted += 1
-    return acted
+        change = await apply_answer(tx, row, past, answer, earlier[past.id], label)
+        if change is not None:
+            done.append(change)
+    if done:
+        await append_event(tx, ME, "sweep_acted", sweep=str(row.id), revisions=len(done))
+        await store.insert_changes(tx, row.id, done)
+    return len(done)
 
 
 async def undo_sweep(
@@ -202,15 +210,22 @@ async def undo_sweep(
         async with db.write() as tx:
             await store.get_locked_sweep(tx, sweep_id)
             changes = await store.list_changes_to_undo(tx, sweep_id, at_once)
+            undone = []
             for change in changes:
                 restored = await take_back(tx, sweep_id, change)
-                await store.update_undone_change(tx, change.id, "restored" if restored else "changed since")
+                undone.append((change.id, "restored" if restored else "changed since"))
+            if undone:
+                await append_event(tx, actor_of(staff), "sweep_taken_back", sweep=str(sweep_id), revisions=len(undone))
+                await store.update_undone_changes(tx, undone)
             done += len(changes)
             progress(done, max(row.acted, done))
             if not changes:
                 counts = await store.count_changes(tx, sweep_id)
                 restored_count = sum(count for _, undo, count in counts if undo == "restored")
                 kept = sum(count for _, undo, count in counts if undo not in ("restored", ""))
+                await append_event(
+                    tx, actor_of(staff), "sweep_undone", sweep=str(sweep_id), restored=restored_count, kept=kept
+                )
                 await store.update_undone(tx, sweep_id)
                 fact = SweepUndone(account_id=staff.account_id, sweep_id=sweep_id, restored=restored_count, kept=kept)
                 await record(tx, fact)
