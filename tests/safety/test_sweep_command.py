@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from parley import screening
 from tests.conftest import World
 from tests.safety.sweeping import HIDDEN, cheese_history, post, staff, write_policy
-from tests.statuses.cast import count, known
+from tests.safety.test_sweeps_of_files import FILE, MIRRORED, clause_of, share
+from tests.statuses.cast import count, known, sees
 
 MANY = 120
 pytestmark = pytest.mark.timeout(420)
@@ -171,3 +173,31 @@ async def test_history_goes_to_files_and_its_verdicts_come_back(world: World, ds
     assert (await shell.json("sweep", "apply", verdicts, "--sweep", sweep_id))["acted"] == 5
     ended = await shell.json("sweep", "run", sweep_id)
     assert (ended["state"], ended["acted"]) == ("completed", 5)
+
+
+async def test_a_sweep_over_files_is_counted_approved_run_and_undone_at_the_command_line(
+    world: World, dsn: str, tmp_path: Path
+) -> None:
+    await known(world, "alice", "bob")
+    await staff(world), await staff(world, "ada", "admin")
+    shell = Shell(world, dsn, screening.shipped_policy())
+    shared = await share(world, "alice", MIRRORED)
+    (tmp_path / "known.jpg").write_bytes(FILE)
+    await shell.json("bank", "hashes", "make", "bad", "--tier", "reject", "--clause", clause_of(1))
+    await shell.json("bank", "hashes", "add", "bad", str(tmp_path / "known.jpg"))
+    await world.run_jobs()
+    (view,) = [one for one in (await shell.json("sweep", "list", "--open"))["sweeps"] if one["scope"] == "files"]
+    code, _, said = await shell.run("sweep", "run", view["id"])
+    assert code == 1
+    assert "Nobody has approved" in said
+    counted = await shell.json("sweep", "count", view["id"], "--by", "mod_mia")
+    assert counted["effects"] == {"hide": 2}
+    await shell.json("sweep", "approve", view["id"], "--by", "ada")
+    done = await shell.json("sweep", "run", view["id"])
+    assert (done["state"], done["changes"]) == ("completed", {"file_hidden": 1, "hidden": 1})
+    assert not await sees(world, "bob", shared["id"])
+    code, out, _ = await shell.run("sweep", "status", view["id"])
+    assert "carry a file which a bank of hashes knows" in out
+    undone = await shell.json("sweep", "undo", view["id"], "--by", "ada")
+    assert (undone["restored"], undone["kept"]) == (2, 0)
+    assert await sees(world, "bob", shared["id"])
