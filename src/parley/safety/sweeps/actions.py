@@ -8,11 +8,13 @@ from __future__ import annotations
 import msgspec
 
 from parley.kit.clock import now
-from parley.kit.db import Database, Tx
+from parley.kit.db import Database, Tx, get_new_id
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
 from parley.kit.settings import Settings
 from parley.safety.judging import Judges, ask
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import Actor, system
 from parley.safety.progress import Progress, quiet
 from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.effects import Counting
@@ -31,6 +33,12 @@ MAX_NOTE = 1000
 COUNTED_WHOLE = 20_000
 """A history of at most so many results is counted wholly, a longer one by a sample of about so many."""
 PAGE = 500
+ME = system("sweeps")
+
+
+def actor_of(staff: Staff | None) -> Actor:
+    """Who acts, in the words of the log."""
+    return Actor("human", staff.account_id, staff.username) if staff is not None else ME
 
 
 async def plan_sweep(tx: Tx, staff: Staff | None, ruleset: Ruleset, new: NewSweep) -> int:
@@ -53,8 +61,13 @@ async def plan_sweep(tx: Tx, staff: Staff | None, ruleset: Ruleset, new: NewSwee
     ]
     for row in superseded:
         changed += [name for name in row.changed if name not in changed]
-    sweep_id = await store.insert_sweep(
+    sweep_id = await get_new_id(tx)
+    await append_event(
+        tx, actor_of(staff), "sweep_planned", sweep=str(sweep_id), ruleset=ruleset.sha256, scope="history", total=total
+    )
+    await store.insert_sweep(
         tx,
+        sweep_id,
         ruleset.sha256,
         new.reason[:MAX_NOTE],
         changed[:200],
@@ -142,6 +155,15 @@ async def count_sweep(
         check_transition(now_row.state, "counted")
         if now_row.total != row.total or await store_files.get_span(tx, sweep_id):
             raise Conflict("More came in while this sweep was counted. Count it again in a minute.")
+        await append_event(
+            tx,
+            actor_of(staff),
+            "sweep_counted",
+            sweep=str(sweep_id),
+            judged=count.judged,
+            expected=expected,
+            needs_second=needs_second,
+        )
         await store.update_counted(tx, sweep_id, count, expected, needs_second=needs_second)
         by = staff.account_id if staff else 0
         await record(tx, SweepCounted(account_id=by, sweep_id=sweep_id, judged=count.judged, expected=expected))
@@ -164,6 +186,7 @@ async def approve_sweep(tx: Tx, staff: Staff, settings: Settings, sweep_id: int,
     check_transition(row.state, "approved")
     if row.release and not staff.is_admin:
         raise Forbidden("A sweep that publishes what was held is approved by an admin or owner.")
+    await append_event(tx, actor_of(staff), "sweep_approved", sweep=str(sweep_id))
     await store.insert_approval(tx, sweep_id, staff.account_id, staff.username, note[:MAX_NOTE])
     people = await store.list_approvers(tx, sweep_id) | ({row.planned_by} - {None})
     enough = len(people) >= (2 if row.needs_second and settings.four_eyes else 1)
@@ -182,6 +205,7 @@ async def abort_sweep(tx: Tx, staff: Staff | None, sweep_id: int, *, note: str =
     if row is None:
         raise NotFound("There is no such sweep. `parley sweep list` shows them.")
     check_transition(row.state, "aborted")
+    await append_event(tx, actor_of(staff), "sweep_aborted", sweep=str(sweep_id))
     await store.update_state(tx, sweep_id, "aborted", note[:MAX_NOTE])
     await record(tx, SweepAborted(account_id=staff.account_id if staff else 0, sweep_id=sweep_id))
 

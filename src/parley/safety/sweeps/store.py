@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,15 +45,15 @@ class SweepRow(msgspec.Struct, frozen=True):
 
 
 INSERT_SWEEP = """
-    INSERT INTO sweeps (ruleset, reason, changed, automatic, planned_by, release, per_second, after_id, until_id, total,
-        cursor, scope)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8, $11)
-    RETURNING id
+    INSERT INTO sweeps (id, ruleset, reason, changed, automatic, planned_by, release, per_second, after_id, until_id,
+        total, cursor, scope)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12)
 """
 
 
 async def insert_sweep(
     tx: Tx,
+    sweep_id: int,
     ruleset: str,
     reason: str,
     changed: list[str],
@@ -64,10 +65,10 @@ async def insert_sweep(
     span: tuple[int, int],
     total: int,
     scope: Scope = "history",
-) -> int:
-    """Plan a sweep over results with span[0] < id <= span[1], or such places of its own list; returns its id."""
-    values = (ruleset, reason, changed, automatic, planned_by, release, per_second, *span, total, scope)
-    return int(await tx.fetchval(INSERT_SWEEP, *values))
+) -> None:
+    """Plan a sweep over results with span[0] < id <= span[1], or such places of its own list."""
+    values = (sweep_id, ruleset, reason, changed, automatic, planned_by, release, per_second, *span, total, scope)
+    await tx.execute(INSERT_SWEEP, *values)
 
 
 GET_SWEEP = """
@@ -180,25 +181,32 @@ async def update_cursor(tx: Tx, sweep_id: int, cursor: int, *, judged: int, acte
     await tx.execute(UPDATE_CURSOR, sweep_id, cursor, judged, acted, unclear)
 
 
+class NewChange(msgspec.Struct, frozen=True):
+    """What a sweep has just done about one revision."""
+
+    subject_type: str
+    subject_id: int
+    revision: int
+    account_id: int
+    kind: str
+    clause: str | None
+    result_before: int
+    result_after: int
+    before: dict[str, Any]
+    report_id: int | None
+    decision_id: int | None = None
+
+
 INSERT_CHANGE = """
     INSERT INTO sweep_changes (sweep_id, subject_type, subject_id, revision, account_id, kind, clause, result_before,
-        result_after, before, report_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        result_after, before, report_id, decision_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 
 
-async def insert_change(
-    tx: Tx,
-    sweep_id: int,
-    subject: tuple[str, int, int, int],
-    kind: str,
-    clause: str | None,
-    results: tuple[int, int],
-    before: dict[str, Any],
-    report_id: int | None,
-) -> None:
-    """Note what was done about one revision; `subject` is type, id, revision, account; `results` before, after."""
-    await tx.execute(INSERT_CHANGE, sweep_id, *subject, kind, clause, *results, before, report_id)
+async def insert_changes(tx: Tx, sweep_id: int, changes: Sequence[NewChange]) -> None:
+    """Note what was done, in the order in which it was."""
+    await tx.executemany(INSERT_CHANGE, [(sweep_id, *msgspec.structs.astuple(change)) for change in changes])
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
@@ -216,16 +224,17 @@ class ChangeRow(msgspec.Struct, frozen=True):
     before: dict[str, Any]
     report_id: int | None
     undo: str | None
+    decision_id: int | None
 
 
 LIST_CHANGES = """
     SELECT id, subject_type, subject_id, revision, account_id, kind, clause, result_before, result_after, before,
-        report_id, undo
+        report_id, undo, decision_id
     FROM sweep_changes WHERE sweep_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 LIST_CHANGES_BACK = """
     SELECT id, subject_type, subject_id, revision, account_id, kind, clause, result_before, result_after, before,
-        report_id, undo
+        report_id, undo, decision_id
     FROM sweep_changes WHERE sweep_id = $1 AND undone_at IS NULL ORDER BY id DESC LIMIT $2 FOR UPDATE
 """
 
@@ -243,9 +252,9 @@ async def list_changes_to_undo(tx: Tx, sweep_id: int, limit: int) -> list[Change
 UPDATE_UNDONE_CHANGE = """UPDATE sweep_changes SET undone_at = now(), undo = $2 WHERE id = $1"""
 
 
-async def update_undone_change(tx: Tx, change_id: int, undo: str) -> None:
-    """A change was taken back, or `undo` says why not."""
-    await tx.execute(UPDATE_UNDONE_CHANGE, change_id, undo)
+async def update_undone_changes(tx: Tx, undone: Sequence[tuple[int, str]]) -> None:
+    """Changes were taken back, or the word beside each says why not."""
+    await tx.executemany(UPDATE_UNDONE_CHANGE, undone)
 
 
 UPDATE_UNDONE = """UPDATE sweeps SET undone_at = now() WHERE id = $1"""
