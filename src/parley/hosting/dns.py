@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -137,23 +137,41 @@ async def _query(name: str, kind: str, server: str, port: int) -> dns.message.Me
     return answer
 
 
+async def read_published(door: Door, name: str) -> Addresses:
+    """Where a name points as those say who take changes: the zone's server, or the company. Raises NamesError."""
+    if door.kind == "lexicon":
+        from parley.hosting.dns_company import read_at_company
+
+        return await asyncio.to_thread(read_at_company, door, name)
+    return await ask_server(name, *await server_of(door))
+
+
+async def server_of(door: Door) -> tuple[str, int]:
+    """Address and port of the server that takes changes by RFC 2136. Raises NamesError."""
+    return await _address_of(door.server), door.port
+
+
 async def point_name(
     door: Door, name: str, to: Addresses, *, expected: Addresses | None = None, ttl: int = TTL
 ) -> Addresses:
     """Let `name` point to the addresses `to`, and to nothing else; returns where it pointed before.
 
     `expected` is where it must point now: over RFC 2136 the server itself refuses the change when it does not (its
-    prerequisites, section 2.4.2), so that two hosts cannot both win. Raises StaleName then, NamesError otherwise.
+    prerequisites, section 2.4.2), so that two hosts cannot both win. Where it points to `to` already, its `ttl` is
+    changed. Raises StaleName when it points elsewhere, NamesError otherwise.
     """
     if door.kind == "lexicon":
-        return await _point_by_lexicon(door, name, to, expected=expected, ttl=ttl)
-    before = await ask_server(name, await _address_of(door.server), door.port)
-    _compare(name, before, expected)
+        from parley.hosting.dns_company import change_at_company
+
+        return await asyncio.to_thread(change_at_company, door, name, to, expected, ttl)
+    before = await read_published(door, name)
+    compare_addresses(name, before, expected)
     await _update(door, name, to, before, ttl)
     return before
 
 
-def _compare(name: str, before: Addresses, expected: Addresses | None) -> None:
+def compare_addresses(name: str, before: Addresses, expected: Addresses | None) -> None:
+    """Raise StaleName unless a name points to what was expected; None expects nothing."""
     if expected is not None and before.all != expected.all:
         raise StaleName(
             f"{name} points to {', '.join(before.all) or 'nothing'}, not to {', '.join(expected.all) or 'nothing'}: "
@@ -202,50 +220,6 @@ async def _update(door: Door, name: str, to: Addresses, before: Addresses, ttl: 
         raise NamesError(f"The DNS server {door.server} refused the change: {dns.rcode.to_text(answer.rcode())}.")
 
 
-async def _point_by_lexicon(door: Door, name: str, to: Addresses, *, expected: Addresses | None, ttl: int) -> Addresses:
-    """Companies' APIs know no prerequisites: what is there is compared first, and what was made is read again."""
-    return await asyncio.to_thread(_lexicon_change, door, name, to, expected, ttl)
-
-
-def _lexicon_change(door: Door, name: str, to: Addresses, expected: Addresses | None, ttl: int) -> Addresses:
-    from lexicon.client import Client
-    from lexicon.config import ConfigResolver
-
-    asked = {"provider_name": door.provider, "action": "list", "type": "A", "domain": door.zone, "ttl": ttl}
-    config = ConfigResolver().with_env().with_dict(asked)  # type: ignore[no-untyped-call]
-    try:
-        with Client(config) as operations:
-            before = _lexicon_read(operations, name)
-            _compare(name, before, expected)
-            for kind, old, new in (("A", before.v4, to.v4), ("AAAA", before.v6, to.v6)):
-                for address in new:
-                    if address not in old:
-                        operations.create_record(kind, name, address)
-                for address in old:
-                    if address not in new:
-                        operations.delete_record(rtype=kind, name=name, content=address)
-            after = _lexicon_read(operations, name)
-    except NamesError:
-        raise
-    except Exception as error:  # each company's module raises its own
-        raise NamesError(f"{door.provider} did not take the change: {error}.") from error
-    if after.all != to.all:
-        raise NamesError(
-            f"{door.provider} now says {', '.join(after.all) or 'nothing'} for {name}: look at it by hand."
-        )
-    return before
-
-
-def _lexicon_read(operations: Any, name: str) -> Addresses:
-    found: dict[str, tuple[str, ...]] = {}
-    ttls = []
-    for kind in ("A", "AAAA"):
-        rows = operations.list_records(kind, name)
-        found[kind] = tuple(sorted(str(row["content"]) for row in rows))
-        ttls += [int(row["ttl"]) for row in rows if row.get("ttl")]
-    return Addresses(v4=found["A"], v6=found["AAAA"], ttl=max(ttls, default=0))
-
-
 async def _address_of(server: str) -> str:
     """dnspython wants an address; a server may be given by name."""
     import ipaddress
@@ -263,9 +237,10 @@ async def _address_of(server: str) -> str:
 
 
 async def wait_until_seen(
-    name: str, to: Addresses, servers: Sequence[tuple[str, int]], *, seconds: float = 120.0
+    name: str, to: Addresses, servers: Sequence[tuple[str, int]], *, ttl: int | None = None, seconds: float = 120.0
 ) -> float:
-    """Wait until every authoritative server answers with `to`; returns after how many seconds. Raises NamesError."""
+    """Wait until every authoritative server answers with `to`, and lets it be remembered for `ttl` seconds at most
+    (None: however long). Returns after how many seconds; raises NamesError."""
     began = time.monotonic()
     waiting = list(servers)
     while True:
@@ -273,7 +248,7 @@ async def wait_until_seen(
         waiting = [
             server
             for server, answer in zip(waiting, answers, strict=True)
-            if not isinstance(answer, Addresses) or answer.all != to.all
+            if not isinstance(answer, Addresses) or answer.all != to.all or (ttl is not None and answer.ttl > ttl)
         ]
         if not waiting:
             return time.monotonic() - began

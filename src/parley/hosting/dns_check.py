@@ -37,22 +37,54 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 async def check_name(name: str, *, resolver: Any = None, rdap: str = RDAP) -> Checked:
     """Look at a name; raises NamesError when the DNS cannot be asked at all. `resolver` is dnspython's, for tests."""
-    import dns.asyncresolver
-
-    asked = resolver or dns.asyncresolver.get_default_resolver()
-    zone, hosts = await _authority(asked, name)
-    servers = [(host, address) for host in hosts for address in await _addresses(asked, host)]
-    port = int(getattr(asked, "port", 53))
+    asked = resolver or _default_resolver()
+    zone, servers, port = await _find_authority(name, asked)
     answers = await asyncio.gather(*(ask_server(name, address, port) for _, address in servers), return_exceptions=True)
     known = [one for one in answers if isinstance(one, Addresses)]
     if not known:
         raise NamesError(f"None of the servers of {zone} answers.")
+    hosts = [host for host, _ in servers]
     findings = [
         _servers_agree(servers, answers),
         _short_memory(name, known),
         await _three_companies(asked, zone, known[0], hosts, rdap),
     ]
     return Checked(name=name, addresses=known[0], servers=tuple(servers), findings=tuple(findings))
+
+
+async def find_servers(name: str, *, resolver: Any = None) -> list[tuple[str, int]]:
+    """Addresses and ports of the servers that are responsible for a name; raises NamesError."""
+    _, servers, port = await _find_authority(name, resolver or _default_resolver())
+    return [(address, port) for _, address in servers]
+
+
+async def read_authority(name: str, *, resolver: Any = None) -> Addresses:
+    """Where a name points as its authoritative servers say, with the longest TTL of them all; raises NamesError."""
+    servers = await find_servers(name, resolver=resolver)
+    answers = await asyncio.gather(*(ask_server(name, *one) for one in servers), return_exceptions=True)
+    known = [one for one in answers if isinstance(one, Addresses)]
+    if not known:
+        raise NamesError(f"None of the DNS servers of {name} answers.")
+    return msgspec.structs.replace(known[0], ttl=max(one.ttl for one in known))
+
+
+def _default_resolver() -> Any:
+    import dns.asyncresolver
+    import dns.exception
+
+    try:
+        return dns.asyncresolver.get_default_resolver()
+    except dns.exception.DNSException as error:
+        raise NamesError(f"This machine knows no DNS server to ask (/etc/resolv.conf): {error}.") from error
+
+
+async def _find_authority(name: str, resolver: Any) -> tuple[str, list[tuple[str, str]], int]:
+    """The zone's name, its servers (name, address), and the port they listen on."""
+    zone, hosts = await _authority(resolver, name)
+    servers = [(host, address) for host in hosts for address in await _addresses(resolver, host)]
+    if not servers:
+        raise NamesError(f"The DNS servers of {zone} have no addresses.")
+    return zone, servers, int(getattr(resolver, "port", 53))
 
 
 def _servers_agree(servers: list[tuple[str, str]], answers: list[Any]) -> Finding:
