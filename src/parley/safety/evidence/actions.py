@@ -23,6 +23,7 @@ from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Subject, human, system
 from parley.social.accounts.views import Viewer
 from parley.social.media.for_evidence import FileFacts, list_file_facts
+from parley.social.sessions.for_evidence import get_subscriber
 
 ME = system("evidence")
 _TRIES = 3
@@ -60,6 +61,25 @@ async def capture_all(
     if waiting:
         await enqueue(tx, "keep_evidence_files", {"snapshot_ids": waiting})
     return numbers
+
+
+async def capture_subscriber(tx: Tx, account_id: int, *, hold_id: int) -> int | None:
+    """Keep what is known of a member besides the public account (mail address, sign-ins, devices), for a hold; None for
+    an account that is no member's. It is purged with the hold, and goes out only where a disclosure says so."""
+    known = await get_subscriber(tx, account_id)
+    if known is None:
+        return None
+    about = {"type": "subscriber", "id": str(account_id), "revision": None}
+    content = encode_evidence({"version": VERSION, "subject": about, "subscriber": msgspec.to_builtins(known)})
+    digest = hash_text(content)
+    async with keep_cause(tx):
+        await append_event(tx, ME, "subscriber_captured", hold=str(hold_id))
+        new = NewSnapshot(digest, "subscriber", account_id, None, account_id, None, content)
+        snapshot_id = (await _insert(tx, [new]))[digest]
+        await store.insert_captures(
+            tx, {snapshot_id: {}}, case_id=None, hold_id=hold_id, why="legal hold", moment=now()
+        )
+    return snapshot_id
 
 
 def _make_snapshot(subject: Subject, one: Found, files: Mapping[str, FileFacts]) -> NewSnapshot:

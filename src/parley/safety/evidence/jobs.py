@@ -20,7 +20,7 @@ from parley.kit.ids import new_token
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.safety.evidence import store, store_law
-from parley.safety.evidence.actions import capture_all
+from parley.safety.evidence.actions import capture_all, capture_subscriber
 from parley.safety.evidence.retention import purge_due
 from parley.safety.evidence.store import WaitingFile
 from parley.safety.log.actions import append_event
@@ -126,6 +126,11 @@ async def capture_held(instance: Instance, payload: dict[str, Any]) -> None:
             subjects.append(Subject(one.type, one.id))
     for start in range(0, len(subjects), AT_ONCE):
         await _capture(instance, hold_id, subjects[start : start + AT_ONCE])
+    async with instance.db.read() as tx:
+        people = await store_law.list_held_people(tx, hold_id)
+    for account_id in people:
+        async with instance.db.write() as tx:
+            await capture_subscriber(tx, account_id, hold_id=hold_id)
     for one in held:
         if one.type == "account":
             await _capture_account(instance, hold_id, one.id)

@@ -161,7 +161,9 @@ async def _pages(instance: Instance, found: _Found) -> AsyncIterator[list[Packed
     above, account_id = 0, found.account.id if found.case_id is None else None
     while True:
         async with instance.db.read() as tx:
-            page = await store_pack.list_packed_snapshots(tx, found.case_id, account_id, above, PAGE)
+            page = await store_pack.list_packed_snapshots(
+                tx, found.case_id, account_id, above, PAGE, subscriber=found.subscriber is not None
+            )
         if page:
             yield page
         if len(page) < PAGE:

@@ -17,6 +17,7 @@ from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
 from parley.screening import live_ruleset
 from parley.social.media.for_evidence import forget_remains
+from parley.social.sessions.for_evidence import forget_held
 
 BATCH = 200
 ME = system("retention")
@@ -40,6 +41,10 @@ async def purge_due(db: Database) -> int:
     while True:
         async with db.write() as tx:
             if not await forget_remains(tx):
+                break
+    while True:
+        async with db.write() as tx:
+            if not await forget_held(tx):
                 return purged
 
 

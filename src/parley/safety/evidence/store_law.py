@@ -94,6 +94,19 @@ async def list_held_about(tx: Tx, hold_ids: Sequence[int], account_id: int) -> s
     return {row[0] for row in await tx.fetch(LIST_HELD_ABOUT, list(hold_ids), account_id)}
 
 
+LIST_HELD_PEOPLE = """
+    SELECT DISTINCT coalesce(c.account_id, o.subject_id) AS account_id
+    FROM legal_hold_subjects o LEFT JOIN cases c ON o.subject_type = 'case' AND c.id = o.subject_id
+    WHERE o.hold_id = $1 AND (o.subject_type IN ('account', 'profile') OR c.id IS NOT NULL)
+    ORDER BY 1
+"""
+
+
+async def list_held_people(tx: Tx, hold_id: int) -> list[int]:
+    """Accounts that a hold names, or a case about them: whose sign-ins it keeps."""
+    return [row[0] for row in await tx.fetch(LIST_HELD_PEOPLE, hold_id)]
+
+
 COUNT_HOLD_SNAPSHOTS = """
     SELECT hold_id, count(*) FROM evidence_captures WHERE hold_id = ANY($1::bigint[]) GROUP BY hold_id
 """
@@ -344,7 +357,8 @@ async def update_disclosure_sent(tx: Tx, disclosure_id: int, sha256: bytes, size
 # ---- What is due to be purged ----------------------------------------------------------------------------------------
 
 LOCK_OLD_SNAPSHOTS = """
-    SELECT id FROM evidence_snapshots WHERE purged_at IS NULL AND id > $1 AND created_at < $2
+    SELECT id FROM evidence_snapshots
+    WHERE purged_at IS NULL AND id > $1 AND (created_at < $2 OR subject_type = 'subscriber')
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 LIST_DUE = """SELECT id FROM due_evidence($1, $2, $3)"""

@@ -37,15 +37,17 @@ LIST_PACKED_SNAPSHOTS = """
       AND ($1::bigint IS NULL OR EXISTS (
         SELECT FROM evidence_captures c WHERE c.snapshot_id = s.id AND c.case_id = $1))
       AND ($2::bigint IS NULL OR s.account_id = $2)
+      AND ($5 OR s.subject_type <> 'subscriber')
     ORDER BY s.id LIMIT $4
 """
 
 
 async def list_packed_snapshots(
-    tx: Tx, case_id: int | None, account_id: int | None, above: int, limit: int
+    tx: Tx, case_id: int | None, account_id: int | None, above: int, limit: int, *, subscriber: bool
 ) -> list[PackedSnapshot]:
-    """Snapshots of a case, or of all that an account is or wrote, in pages by id."""
-    rows = await tx.fetch(LIST_PACKED_SNAPSHOTS, case_id, account_id, above, limit)
+    """Snapshots of a case, or of all that an account is or wrote (`subscriber`: and who it belongs to), in pages by
+    id."""
+    rows = await tx.fetch(LIST_PACKED_SNAPSHOTS, case_id, account_id, above, limit, subscriber)
     return [PackedSnapshot(*row) for row in rows]
 
 

@@ -13,6 +13,7 @@ from parley.safety.notices.resolving import Resolved
 from parley.safety.notices.responses import give_answer
 from parley.safety.notices.store_notices import StoredNotice
 
+KEPT = "What is stored (posts, messages, files, profile, mail addresses, sign-ins and their devices)"
 NOTHING = "Nothing of what this order names is known here. Please check the addresses, and send it again."
 
 
@@ -49,5 +50,5 @@ async def preserve_notice(
     number = f"{len(accounts)} account{'' if len(accounts) == 1 else 's'}"
     end = f" until {until:%Y-%m-%d}" if until else ""
     await give_answer(
-        tx, settings, actor, row.id, words=f"Everything that is stored of {number} that this order names is kept{end}."
+        tx, settings, actor, row.id, words=f"{KEPT} of {number} that this order names is kept{end}."
     )

@@ -245,7 +245,8 @@ async def set_account_state(tx: Tx, actor: Viewer | None, account_id: int, state
 
 
 async def remove_pending_account(tx: Tx, account_id: int) -> bool:
-    """Delete a member who was turned away or never confirmed the address; False when the account had begun."""
+    """Delete a member who was turned away or never confirmed the address; False when the account had begun, or is
+    under a legal hold."""
     return await store.delete_pending(tx, account_id)
 
 

@@ -310,11 +310,14 @@ async def update_state(tx: Tx, account_id: int, state: str) -> bool:
     return await tx.fetchval(UPDATE_STATE, account_id, state) is not None
 
 
-DELETE_PENDING = """DELETE FROM accounts WHERE id = $1 AND state = 'pending' AND domain IS NULL RETURNING id"""
+DELETE_PENDING = """
+    DELETE FROM accounts WHERE id = $1 AND state = 'pending' AND domain IS NULL AND NOT is_held(id) RETURNING id
+"""
 
 
 async def delete_pending(tx: Tx, account_id: int) -> bool:
-    """Remove a member who never began, with everything that hangs on the account; False when it had begun."""
+    """Remove a member who never began, with everything that hangs on the account; False when it had begun,
+    or is under a legal hold."""
     return await tx.fetchval(DELETE_PENDING, account_id) is not None
 
 

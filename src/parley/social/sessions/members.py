@@ -158,8 +158,10 @@ async def approve_account(tx: Tx, actor: Viewer | None, account_id: int) -> None
 async def reject_account(tx: Tx, actor: Viewer | None, account_id: int) -> None:
     """Turn a newcomer away: the account and its data are deleted. Raises Conflict when it was approved before."""
     member = await _need_authority(tx, actor, account_id)
-    if member.approved_at is not None or not await remove_pending_account(tx, account_id):
+    if member.approved_at is not None:
         raise Conflict("This account is approved already; it can be suspended instead.")
+    if not await remove_pending_account(tx, account_id):
+        raise Conflict("This account has begun or must be kept, so it cannot be deleted; it can be suspended instead.")
     by = actor.account_id if actor else account_id
     await record(tx, SecurityChanged(account_id=by, what="newcomer_rejected"))
 

@@ -252,13 +252,14 @@ async def list_staff(tx: Tx) -> list[tuple[str, str]]:
     return [(row["username"], row["email"]) for row in await tx.fetch(LIST_STAFF)]
 
 
-UPDATE_OLD_ADDRESSES = (
-    """UPDATE users SET sign_up_address = NULL WHERE sign_up_address IS NOT NULL AND created_at < $1"""
-)
+UPDATE_OLD_ADDRESSES = """
+    UPDATE users SET sign_up_address = NULL
+    WHERE sign_up_address IS NOT NULL AND created_at < $1 AND NOT is_held(account_id)
+"""
 
 
 async def update_old_addresses(tx: Tx, before: datetime) -> None:
-    """Forget from where members signed up who did so before `before`."""
+    """Forget from where members signed up who did so before `before`, but for those under a legal hold."""
     await tx.execute(UPDATE_OLD_ADDRESSES, before)
 
 
@@ -395,7 +396,7 @@ async def get_session_began(tx: Tx, account_id: int, session_id: int) -> datetim
 
 DELETE_SESSION = """DELETE FROM sessions WHERE account_id = $1 AND id = $2 RETURNING id"""
 DELETE_SESSIONS = """DELETE FROM sessions WHERE account_id = $1 AND id <> $2 RETURNING id"""
-DELETE_EXPIRED_SESSIONS = """DELETE FROM sessions WHERE expires_at < $1"""
+DELETE_EXPIRED_SESSIONS = """DELETE FROM sessions WHERE expires_at < $1 AND NOT is_held(account_id)"""
 
 
 async def delete_session(tx: Tx, account_id: int, session_id: int) -> bool:
@@ -409,7 +410,7 @@ async def delete_sessions(tx: Tx, account_id: int, *, keep: int | None) -> int:
 
 
 async def delete_expired_sessions(tx: Tx, now: datetime) -> None:
-    """Remove what has run out."""
+    """Remove what has run out; of members under a legal hold it stays, and signs nobody in."""
     await tx.execute(DELETE_EXPIRED_SESSIONS, now)
 
 

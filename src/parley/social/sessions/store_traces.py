@@ -83,12 +83,12 @@ async def list_clustered(tx: Tx, account_id: int, most: int) -> list[int]:
 
 DELETE_OLD_TRACES = """
     DELETE FROM account_traces t
-    WHERE t.seen_at < $1 AND NOT EXISTS (
+    WHERE t.seen_at < $1 AND NOT is_held(t.account_id) AND NOT EXISTS (
         SELECT FROM account_restrictions r WHERE r.account_id = t.account_id AND r.kind IN ('suspend', 'terminate'))
     RETURNING t.account_id
 """
 
 
 async def delete_old_traces(tx: Tx, before: datetime) -> int:
-    """Delete what was last seen before a time, but for accounts that are shut out."""
+    """Delete what was last seen before a time, but for accounts that are shut out, or under a legal hold."""
     return len(await tx.fetch(DELETE_OLD_TRACES, before))
