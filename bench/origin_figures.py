@@ -15,6 +15,9 @@ from parley.safety.log.verifying import verify_log
 
 STOPPED = ("refused", "held", "stopped author")
 SEVERITIES = ("0 threat to life", "1 grave", "2 serious", "3 nuisance")
+TRUSTED = (
+    "(the host was introduced with --trusted: threats to life that it names are hidden at once, before anybody looks)"
+)
 OUTGROWN = 1.0
 """Working days of the moderator that may wait at the end."""
 
@@ -78,6 +81,12 @@ class Figures:
     events: int
     first_action: list[dict[str, Any]]
     notices: int
+    notices_scripted: int
+    """What the host was to send: a replay with fewer proves nothing."""
+    reports_scripted: int
+    reports_needed: int
+    """With fewer the replay proves nothing: all of them at full scale, and half of them in a smaller one, in which a
+    few loud posts more or less decide how many there are to be reported."""
     notices_answered_in_time: int
     urls: int
     urls_in_time: int
@@ -96,6 +105,7 @@ class Figures:
     days_waiting: float = 0.0
     log_problems: list[str] = field(default_factory=list)
     """What is wrong with the moderation log after all of it: nothing, or the replay has failed."""
+    missed: list[str] = field(default_factory=list)
     passed: bool = False
 
 
@@ -132,6 +142,9 @@ async def count(world: World, script: Script, people: Any, run: Any, *, given: b
             for row in await world.sql.fetch(FIRST_ACTIONS)
         ],
         notices=host.sent,
+        notices_scripted=len(script.notices),
+        reports_scripted=script.reports,
+        reports_needed=script.reports if scale >= 1 else script.reports // 2,
         notices_answered_in_time=urls.notices_in_time,
         urls=urls.urls,
         urls_in_time=urls.in_time,
@@ -151,9 +164,22 @@ async def count(world: World, script: Script, people: Any, run: Any, *, given: b
     )
     keys = [fingerprint_of(public_key_of(world.settings))]
     found.log_problems = [str(one) for one in (await verify_log(world.db, known_keys=keys)).problems]
-    in_time = found.urls_in_time == found.urls and found.notices_answered_in_time == found.notices
-    found.passed = in_time and found.days_waiting <= OUTGROWN and not found.log_problems
+    found.missed = missed_by(found)
+    found.passed = not found.missed
     return found
+
+
+def missed_by(found: Figures) -> list[str]:
+    """In a sentence each, what keeps the replay from being passed."""
+    checks = {
+        f"{found.notices} of {found.notices_scripted} notices were sent": found.notices < found.notices_scripted,
+        f"{found.reports:,} of {found.reports_scripted:,} reports were sent": found.reports < found.reports_needed,
+        "a URL of the host was late": found.urls_in_time != found.urls or not found.urls,
+        "an answer to the host was late": found.notices_answered_in_time < found.notices_scripted,
+        "the backlog outgrew the moderator": found.days_waiting > OUTGROWN,
+        "the log is broken": bool(found.log_problems),
+    }
+    return [sentence for sentence, wrong in checks.items() if wrong]
 
 
 def _stopped(outcomes: dict[str, int]) -> dict[str, float]:
@@ -178,8 +204,8 @@ def as_rows(found: Figures) -> list[tuple[str, str, str, str]]:
             ("first action on what was reported", f"severity {one['severity']}, {one['subjects']:,}", measured, "")
         )
     measured = f"{found.urls_in_time} of {found.urls}; median {_hours(found.urls_median_hours)}"
-    rows.append(("the host's URLs acted upon in time", f"{found.notices} notices", measured, "all"))
-    answered = f"{found.notices_answered_in_time} of {found.notices}"
+    rows.append(("the host's URLs acted upon in time", f"{found.notices} notices of a trusted host", measured, "all"))
+    answered = f"{found.notices_answered_in_time} of {found.notices_scripted}"
     rows.append(("notices answered in time", "XARF over HTTP, and mail", answered, "all"))
     measured = f"most {found.backlog_most:,}, at the end {found.backlog_end:,} ({found.days_waiting:.2f} working days)"
     rows.append(("backlog", f"{found.cases:,} cases", measured, "under a working day"))
@@ -192,8 +218,9 @@ def as_rows(found: Figures) -> list[tuple[str, str, str, str]]:
 def as_text(found: Figures) -> str:
     """For people."""
     lines = [
-        f"{found.accounts:,} members, {found.posts:,} posts (texts: {found.texts}), {found.reports:,} reports, "
-        f"{found.notices} notices in {found.days} days; {found.seconds:.0f} s of real time",
+        f"{found.accounts:,} members, {found.posts:,} posts (texts: {found.texts}), "
+        f"{found.reports:,} of {found.reports_scripted:,} reports, {found.notices} of {found.notices_scripted} notices "
+        f"in {found.days} days; {found.seconds:.0f} s of real time",
         "",
         f"{'stopped before anyone saw it':<34}{'posts':>9}{'refused':>9}{'held':>9}{'share':>9}",
     ]
@@ -210,7 +237,8 @@ def as_text(found: Figures) -> str:
         "",
         f"the host's URLs acted upon in 4 h: {found.urls_in_time} of {found.urls} "
         f"(median {_hours(found.urls_median_hours)}, p95 {_hours(found.urls_p95_hours)})",
-        f"notices answered in time:           {found.notices_answered_in_time} of {found.notices}",
+        f"notices answered in time:           {found.notices_answered_in_time} of {found.notices_scripted}",
+        TRUSTED,
         f"copies that others made of what stayed up: {found.copies:,}",
         f"cases {found.cases:,}, subjects {found.subjects:,}, decisions by people {found.decisions:,}, "
         f"interim measures {found.interim:,}, entries of the log {found.events:,}",
@@ -224,9 +252,7 @@ def as_text(found: Figures) -> str:
         "backlog by the day (open cases, overdue ones among them, open reports, at midnight UTC):",
         *(f"  {at[:10]} {cases:>7,} {late:>7,} {reports:>7,}" for at, cases, late, reports in found.backlog[23::24]),
         "",
-        "PASSED"
-        if found.passed
-        else "FAILED: a URL or an answer was late, the backlog outgrew the moderator, or the log broke",
+        "PASSED" if found.passed else f"FAILED: {'; '.join(found.missed)}",
     ]
     return "\n".join(lines)
 

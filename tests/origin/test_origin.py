@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.origin import CONTROLS, Options, replay
-from bench.origin_figures import Figures, as_rows, as_text, write_plot
+from bench.origin_figures import Figures, as_rows, as_text, missed_by, write_plot
 from bench.origin_stream import TRUTHS, load_texts, write_script
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -53,7 +55,8 @@ async def test_a_small_replay_answers_the_host_in_time_and_keeps_its_backlog_sma
     found = await replay(SMALL)
     assert found.passed, as_text(found)
     assert found.urls_in_time == found.urls > 0
-    assert found.notices_answered_in_time == found.notices >= 6
+    assert found.notices_answered_in_time == found.notices == found.notices_scripted >= 6
+    assert "--trusted" in as_text(found)
     assert found.reports > 0
     assert found.decisions > 0
     assert found.interim > 0
@@ -64,6 +67,34 @@ async def test_a_small_replay_answers_the_host_in_time_and_keeps_its_backlog_sma
     write_plot(tmp_path / "backlog.svg", found)
     assert (tmp_path / "backlog.csv").read_text().count("\n") == 49
     assert "<polyline" in (tmp_path / "backlog.svg").read_text()
+
+
+def figures(**changes: Any) -> Figures:
+    """A week at full scale that went well."""
+    good: dict[str, Any] = {
+        **{field.name: 0 for field in fields(Figures) if field.default is MISSING and field.default_factory is MISSING},
+        **{"stopped": {}, "first_action": [], "breaches": {}, "backlog": [], "texts": "made here"},
+        **{"notices": 98, "notices_scripted": 98, "notices_answered_in_time": 98, "urls": 194, "urls_in_time": 194},
+        **{"reports": 26_000, "reports_scripted": 26_000, "reports_needed": 26_000},
+    }
+    return Figures(**good | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"notices": 97, "notices_answered_in_time": 97}, "97 of 98 notices were sent"),
+        ({"notices_answered_in_time": 97}, "an answer to the host was late"),
+        ({"reports": 25_999}, "25,999 of 26,000 reports were sent"),
+        ({"urls_in_time": 193}, "a URL of the host was late"),
+        ({"urls": 0, "urls_in_time": 0}, "a URL of the host was late"),
+        ({"days_waiting": 1.5}, "the backlog outgrew the moderator"),
+        ({"log_problems": ["an entry is missing"]}, "the log is broken"),
+    ],
+)
+def test_a_replay_with_anything_missing_is_not_passed(changes: dict[str, Any], said: str) -> None:
+    assert missed_by(figures()) == []
+    assert said in missed_by(figures(**changes))
 
 
 @pytest.mark.timeout(600)
