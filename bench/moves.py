@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -44,7 +45,8 @@ WRITES = 1000
 """How many are acknowledged in each scenario, or a little less where a host dies: some minutes for all of them."""
 
 WRITERS = {"post": 5, "message": 2, "upload": 1, "follow": 1, "favourite": 1}
-QUICK = {"lease_seconds": "5"}
+SHIPPED: dict[str, Any] = {"lease_seconds": "5", "on_disk": True}
+"""As it ships, on a real disk."""
 DELAY = 0.15
 """Seconds one way, where there is a delay."""
 
@@ -99,7 +101,7 @@ def by_hand(host: Host, since: float) -> float:
 
 def planned(writes: int) -> Iterator[Result]:
     """There and back; the old host hands on, and clients who ask the name server."""
-    with pair(**QUICK) as world:
+    with pair(**SHIPPED) as world:
         ways = ["stay", "dns"] if has_name_server() else ["stay"]
         if "dns" not in ways:
             print("Without Knot DNS no client can follow the name: sudo apt-get install knot", file=sys.stderr)
@@ -109,7 +111,7 @@ def planned(writes: int) -> Iterator[Result]:
 
 def planned_large(writes: int) -> Iterator[Result]:
     """With a database of some 600 MB, and 300 other transactions a second in it."""
-    with pair(**QUICK) as world:
+    with pair(**SHIPPED) as world:
         source = wait_ready(world)
         asyncio.run(_seed(source))
         size = source.sql("SELECT pg_database_size(current_database()) AS size")[0]["size"] / 2**20
@@ -167,7 +169,7 @@ def transactions(host: Host, per_second: int) -> Iterator[None]:
 
 def killed(writes: int) -> Iterator[Result]:
     """kill -9 of the whole primary while everybody waits for the standby, near and 150 ms away."""
-    with pair(failover="auto", relays=True, **QUICK) as world:
+    with pair(failover="auto", relays=True, **SHIPPED) as world:
         for delay in (0.0, DELAY):
             primary = wait_ready(world)
             standby = world.other(primary)
@@ -184,7 +186,7 @@ def killed(writes: int) -> Iterator[Result]:
 
 def partitioned(writes: int) -> Iterator[Result]:
     """The primary is cut off from the standby and from the witness, and members still reach it."""
-    with pair(failover="auto", **QUICK) as world:
+    with pair(failover="auto", **SHIPPED) as world:
         primary = wait_ready(world)
         standby = world.other(primary)
         with writing(world, WRITERS, host=primary, resolve="both", patience=4.0, pace=0.02) as load:
@@ -220,7 +222,7 @@ def partitioned(writes: int) -> Iterator[Result]:
 
 def controls(writes: int) -> Iterator[Result]:
     """Runs that must lose: asynchronous, without the commit guard, without the epoch guard."""
-    with pair(relays=True, **QUICK) as world:
+    with pair(relays=True, **SHIPPED) as world:
         yield _asynchronous(world, writes)
         yield _without_commit_guard(world, writes)
         yield _without_epoch_guard(world, writes)
@@ -347,6 +349,7 @@ def _row(one: Result, surroundings: str) -> Row:
     told = [
         f"{report.acknowledged:,} acknowledged, {len(report.lost)} lost, {len(report.duplicates)} twice",
         *([f"{len(report.old_epochs)} deliveries with an old epoch after a newer one"] if report.old_epochs else []),
+        *([f"{len(report.untold)} uploads made again that nobody was told of"] if report.untold else []),
         *([f"{len(report.errors)} errors seen"] if one.took_over is None else []),
         f"pause {report.pause:.2f} s",
         *([f"taken over after {one.took_over:.1f} s"] if one.took_over is not None else []),
@@ -393,6 +396,7 @@ def _as_json(one: Result) -> dict[str, object]:
         "errors": len(report.errors),
         "unknown": report.unknown,
         "stale_reads": len(report.stale),
+        "uploads_made_again": len(report.untold),
         "old_epochs": len(report.old_epochs),
         "pause_seconds": round(report.pause, 3),
         "slowest_seconds": round(report.longest_wait, 3),

@@ -1,4 +1,4 @@
-"""moto's S3 in a process of its own, that answers one write at a time: `python -m tests.failover.third_place`.
+"""moto's S3 in a process of its own that answers one write at a time: `python -m tests.failover.third_place HOST PORT`.
 
 moto compares If-Match and writes in two steps, between which another thread may write; S3 documents the two as one
 (AmazonS3, "Conditional writes": the first to finish wins, the others are answered with 412). So writes go through a
@@ -15,11 +15,12 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.hosting.stores import ENVIRONMENT, free_port
+from tests.hosting.stores import ENVIRONMENT, free_port, make_bucket
 
 BUCKET = "witness"
 
@@ -37,32 +38,27 @@ class ThirdPlace:
 
     def trouble(self, **what: Any) -> None:
         """From now on: `delay` seconds before each answer, `late` seconds between a write and its answer, `status` in
-        place of an answer, `ignore` conditions; for `methods` only. Without anything: all is well again."""
+        place of an answer, `ignore` conditions; for `methods` only, and only for objects `below` a path such as
+        /bucket/prefix/. Without anything: all is well again."""
         request = urllib.request.Request(f"{self.url}/_trouble", data=json.dumps(what).encode(), method="POST")
         urllib.request.urlopen(request, timeout=10).close()
 
 
 @contextmanager
-def third_place() -> Iterator[ThirdPlace]:
-    """The store with its bucket; ends with the block."""
+def third_place(*buckets: str, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> Iterator[ThirdPlace]:
+    """The store with these buckets, and the one of the lease; ends with the block. `prefix` starts it elsewhere."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.failover.third_place", str(port)],
+        [*prefix, sys.executable, "-m", "tests.failover.third_place", address, str(port)],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **ENVIRONMENT},
     )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{address}:{port}"
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{url}/{BUCKET}", method="PUT"), timeout=5).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        for bucket in (BUCKET, *buckets):
+            make_bucket(f"{url}/{bucket}")
         yield ThirdPlace(url, process)
     finally:
         process.kill()
@@ -81,7 +77,8 @@ def in_order(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[byte
             trouble.update(json.loads(said))
             start("204 No Content", [])
             return [b""]
-        now = dict(trouble) if environ["REQUEST_METHOD"] in trouble.get("methods", ("GET", "PUT", "DELETE")) else {}
+        meant = environ["REQUEST_METHOD"] in trouble.get("methods", ("GET", "PUT", "DELETE"))
+        now = dict(trouble) if meant and environ["PATH_INFO"].startswith(trouble.get("below", "/")) else {}
         time.sleep(now.get("delay", 0))
         if "status" in now:
             start(f"{now['status']} Trouble", [("Content-Type", "application/xml")])
@@ -110,7 +107,7 @@ def main() -> None:
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     app = in_order(DomainDispatcherApplication(create_backend_app))
-    run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True, request_handler=Quiet)
+    run_simple(sys.argv[1], int(sys.argv[2]), app, threaded=True, request_handler=Quiet)
 
 
 if __name__ == "__main__":

@@ -40,14 +40,15 @@ def s3_server(*buckets: str, address: str = "127.0.0.1", prefix: Sequence[str] =
     )
     try:
         for bucket in buckets:
-            _make(f"{url}/{bucket}")
+            make_bucket(f"{url}/{bucket}")
         yield url
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _make(url: str) -> None:
+def make_bucket(url: str) -> None:
+    """Make the bucket with this URL, as soon as the store answers."""
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -18,12 +18,14 @@ from tests.moves.history import REGISTERS, SETS, Delivery, Event
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there at the end: how often each element, how each switch stands (`writer/target`), and of each upload
-    the hash of its file, or a sentence with a space in it that says what is wrong."""
+    """What is there at the end: how often each element, how each switch stands (`writer/target`), of each upload the
+    hash of its file, or a sentence with a space in it that says what is wrong, and of each writer who uploads the ids
+    of all uploads that the instance holds of theirs."""
 
     counts: dict[str, int] = {}
     switches: dict[str, bool] = {}
     files: dict[str, str] = {}
+    held: dict[str, tuple[str, ...]] = {}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: tuple[str, ...]
     wrong_switches: tuple[str, ...]
     damaged: tuple[str, ...]
+    untold: tuple[str, ...]
+    """For information: uploads that the instance holds and nobody was told of, `writer/id`. An upload has no key by
+    which it is known again, so one whose answer was lost is made a second time. It hangs at no post, and nobody sees
+    it."""
+
     stale: tuple[str, ...]
     """For information: a read that was answered by a standby may be behind."""
 
@@ -81,9 +88,13 @@ def check(events: Sequence[Event], final: Final, deliveries: Iterable[Delivery] 
         unknown=len(unknown),
         recovered=sum(one.kind in ("post", "message") and one.key in final.counts for one in unknown),
         lost=lost_elements(acknowledged, final),
-        duplicates=tuple(sorted(key for key, count in final.counts.items() if count > 1)),
+        duplicates=(
+            *sorted(key for key, count in final.counts.items() if count > 1),
+            *shared_uploads(acknowledged),
+        ),
         wrong_switches=wrong_switches(begun, ended, final),
         damaged=damaged_uploads(events, final),
+        untold=untold_uploads(acknowledged, final),
         stale=stale_reads(events, acknowledged, final),
         errors=tuple(_error(one) for one in events if one.type in ("try", "fail") and not one.on_purpose),
         old_epochs=old_epochs(deliveries),
@@ -120,6 +131,19 @@ def damaged_uploads(events: Iterable[Event], final: Final) -> tuple[str, ...]:
             key for key, digest in first.items() if " " not in final.files.get(key, " ") and final.files[key] != digest
         )
     )
+
+
+def shared_uploads(acknowledged: Iterable[Event]) -> tuple[str, ...]:
+    """Uploads whose id had been given to another one."""
+    first: dict[str, str] = {}
+    ids = ((one.key, one.id) for one in acknowledged if one.kind == "upload")
+    return tuple(sorted(f"{key} is {first[id]}" for key, id in ids if first.setdefault(id, key) != key))
+
+
+def untold_uploads(acknowledged: Iterable[Event], final: Final) -> tuple[str, ...]:
+    """Uploads that are held and were acknowledged to nobody."""
+    told = {one.id for one in acknowledged if one.kind == "upload"}
+    return tuple(sorted(f"{writer}/{id}" for writer, ids in final.held.items() for id in ids if id not in told))
 
 
 def wrong_switches(begun: Iterable[Event], ended: dict[tuple[str, int], Event], final: Final) -> tuple[str, ...]:
@@ -193,6 +217,7 @@ def text_of(report: Report) -> str:
     return (
         f"{report.acknowledged} acknowledged of {report.attempted}, {len(report.lost)} lost, "
         f"{len(report.duplicates)} duplicates, {len(report.errors)} errors seen, {report.unknown} unknown "
-        f"({report.recovered} of them there), {len(report.stale)} stale, pause {report.pause:.2f} s, "
+        f"({report.recovered} of them there), {len(report.untold)} uploads made again that nobody was told of, "
+        f"{len(report.stale)} stale, pause {report.pause:.2f} s, "
         f"slowest {report.longest_wait:.2f} s" + "".join(f"\n  {fault}" for fault in report.faults)
     )

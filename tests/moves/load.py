@@ -9,13 +9,16 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
+import obstore
+from obstore.store import from_url
 
 from tests.moves.checker import Final
 from tests.moves.history import REGISTERS, SETS, Event, read_events
@@ -29,9 +32,10 @@ EVERYTHING = ("post", "message", "upload", "follow", "favourite")
 class Load:
     """Writers at work. Made by `writing()`; `events` may be asked at any time."""
 
-    def __init__(self, world: World, orders: Orders) -> None:
+    def __init__(self, world: World, orders: Orders, first: Host) -> None:
         self.world = world
         self.orders = orders
+        self.held_before = {one for ids in asyncio.run(held_uploads(first, orders)).values() for one in ids}
         self.log = Path(orders.log)
         config = self.log.with_suffix(".json")
         config.write_bytes(msgspec.json.encode(orders))
@@ -150,7 +154,7 @@ def writing(
         dns=world.dns_server,
         **options,
     )
-    load = Load(world, orders)
+    load = Load(world, orders, first)
     try:
         yield load
     finally:
@@ -174,13 +178,17 @@ async def _read_final(load: Load, host: Host) -> Final:
             if job.kind in REGISTERS:
                 for target in job.targets:
                     switches[f"{job.writer}/{target}"] = await _is_on(client, job.kind, target, mine)
-        files = {}
+        files: dict[str, str] = {}
         tokens = {job.writer: job.token for job in load.orders.jobs}
         for event in load.events:
             if event.type == "ok" and event.kind == "upload":
                 mine = {"Authorization": f"Bearer {tokens[event.writer]}"}
                 files[event.key] = await _file_hash(client, event.id, mine)
-    return Final(counts=counts, switches=switches, files=files)
+    held = {
+        writer: tuple(one for one in ids if one not in load.held_before)
+        for writer, ids in (await held_uploads(host, load.orders)).items()
+    }
+    return Final(counts=counts, switches=switches, files=files, held=held)
 
 
 async def _all_keys(client: httpx.AsyncClient, job: Job, headers: dict[str, str]) -> list[str]:
@@ -222,24 +230,49 @@ async def _file_hash(client: httpx.AsyncClient, media_id: str, headers: dict[str
     return said
 
 
-def damaged_files(host: Host) -> list[str]:
-    """Names of stored files whose bytes are not what their names promise, on the disk of one host."""
-    found = []
-    for path in (host.folder / "media" / "content").rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
-            promised = path.name.split("-")[0]
-            if hashlib.sha256(path.read_bytes()).hexdigest() != promised:
-                found.append(path.name)
-    return found
+async def held_uploads(host: Host, orders: Orders) -> dict[str, tuple[str, ...]]:
+    """Ids of all that each writer has ever uploaded, as the database has it: no page of the API lists them."""
+    uploading = [job for job in orders.jobs if job.kind == "upload"]
+    if not uploading:
+        return {}
+    connection = await asyncpg.connect(host.dsn, timeout=10)
+    try:
+        found = {}
+        for job in uploading:
+            rows = await connection.fetch("SELECT id FROM media WHERE account_id = $1 ORDER BY id", int(job.account))
+            found[job.writer] = tuple(str(row["id"]) for row in rows)
+        return found
+    finally:
+        await connection.close()
+
+
+def kept_files(host: Host) -> Iterator[tuple[str, str]]:
+    """Every kept file of a host, below the name of its area, and the SHA-256 of its bytes; in folders or a bucket."""
+    for area in ("media", "evidence"):
+        if bucket := host.environment.get("PARLEY_MEDIA_STORE"):
+            store = in_bucket(host, f"{bucket}/{area}")
+            for one in obstore.list(store).collect():
+                content = obstore.get(store, one["path"]).bytes()
+                yield f"{area}/{one['path']}", hashlib.sha256(content).hexdigest()
+            continue
+        for path in sorted((host.folder / area).rglob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and not path.name.startswith("."):
+                    yield str(path.relative_to(host.folder)), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def in_bucket(host: Host, url: str) -> Any:
+    """A store of the world, as the machine that tests run on reaches it."""
+    keys = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
+    return from_url(url, endpoint=host.world.s3, client_options={"allow_http": True}, **keys)
 
 
 def stored_files(host: Host) -> dict[str, str]:
     """Every kept file of a host and its hash: what two hosts must agree on."""
-    base = host.folder
-    found = {}
-    for area in ("media", "evidence"):
-        for path in sorted((base / area).rglob("*")):
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and not path.name.startswith("."):
-                    found[str(path.relative_to(base))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return dict(kept_files(host))
+
+
+def damaged_files(stored: Mapping[str, str]) -> list[str]:
+    """Names of stored files whose bytes are not what their names promise."""
+    named = ((name, name.rsplit("/", 1)[-1].split("-")[0], digest) for name, digest in stored.items())
+    return [name for name, promised, digest in named if name.startswith("media/content/") and promised != digest]

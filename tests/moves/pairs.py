@@ -16,7 +16,7 @@ from parley.hosting.hosts.views import HostStatus
 from parley.kit.settings import load_settings
 from tests.moves.checker import Report, check, text_of
 from tests.moves.load import Load, damaged_files, read_final, stored_files
-from tests.moves.providers import Host, World, two_providers
+from tests.moves.providers import MEDIA, Host, World, two_providers
 
 LEASE_SECONDS = 3
 """Shorter than the default, so that the suite takes less time; bench/moves.py keeps the default."""
@@ -24,9 +24,16 @@ LEASE_SECONDS = 3
 
 @contextmanager
 def pair(
-    *, commits: str = "sync", failover: str = "manual", sabotage_of_a: str = "", relays: bool = False, **settings: str
+    *,
+    commits: str = "sync",
+    failover: str = "manual",
+    sabotage_of_a: str = "",
+    bucket_of_b: bool = False,
+    relays: bool = False,
+    on_disk: bool = False,
+    **settings: str,
 ) -> Iterator[World]:
-    """A is the primary, B follows it; both are READY."""
+    """A is the primary, B follows it; both are READY. `bucket_of_b`: it keeps files in a bucket, A in folders."""
     chosen = {
         "standby_commits": commits,
         "failover": failover,
@@ -34,7 +41,8 @@ def pair(
         "degrade_after": "30",
         **settings,
     }
-    with two_providers(settings=chosen, relays=relays) as world:
+    of_b = {"media_store": f"s3://{MEDIA}/b"} if bucket_of_b else {}
+    with two_providers(settings=chosen, of_b=of_b, relays=relays, on_disk=on_disk) as world:
         world.a.start(sabotage=sabotage_of_a)
         world.a.sql("INSERT INTO hosting_records (kind, ok, seconds, detail) VALUES ('drill', true, 1, '{}')")
         join(world, world.a, world.b)
@@ -123,7 +131,19 @@ def wait_files_equal(world: World, patience: float = 30) -> None:
         differ = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         assert time.monotonic() < deadline, f"files differ on the two hosts: {differ[:5]} of {len(differ)}"
         time.sleep(0.2)
-    assert damaged_files(world.a) == damaged_files(world.b) == []
+    assert damaged_files(ours) == []
+
+
+def epoch_of(host: Host) -> int:
+    """The epoch of a host that answers."""
+    status = status_of(host)
+    assert status, f"{host.name} does not answer"
+    return status.epoch
+
+
+def wait_delivered(world: World, *epochs: int) -> None:
+    """Something has left the instance with each of these epochs: that no old one was seen proves nothing otherwise."""
+    wait_until(lambda: {*epochs} <= {one.epoch for one in world.deliveries()}, f"deliveries with epochs {epochs}")
 
 
 def prove_log(host: Host) -> Any:

@@ -7,9 +7,10 @@
         world.network.cut("a", "b")          # and world.network.heal()
         world.a.kill()                       # kill -9 of every process of that host at once
 
-`world.s3` is a bucket in a third place, `world.dns` a real name server, `world.deliveries()` what left the instance for
-other people (mails, and questions to an outside model that is asked about every post). All of it is ended and removed
-with the block, also when a test fails; then the ends of the logs are shown.
+`world.s3` is a store in a third place, which fails when `world.store.trouble()` says so; `world.dns` is a real name
+server, `world.deliveries()` what left the instance for other people (mails, and questions to an outside model that is
+asked about every post). All of it is ended and removed with the block, also when a test fails; then the ends of the
+logs are shown.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ import psutil
 from parley.hosting.dns import Addresses, ask_server, point_name, read_addresses, read_door
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
+from tests.failover.third_place import ThirdPlace, third_place
 from tests.hosting.names import KNOTD, knot_server
-from tests.hosting.stores import ENVIRONMENT, free_port, s3_server
+from tests.hosting.stores import ENVIRONMENT, free_port
 from tests.live import kill_at_once, list_family
 from tests.moves.history import Delivery, read_deliveries
 from tests.moves.wires import CHECKOUT, Network, network
@@ -48,7 +50,7 @@ NAME = "moves.localhost"
 """The instance's name: one that may be spoken to without TLS."""
 
 PASSWORD = "correct horse battery staple"
-BUCKET = "witness"
+BUCKET, MEDIA = "witness", "media"
 LEASE = f"s3://{BUCKET}/lease.json"
 ZONE = """\
 @     3600 SOA ns1 admin 1 3600 600 86400 60
@@ -56,6 +58,12 @@ ZONE = """\
 ns1   3600 A   {witness}
 @     1    A   {address}
 """
+MEMORY = Path("/dev/shm")
+"""Where Linux keeps files in memory."""
+
+ENOUGH = 4 * 2**30
+"""Bytes that must be free there before a world is put there; it takes less than one GiB."""
+
 RUNNING: list[World] = []
 """The worlds of this process that are not over, so that their logs can be shown."""
 
@@ -80,6 +88,7 @@ class Host:
 
     def __init__(self, world: World, name: str, settings: Mapping[str, str]) -> None:
         self.name = name
+        self.world = world
         self.place = world.network[name]
         self.folder = world.folder / name
         self.folder.mkdir(mode=0o755)
@@ -265,12 +274,17 @@ class World:
     folder: Path
     port: int
     link_port: int
-    s3: str = ""
+    store: ThirdPlace
     dns: str = ""
     dns_server: tuple[str, int] = ("", 0)
     a: Host = field(init=False)
     b: Host = field(init=False)
     members: dict[str, Person] = field(default_factory=dict)
+
+    @property
+    def s3(self) -> str:
+        """URL of the store in the third place."""
+        return self.store.url
 
     @property
     def domain(self) -> str:
@@ -319,6 +333,15 @@ class World:
         return read_deliveries(self.folder / "deliveries.jsonl")
 
 
+def memory_folder() -> str | None:
+    """A folder in memory with room for a world; None where there is none, and the disk must do."""
+    with contextlib.suppress(OSError):
+        free = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available)
+        if free > ENOUGH and os.access(MEMORY, os.W_OK):
+            return str(MEMORY)
+    return None
+
+
 def has_name_server() -> bool:
     """Whether Knot is installed. Without it the hosts know of no DNS, and what needs one is skipped."""
     return KNOTD is not None
@@ -331,6 +354,7 @@ def two_providers(
     link: bool = True,
     witness: bool = True,
     relays: bool = False,
+    on_disk: bool = False,
     settings: Mapping[str, str] | None = None,
     of_a: Mapping[str, str] | None = None,
     of_b: Mapping[str, str] | None = None,
@@ -340,16 +364,17 @@ def two_providers(
     `settings` are set on both hosts, `of_a` and `of_b` on one. `kind` is `namespaces` or `loopback`, by default the
     best that this machine can. `link` off makes them two instances that know of nobody; `witness` off leaves both
     without a third place to ask who may write. With `relays` the hosts reach each other and the witness through relays,
-    which can delay (always so on loopback, where nothing else can be cut).
+    which can delay (always so on loopback, where nothing else can be cut). `on_disk` keeps what the hosts write on the
+    disk; otherwise it is in memory where there is room, which is several times as fast.
     """
     with ExitStack() as ends:
         net = ends.enter_context(network(kind))
-        folder = Path(tempfile.mkdtemp(prefix="parley-moves-"))
+        folder = Path(tempfile.mkdtemp(prefix="parley-moves-", dir=None if on_disk else memory_folder()))
         ends.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)
-        world = World(net, folder, free_port(), free_port())
         third = net["witness"]
-        world.s3 = ends.enter_context(s3_server(BUCKET, "media", address=third.address, prefix=third.prefix))
+        store = ends.enter_context(third_place(MEDIA, address=third.address, prefix=third.prefix))
+        world = World(net, folder, free_port(), free_port(), store)
         if has_name_server():
             zone = ZONE.format(witness=third.address, address=net["a"].address)
             server = knot_server(

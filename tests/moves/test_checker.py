@@ -107,6 +107,18 @@ def test_a_lost_upload_and_a_damaged_file_are_two_faults() -> None:
     assert len(report.faults) == 2
 
 
+def test_an_upload_that_nobody_was_told_of_is_counted_and_one_id_for_two_uploads_is_a_fault() -> None:
+    events = [*op(1, "upload"), *op(2, "upload", "unknown"), *op(3, "upload")]
+    files = {"upload1-00001": "1" * 64, "upload1-00003": "3" * 64}
+    held = {"upload1": ("1", "3", "77", "78")}  # 77 and 78: the second one, made twice, or once and once more by a try
+    report = check(events, Final(files=files, held=held))
+    assert report.faults == ()
+    assert report.untold == ("upload1/77", "upload1/78")
+    assert "2 uploads made again that nobody was told of" in text_of(report)
+    events[-1] = msgspec.structs.replace(events[-1], id="1")
+    assert check(events, Final(files=files, held=held)).duplicates == ("upload1-00003 is upload1-00001",)
+
+
 def test_a_read_that_misses_what_was_acknowledged_before_is_stale_but_not_a_loss() -> None:
     events = [*op(1), *op(2), *op(3)]
     read = Event(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.moves.checker import check, text_of
-from tests.moves.load import damaged_files, read_final, writing
+from tests.moves.load import damaged_files, read_final, stored_files, writing
 from tests.moves.pairs import prove_log
 from tests.moves.providers import World, two_providers
 
@@ -34,7 +34,7 @@ def test_a_kill_of_everything_under_load_loses_nothing(world: World) -> None:
     assert report.acknowledged > 180
     assert report.errors  # the clients did notice, and tried again
     assert report.pause > 0.3
-    assert damaged_files(world.a) == []
+    assert damaged_files(stored_files(world.a)) == []
     assert {one.kind for one in world.deliveries()} >= {"model"}
     proved = prove_log(world.a)
     assert proved["holds"]

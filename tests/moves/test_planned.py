@@ -1,15 +1,29 @@
-"""A planned move to the other provider and back, while people write: nothing lost, nothing twice, no error seen."""
+"""A planned move to the other provider and back, while people write: nothing lost, nothing twice, no error seen.
+
+One of the hosts keeps its files in folders, the other one in a bucket.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.moves.load import writing
-from tests.moves.pairs import judge, pair, primary_of, prove_log, status_of, wait_files_equal, wait_ready
-from tests.moves.providers import CommandFailed, World, has_name_server
+from parley.hosting.hosts.views import MediaStatus
+from tests.moves.load import Load, writing
+from tests.moves.pairs import (
+    epoch_of,
+    judge,
+    pair,
+    primary_of,
+    prove_log,
+    status_of,
+    wait_delivered,
+    wait_files_equal,
+    wait_ready,
+    wait_until,
+)
+from tests.moves.providers import MEDIA, CommandFailed, Host, World, has_name_server
 
 HOLD = 10
 needs_names = pytest.mark.skipif(not has_name_server(), reason="needs Knot DNS: on Debian, apt install knot")
@@ -17,7 +31,7 @@ needs_names = pytest.mark.skipif(not has_name_server(), reason="needs Knot DNS: 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with pair() as made:
+    with pair(bucket_of_b=True) as made:
         yield made
 
 
@@ -25,6 +39,7 @@ def world() -> Iterator[World]:
 def test_a_move_under_load_loses_nothing_and_shows_nobody_an_error(world: World, resolve: str) -> None:
     source = wait_ready(world)
     target = world.other(source)
+    before = epoch_of(source)
     world.forget_names_soon()
     with writing(world, host=source, resolve=resolve) as load:
         load.wait(100)
@@ -34,6 +49,8 @@ def test_a_move_under_load_loses_nothing_and_shows_nobody_an_error(world: World,
     assert report.faults == ()
     assert report.errors == ()
     assert report.unknown == 0
+    assert report.untold == ()
+    wait_delivered(world, before, epoch_of(target))
     assert report.pause < HOLD
     assert moved["pause"] < HOLD
     assert primary_of(world) is target
@@ -44,6 +61,52 @@ def test_a_move_under_load_loses_nothing_and_shows_nobody_an_error(world: World,
     assert source.get("/api/v2/instance") == 200
     wait_files_equal(world)
     assert prove_log(target)["holds"]
+
+
+def media_of(host: Host) -> MediaStatus:
+    """How far the files of a host are, as it says itself."""
+    status = status_of(host)
+    return (status and status.media) or MediaStatus(position=0, root="")
+
+
+def test_errors_of_the_link_and_of_a_store_while_files_are_copied_lose_none(world: World) -> None:
+    source = wait_ready(world)
+    if source is world.b:  # so that it is the bucket that files are copied to
+        source.parley("move", "run", "--to", "a", timeout=150)
+        source = wait_ready(world)
+    target = world.other(source)
+    world.forget_names_soon()
+    with writing(world, {"upload": 3, "post": 1}, host=source, resolve="stay") as load:
+        load.wait(10)
+        world.network.cut(source.name, target.name)
+        wait_until(lambda: media_of(source).backlog_files > 0, "a file is missing on the standby")
+        world.network.heal()
+        load.wait(5)
+        world.store.trouble(status=403, below=f"/{MEDIA}/b/")
+        wait_until(lambda: media_of(target).failed > 0, "the standby's store has refused a file")
+        behind = media_of(target)
+        world.store.trouble()
+        assert behind.backlog_files > 0
+        load.wait(5)
+        source.parley("move", "run", "--to", target.name, "--hold", f"{HOLD}s", timeout=150)
+        load.wait(5)
+        # Now the store that fails is the one that members' files are put into.
+        told = refused_uploads(load)
+        world.store.trouble(status=403, below=f"/{MEDIA}/b/")
+        wait_until(lambda: refused_uploads(load) > told + 3, "members are told that it failed")
+        world.store.trouble()
+        load.wait(10)
+        report = judge(world, load, target, say="errors of the link and the store")
+    assert report.faults == ()
+    assert len(report.errors) > 3
+    assert {error.split()[0] for error in report.errors} == {"upload"}
+    assert wait_ready(world) is target
+    wait_files_equal(world)
+
+
+def refused_uploads(load: Load) -> int:
+    """How often a member was told that an upload did not succeed."""
+    return sum(one.type == "try" and one.kind == "upload" and one.status >= 500 for one in load.events)
 
 
 @needs_names
@@ -84,21 +147,3 @@ def test_a_move_that_is_aborted_before_the_end_changes_nothing(world: World) -> 
     assert before
     assert after
     assert after.epoch == before.epoch
-
-
-def test_errors_while_files_are_copied_are_mended_before_a_move(world: World) -> None:
-    source = wait_ready(world)
-    target = world.other(source)
-    world.forget_names_soon()
-    with writing(world, {"upload": 3, "post": 1}, host=source, resolve="stay") as load:
-        for _ in range(3):
-            load.wait(8)
-            world.network.cut(source.name, target.name)
-            time.sleep(0.5)
-            world.network.heal()
-        source.parley("move", "run", "--to", target.name, "--hold", f"{HOLD}s", timeout=150)
-        load.wait(10)
-        report = judge(world, load, target, say="errors while copying")
-    assert report.faults == ()
-    wait_ready(world)
-    wait_files_equal(world)

@@ -1,8 +1,9 @@
 """Members who write over HTTP and note what they were told: `python -m tests.moves.writers CONFIG.json`.
 
 Each writer does one thing after the other. What nobody can know the end of (a connection that broke, a 503) is tried
-again with the same Idempotency-Key, at the host that answers, as a good app does. The process ends when its standard
-input ends: each writer finishes what it has begun.
+again at the host that answers, as a good app does: posts and messages with the same Idempotency-Key, switches as they
+are, and uploads as they are too, because Mastodon's API knows no key for them. The process ends when its standard input
+ends: each writer finishes what it has begun.
 """
 
 from __future__ import annotations
