@@ -252,7 +252,7 @@ def check_config(as_json: AsJson = False) -> None:
 
     from parley.kit.settings import describe_settings
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(unfinished=True)
     rows = describe_settings(settings)
     if as_json:
         typer.echo(msgspec.json.encode({row.name: row.value for row in rows}).decode())

@@ -28,14 +28,23 @@ def fail(sentence: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def settings_or_exit() -> Settings:
-    """The settings; a wrong one ends the command with a sentence."""
+def settings_or_exit(*, unfinished: bool = False) -> Settings:
+    """The settings; a wrong one ends the command with a sentence, and so does a data folder with half an instance in
+    it, where a restore was cut off. `unfinished`: for commands that touch no instance, or finish that restore."""
+    from parley.hosting.errors import SnapshotError
+    from parley.hosting.unfinished import check_finished
+
     try:
         settings = load_settings()
     except SettingsError as error:
         raise fail(f"Wrong setting: {error}") from error
     if settings.rate_limits == "off":
         typer.secho("WARNING: rate limits are OFF. This is for tests on loopback only.", err=True, fg="red", bold=True)
+    if not unfinished:
+        try:
+            check_finished(settings)
+        except SnapshotError as error:
+            raise fail(str(error)) from error
     return settings
 
 

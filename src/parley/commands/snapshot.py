@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -130,7 +132,7 @@ def verify(source: From, name: Name = "", recovery_key: Key = "", signer: Signer
     from parley.hosting.verifying import verify_snapshot
     from parley.kit.files import scratch_folder
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(unfinished=True)
     with progress_bar("verifying", as_json) as progress:
         try:
             found = asyncio.run(
@@ -156,18 +158,22 @@ def verify(source: From, name: Name = "", recovery_key: Key = "", signer: Signer
 
 @app.command()
 def restore(source: From, recovery_key: Key, name: Name = "", signer: Signer = "", as_json: AsJson = False) -> None:
-    """Fill the configured, empty data folder and database from a snapshot: whole, or not at all."""
-    from parley.hosting.errors import SnapshotError
-    from parley.hosting.restoring import SETTINGS_FILE, restore_snapshot
-    from parley.hosting.sealing import read_identity
+    """Fill the configured, empty data folder, file store and database from a snapshot: whole, or not at all.
 
-    settings = settings_or_exit()
+    One that was cut off is run again: it finishes what is whole, and begins again what is not. Nothing starts before.
+    """
+    from parley.hosting.errors import SnapshotError
+    from parley.hosting.restoring import restore_snapshot
+    from parley.hosting.sealing import read_identity
+    from parley.hosting.unfinished import SETTINGS_FILE
+
+    settings = settings_or_exit(unfinished=True)
     with progress_bar("restoring", as_json) as progress:
         try:
             done = asyncio.run(
                 restore_snapshot(
                     settings,
-                    database,
+                    _database_to_fill,
                     source,
                     identity=read_identity(recovery_key),
                     name=name or None,
@@ -187,6 +193,27 @@ def restore(source: From, recovery_key: Key, name: Name = "", signer: Signer = "
             f"They stand in {settings.path(SETTINGS_FILE)}."
         )
     show(result, as_json, text)
+
+
+@contextmanager
+def _database_to_fill(settings: Settings) -> Iterator[str]:
+    """The database's address. The embedded server is stopped in the end, also one that a killed restore left."""
+    from parley.hosting.errors import SnapshotError
+    from parley.kit.postgres import EmbeddedPostgres, PostgresError
+
+    if settings.database_url:
+        yield settings.database_url
+        return
+    try:
+        server = EmbeddedPostgres(settings)
+        server.start()
+    except PostgresError as error:
+        raise SnapshotError(str(error)) from error
+    server.adopt()
+    try:
+        yield server.dsn
+    finally:
+        server.stop()
 
 
 def own_signer(settings: Settings) -> str | None:

@@ -1,4 +1,4 @@
-"""A snapshot into a database: the schema of its version, all rows in one transaction, then the newest schema.
+"""A snapshot into a database: the schema of its version, then all rows in one transaction.
 
 The transaction is why nothing is ever half restored.
 """
@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,18 @@ from parley.hosting.errors import SnapshotError
 from parley.hosting.manifest import Index, Manifest, Stored, TableEntry
 from parley.hosting.places import Place
 from parley.hosting.sealing import open_file
-from parley.kit.db import connect
+from parley.kit.db import ConnectionIsClosed, LostConnection, connect
 from parley.kit.files import CHUNK
 from parley.kit.migrate import MigrationError, list_migrations, migrate
 
 if TYPE_CHECKING:
     from pyrage import x25519
+
+QUEUE = "pgqueuer"
+"""How the names of the job queue's tables begin: they follow its own version, not the schema's."""
+
+OLDEST_SCHEMA = 27
+"""The first with epochs, by which the host that the snapshot was made on is told to stop."""
 
 
 class Reading:
@@ -82,6 +89,11 @@ async def fetch_checked(place: Place, stored: Stored, target: Path | None) -> No
 def check_versions(manifest: Manifest) -> None:
     """Raise SnapshotError when this program does not know the snapshot's schema."""
     newest = list_migrations()[-1][0]
+    if manifest.schema_version < OLDEST_SCHEMA:
+        raise SnapshotError(
+            f"The snapshot has schema {manifest.schema_version}; this program restores schemas from {OLDEST_SCHEMA} "
+            f"on. Restore it with Parley {manifest.program}, which made it, and update that."
+        )
     if manifest.oldest_compatible > newest or manifest.schema_version > newest:
         raise SnapshotError(
             f"The snapshot has schema {manifest.schema_version} (Parley {manifest.program}); this program knows "
@@ -89,10 +101,21 @@ def check_versions(manifest: Manifest) -> None:
         )
 
 
-async def load_database(dsn: str, reading: Reading, index: Index) -> None:
-    """Fill the empty database at `dsn`; raises SnapshotError, with nothing changed, when anything is not right."""
+_LOST = (*LostConnection, ConnectionIsClosed)
+
+
+class MaybeLoaded(Exception):
+    """The connection was lost while all rows were being committed: nobody knows yet whether they are."""
+
+
+async def load_database(dsn: str, reading: Reading, index: Index, *, run: str) -> None:
+    """Fill the empty database at `dsn` in one transaction, which also notes the restore `run`.
+
+    The schema stays the snapshot's. Raises SnapshotError with nothing changed when anything is not right, and
+    MaybeLoaded.
+    """
     manifest = reading.manifest
-    check_versions(manifest)
+    await _check_is_ours(dsn)
     try:
         await migrate(dsn, up_to=manifest.schema_version)
     except MigrationError as error:
@@ -102,11 +125,50 @@ async def load_database(dsn: str, reading: Reading, index: Index) -> None:
         about = await store.get_about(connection)
         if about.schema_version != manifest.schema_version or await store.has_rows(connection):
             raise SnapshotError("The database is not empty: a snapshot is restored into an empty one only.")
-        async with connection.transaction():
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
             await _load_tables(connection, reading, index)
+            await _begin_epoch(connection, manifest, run)
+        except BaseException:
+            with suppress(*_LOST):
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except _LOST as error:
+            raise MaybeLoaded(str(error)) from error
+    finally:
+        with suppress(*_LOST):
+            await connection.close()
+
+
+async def is_loaded(dsn: str, run: str) -> bool:
+    """Whether the rows of the restore `run` are in the database. Waits for a transaction of it that is still open."""
+    connection = await connect(dsn)
+    try:
+        return await store.has_records(connection) and await store.has_restored(connection, run)
     finally:
         await connection.close()
-    await migrate(dsn)
+
+
+async def _check_is_ours(dsn: str) -> None:
+    """Tables of anything else would be emptied with ours."""
+    connection = await connect(dsn)
+    try:
+        if await store.has_other_schema(connection):
+            raise SnapshotError(
+                "The database is not empty: there are tables in it that are not Parley's. Make one of its own."
+            )
+    finally:
+        await connection.close()
+
+
+async def _begin_epoch(connection: Any, manifest: Manifest, run: str) -> None:
+    """The host that the snapshot was made on may be running still: from here on it is the old one."""
+    epoch = await store.update_epoch_raised(connection)
+    detail = {"of": manifest.snapshot, "epoch": epoch, "run": run}
+    await store.insert_record(connection, "restored", True, 0.0, detail)
 
 
 async def _load_tables(connection: Any, reading: Reading, index: Index) -> None:
@@ -118,6 +180,13 @@ async def _load_tables(connection: Any, reading: Reading, index: Index) -> None:
             raise SnapshotError(
                 f"The table {entry.name} of the snapshot does not fit this program's schema "
                 f"{reading.manifest.schema_version}: use Parley {reading.manifest.program}, which made it."
+            )
+    saved = {entry.name for entry in index.tables}
+    for row in known.values():
+        if row.name not in saved and row.partition_of is None and not row.name.startswith(QUEUE):
+            raise SnapshotError(
+                f"The database is not empty: it has a table {row.name}, which the snapshot does not know. Restore into "
+                "a database of its own."
             )
     await store.delete_bindings(connection)
     for entry in index.tables:

@@ -102,6 +102,17 @@ async def has_rows(tx: Any) -> bool:
     return bool(await tx.fetchval(HAS_ROWS))
 
 
+HAS_OTHER_SCHEMA = """
+    SELECT to_regclass('parley_meta') IS NULL
+        AND EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p'))
+"""
+
+
+async def has_other_schema(tx: Any) -> bool:
+    """Whether the database has tables of something else, and none of ours."""
+    return bool(await tx.fetchval(HAS_OTHER_SCHEMA))
+
+
 MAKE_PARTITION = """
 DO $do$
 DECLARE
@@ -233,6 +244,26 @@ INSERT_RECORD = """
 async def insert_record(tx: Any, kind: str, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
     """Note that a snapshot was made or a drill held, or that it failed."""
     await tx.execute(INSERT_RECORD, kind, ok, seconds, detail)
+
+
+HAS_RECORDS = """
+    SELECT to_regclass('hosting_records') IS NOT NULL
+"""
+
+
+async def has_records(tx: Any) -> bool:
+    """Whether the database has a schema in which anything could be noted."""
+    return bool(await tx.fetchval(HAS_RECORDS))
+
+
+HAS_RESTORED = """
+    SELECT EXISTS (SELECT FROM hosting_records WHERE kind = 'restored' AND detail ->> 'run' = $1)
+"""
+
+
+async def has_restored(tx: Any, run: str) -> bool:
+    """Whether this restore filled the database. A restore holds the table, so this waits for its end."""
+    return bool(await tx.fetchval(HAS_RESTORED, run))
 
 
 class RecordRow(msgspec.Struct, frozen=True):

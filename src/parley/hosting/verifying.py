@@ -5,6 +5,8 @@ Reading nothing but the manifest needs no key. With the recovery key everything 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import tempfile
 from pathlib import Path
@@ -15,11 +17,11 @@ import msgspec
 from parley.hosting.dumping import Progress, Tally
 from parley.hosting.errors import SnapshotError
 from parley.hosting.loading import Reading, check_versions, fetch_checked
-from parley.hosting.making import list_snapshots
+from parley.hosting.making import KEYS, list_snapshots
 from parley.hosting.manifest import FOLDER, Index, Manifest, decode_manifest, merkle_root
 from parley.hosting.places import Place, open_place
-from parley.kit.files import CHUNK
-from parley.kit.signing import is_signed_by
+from parley.kit.files import AREAS, CHUNK, is_kept_name
+from parley.kit.signing import KEY_FILE, is_signed_by, public_key_in
 
 if TYPE_CHECKING:
     from pyrage import x25519
@@ -74,6 +76,30 @@ async def read_index(reading: Reading) -> Index:
     return index
 
 
+def check_index(manifest: Manifest, index: Index) -> None:
+    """Raise SnapshotError when the snapshot holds something that this program cannot put where it belongs."""
+    for name in index.keys:
+        if name not in KEYS:
+            raise SnapshotError(f"This Parley knows no key {name}. Install a newer one.")
+    for file in index.files:
+        if file.area not in AREAS:
+            raise SnapshotError(f"This Parley knows no area {file.area} of files. Install a newer one.")
+        if not is_kept_name(file.area, file.name):
+            raise SnapshotError(
+                f"This Parley knows no file names such as {file.area}/{file.name}. Install a newer one."
+            )
+    try:
+        keys = {name: base64.b64decode(text, validate=True) for name, text in index.keys.items()}
+        own = public_key_in(keys[KEY_FILE]).hex()
+    except (KeyError, ValueError, binascii.Error) as error:
+        raise SnapshotError("The snapshot has no signing key of its instance: it is damaged.") from error
+    if own != manifest.signer:
+        raise SnapshotError(
+            f"The snapshot is signed by {manifest.signer[:16]}..., and the instance in it has the key {own[:16]}...: "
+            "somebody else signed it. Take one that the instance itself has made."
+        )
+
+
 async def verify_snapshot(
     url: str,
     *,
@@ -99,6 +125,7 @@ async def verify_snapshot(
 async def _open_everything(reading: Reading) -> None:
     check_versions(reading.manifest)
     index = await read_index(reading)
+    check_index(reading.manifest, index)
     path = reading.scratch / "plain"
     for table in index.tables:
         digest = hashlib.sha256()

@@ -30,6 +30,11 @@ def public_key_of(settings: Settings) -> bytes:
     return _key_of(settings.path(KEY_FILE)).public_key().public_bytes_raw()
 
 
+def public_key_in(private: bytes) -> bytes:
+    """The public key (32 bytes) of what a key file holds; raises ValueError for anything that is no key."""
+    return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
 def fingerprint_of(public_key: bytes) -> str:
     """The SHA-256 of a public key in hexadecimal, for people to compare."""
     return hashlib.sha256(public_key).hexdigest()
