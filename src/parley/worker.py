@@ -396,6 +396,9 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stopping.set)
         loop.set_exception_handler(_quiet_handler(instance.gate))
+        quiet, handlers = _WithoutTraceback(instance.gate), tuple(logging.getLogger().handlers)
+        for handler in handlers:
+            handler.addFilter(quiet)
         try:
             if not await _is_open(instance, stopping):
                 return
@@ -409,6 +412,9 @@ async def run_worker(settings: Settings, dsn: str) -> None:
         except LEFT_HOST as error:
             if not _is_of_leaving(instance.gate, error):
                 raise
+        finally:
+            for handler in handlers:
+                handler.removeFilter(quiet)
         if not stopping.is_set():
             log.info("worker: this host writes no more; jobs go on where the instance does")
 
@@ -430,6 +436,20 @@ def _quiet_handler(gate: Gate) -> Any:
             loop.default_exception_handler(context)
 
     return handle
+
+
+class _WithoutTraceback(logging.Filter):
+    """Lets what jobs themselves say of an error that is known be one line."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true."""
+        if record.exc_info and _is_of_leaving(self._gate, record.exc_info[1]):
+            record.exc_info = record.exc_text = None
+        return True
 
 
 class _QuietWhenLeft(logging.Filter):

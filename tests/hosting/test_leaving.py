@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,34 @@ async def test_a_worker_leaves_with_one_line(dsn: str, instance: Instance, caplo
     lines = [one.getMessage() for one in caplog.records if one.name == "parley.worker"]
     assert lines[-1] == "worker: this host writes no more; jobs go on where the instance does"
     assert len(lines) <= 3
+
+
+async def test_what_a_job_says_itself_of_a_closed_gate_is_one_line(
+    dsn: str, instance: Instance, slow: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def careful(one: Instance, _payload: dict[str, Any]) -> None:
+        slow.began.set()
+        await slow.go.wait()
+        for write in (one.db.write(), broken()):
+            try:
+                async with write:
+                    pass
+            except Exception:
+                logging.getLogger("parley.safety").exception("it is done later")
+
+    @contextlib.asynccontextmanager
+    async def broken() -> AsyncIterator[None]:
+        raise RuntimeError("broken")
+        yield
+
+    monkeypatch.setattr(worker, "job_table", lambda: {"slow": careful})
+    working = asyncio.create_task(worker.run_worker(instance.settings, dsn))
+    async with asyncio.timeout(30):
+        await slow.began.wait()
+        instance.gate.turn(State.CLOSED)
+        slow.go.set()
+        await working
+    said = [one.exc_info is not None for one in caplog.records if one.getMessage() == "it is done later"]
+    assert said == [False, True]
