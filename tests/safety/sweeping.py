@@ -75,7 +75,7 @@ async def plan_and_approve(world: World, ruleset: Ruleset, **options: Any) -> in
 async def sweep(world: World, ruleset: Ruleset, **options: Any) -> SweepRow:
     """Plan, count, approve and run."""
     sweep_id = await plan_and_approve(world, ruleset, **options)
-    return await run_sweep(world.instance.db, sweep_id, OwnThread(ruleset), ruleset)
+    return await run_sweep(world.instance.db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
 
 
 async def cheese_history(world: World) -> dict[str, dict[str, Any]]:

@@ -63,12 +63,12 @@ async def test_verdicts_given_elsewhere_take_effect_as_those_of_a_sweep(world: W
     late = await post(world, "bob", status="bread, written after the export")
     sweep_id = await plan_and_approve(world, ruleset)
     db = world.instance.db
-    row = await apply_verdicts(db, sweep_id, verdicts, ruleset)
+    row = await apply_verdicts(db, world.settings, sweep_id, verdicts, ruleset)
     assert (row.state, row.acted) == ("running", 5)
     assert await state_of(world, posts["hidden"]) == "hidden_interim"
-    again = await apply_verdicts(db, sweep_id, verdicts, ruleset)
+    again = await apply_verdicts(db, world.settings, sweep_id, verdicts, ruleset)
     assert (again.acted, again.cursor) == (5, row.cursor)
-    ended = await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)
+    ended = await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
     assert (ended.state, ended.acted) == ("completed", 5)
     assert len(await store_changes(world, sweep_id)) == 5
     assert await state_of(world, late) == "published"
@@ -87,7 +87,7 @@ async def test_a_cut_off_judging_goes_on_and_damage_is_found(world: World, tmp_p
     damaged = verdicts / whole.parts[0].name
     damaged.write_bytes(damaged.read_bytes()[:-8] + b"12345678")
     with pytest.raises(Invalid, match="damaged"):
-        await apply_verdicts(world.instance.db, sweep_id, verdicts, ruleset)
+        await apply_verdicts(world.instance.db, world.settings, sweep_id, verdicts, ruleset)
     (folder / whole.parts[0].name).write_bytes(b"nothing")
     with pytest.raises(Invalid, match="damaged"):
         judge_export(folder, tmp_path / "other", on="local")

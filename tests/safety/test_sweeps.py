@@ -141,7 +141,7 @@ async def test_undo_restores_everything_as_it_was(world: World, tmp_path: Path) 
     history = (await ask(world, "alice", "GET", f"/statuses/{old['id']}/history")).json()
     assert len(history) == 1, "an older revision leaves the history that others read"
 
-    restored, kept = await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), row.id)
+    restored, kept = await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), row.id)
     assert (restored, kept) == (row.acted, 0)
     after = await snapshot(world)
     assert after == before
@@ -149,7 +149,7 @@ async def test_undo_restores_everything_as_it_was(world: World, tmp_path: Path) 
     assert await sees(world, "bob", posts["hidden"]["id"])
     assert await count(world, "SELECT count(*) FROM reports WHERE state <> 'closed'") == 0
     with pytest.raises(Conflict):
-        await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), row.id)
+        await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), row.id)
     again = await sweep(world, use_stricter(tmp_path / "again"))
     assert again.acted == row.acted, "what was undone is as if it had never been swept"
 
@@ -159,7 +159,7 @@ async def test_undo_leaves_alone_what_somebody_changed_since(world: World, tmp_p
     row = await sweep(world, use_stricter(tmp_path))
     answer = await ask(world, "alice", "DELETE", f"/statuses/{posts['hidden']['id']}")
     assert answer.status_code == 200
-    restored, kept = await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), row.id)
+    restored, kept = await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), row.id)
     assert (restored, kept) == (row.acted - 1, 1)
     assert await state_of(world, posts["hidden"]) == "author_deleted"
 
@@ -203,7 +203,7 @@ async def test_only_with_release_is_anything_published_that_was_held(world: Worl
     assert await sees(world, "bob", status["id"])
     assert HIDDEN in (await read(world, "bob", edited["id"]))["content"]
     await world.run_jobs()
-    assert await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), row.id) == (2, 0)
+    assert await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), row.id) == (2, 0)
     after = await snapshot(world)
     assert after["counts"] == before["counts"]
     assert [one[1:4] for one in after["statuses"]] == [one[1:4] for one in before["statuses"]]
@@ -220,7 +220,7 @@ async def test_nothing_runs_that_was_not_counted_and_approved(world: World, tmp_
             await plan_sweep(tx, alice, ruleset, NewSweep(reason="no"))
         sweep_id = await plan_sweep(tx, mia, ruleset, NewSweep(reason="test"))
     with pytest.raises(Invalid):
-        await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)
+        await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
     async with db.write() as tx:
         with pytest.raises(Invalid):
             await approve_sweep(tx, ada, world.settings, sweep_id)
@@ -229,12 +229,12 @@ async def test_nothing_runs_that_was_not_counted_and_approved(world: World, tmp_
     assert counted.expected["hide"] == (3, 3, 3)
     assert all(sample.text == "" for sample in counted.samples if sample.subject_type == "message")
     with pytest.raises(Invalid):
-        await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)
+        await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
     async with db.write() as tx:
         with pytest.raises(Forbidden):
             await approve_sweep(tx, alice, world.settings, sweep_id)
         assert await approve_sweep(tx, mia, world.settings, sweep_id)
-    assert (await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)).state == "completed"
+    assert (await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)).state == "completed"
 
 
 async def test_a_large_sweep_needs_two_people(world: World, tmp_path: Path) -> None:
@@ -250,10 +250,10 @@ async def test_a_large_sweep_needs_two_people(world: World, tmp_path: Path) -> N
         assert not await approve_sweep(tx, mia, world.settings, sweep_id), "who planned it is one person only"
         assert not await approve_sweep(tx, mia, world.settings, sweep_id)
     with pytest.raises(Invalid):
-        await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)
+        await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
     async with db.write() as tx:
         assert await approve_sweep(tx, ada, world.settings, sweep_id)
-    assert (await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset)).state == "completed"
+    assert (await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset)).state == "completed"
 
 
 async def test_a_new_ruleset_ends_the_sweeps_of_the_one_before(world: World, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ async def test_a_new_ruleset_ends_the_sweeps_of_the_one_before(world: World, tmp
     assert fresh.changed == ("words:b", "words:a")
     assert fresh.automatic
     with pytest.raises(Conflict):
-        await run_sweep(db, first, OwnThread(other), other)
+        await run_sweep(db, world.settings, first, OwnThread(other), other)
 
 
 async def test_an_abort_stops_a_sweep_that_runs(world: World, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ async def test_an_abort_stops_a_sweep_that_runs(world: World, tmp_path: Path) ->
                 await abort_sweep(tx, mia, sweep_id, note="enough")
             return answers
 
-    row = await run_sweep(db, sweep_id, Aborting(ruleset), ruleset)
+    row = await run_sweep(db, world.settings, sweep_id, Aborting(ruleset), ruleset)
     assert (row.state, row.acted, row.note) == ("aborted", 0, "enough")
 
 
@@ -300,12 +300,12 @@ async def test_two_runs_of_one_sweep_do_nothing_twice(world: World, tmp_path: Pa
     class Slow(OwnThread):
         async def judge(self, questions: list[Question]) -> list[Answer]:
             answers = await super().judge(questions)
-            await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset, page=2, seconds=0)
+            await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset, page=2, seconds=0)
             return answers
 
     with pytest.raises(Conflict, match="Somebody else"):
-        await run_sweep(db, sweep_id, Slow(ruleset), ruleset, page=2)
-    await run_sweep(db, sweep_id, OwnThread(ruleset), ruleset, page=2)
+        await run_sweep(db, world.settings, sweep_id, Slow(ruleset), ruleset, page=2)
+    await run_sweep(db, world.settings, sweep_id, OwnThread(ruleset), ruleset, page=2)
     async with db.read() as tx:
         view = await get_sweep(tx, sweep_id)
     assert view.state == "completed"
@@ -327,7 +327,7 @@ async def test_an_edit_and_a_deletion_during_the_sweep_win(world: World, tmp_pat
             assert (await ask(world, "bob", "DELETE", f"/statuses/{posts['limited']['id']}")).status_code == 200
             return answers
 
-    row = await run_sweep(db, sweep_id, Meanwhile(ruleset), ruleset)
+    row = await run_sweep(db, world.settings, sweep_id, Meanwhile(ruleset), ruleset)
     assert row.state == "completed"
     assert await state_of(world, posts["hidden"]) == "published", "the new revision was judged by the live rules"
     history = (await ask(world, "bob", "GET", f"/statuses/{posts['hidden']['id']}/history")).json()

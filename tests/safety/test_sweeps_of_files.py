@@ -86,7 +86,7 @@ async def run(world: World, sweep_id: int) -> SweepView:
     ada, ruleset = await staff(world, "ada", "admin"), screening.live_ruleset()
     async with world.instance.db.write() as tx:
         assert await approve_sweep(tx, ada, world.settings, sweep_id)
-    await run_sweep(world.instance.db, sweep_id, OwnThread(ruleset), ruleset)
+    await run_sweep(world.instance.db, world.settings, sweep_id, OwnThread(ruleset), ruleset)
     await world.run_jobs()
     async with world.instance.db.read() as tx:
         return await get_sweep(tx, sweep_id)
@@ -143,6 +143,7 @@ async def test_what_threatens_lives_is_out_of_sight_at_once_with_evidence_and_in
     assert await count(world, logged) >= 1
     assert await count(world, "SELECT count(*) FROM events WHERE type = 'RevisionSwept'") == 1
     assert await count(world, "SELECT count(*) FROM cases") == 1, "and people look at it"
+    assert await count(world, "SELECT count(*) FROM decisions WHERE kind = 'interim' AND automated_decision") == 1
     view = await counted(world)
     assert (view.state, view.changes) == ("aborted", {"hidden": 1}), "there is nothing left to approve"
     assert "could not wait" in view.note
@@ -156,7 +157,7 @@ async def test_undoing_the_sweep_gives_back_what_could_not_wait_and_forgets_what
     assert (await fetched(world, path)).status_code == 404
     assert (await ask(world, "alice", "GET", f"/statuses/{posted['id']}")).status_code == 200
     view = await counted(world)
-    restored, kept = await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), view.id)
+    restored, kept = await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), view.id)
     assert (restored, kept) == (2, 0)
     await world.run_jobs()
     assert await sees(world, "bob", posted["id"])
@@ -193,7 +194,7 @@ async def test_a_file_that_no_post_carries_is_hidden_and_can_be_used_no_more(wor
     assert answer.status_code == 422
     assert clause_of(0) in answer.json()["error"]
     view = await counted(world)
-    await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), view.id)
+    await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), view.id)
     assert (await fetched(world, shown["url"])).status_code == 200
     new = await ask(world, "alice", "POST", "/statuses", json={"status": "x", "media_ids": [waiting]})
     assert new.status_code == 200
@@ -215,7 +216,7 @@ async def test_a_profile_picture_gives_way_with_its_profile_and_comes_back(world
     assert (await fetched(world, shown["avatar"])).status_code == 404
     view = await counted(world)
     assert view.changes == {"withdrawn": 1}
-    await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), view.id)
+    await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), view.id)
     again = (await ask(world, "bob", "GET", f"/accounts/{world.ids['alice']}")).json()
     assert (again["avatar"], again["note"]) == (shown["avatar"], shown["note"])
     assert (await fetched(world, shown["avatar"])).status_code == 200
@@ -229,7 +230,7 @@ async def test_an_emoji_that_is_known_now_is_served_no_more(world: World, tmp_pa
     await bank(world, "reject", 1, file.read_bytes())
     assert (await fetched(world, f"/media/{emoji.file}")).status_code == 404
     view = await counted(world)
-    await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), view.id)
+    await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), view.id)
     assert (await fetched(world, f"/media/{emoji.file}")).status_code == 200
 
 
@@ -398,7 +399,7 @@ async def test_a_change_of_the_ruleset_plans_a_running_sweep_again_and_loses_not
     ada, before = await staff(world, "ada", "admin"), screening.live_ruleset()
     async with world.instance.db.write() as tx:
         assert await approve_sweep(tx, ada, world.settings, view.id)
-    half = await run_sweep(world.instance.db, view.id, OwnThread(before), before, seconds=-1, page=3)
+    half = await run_sweep(world.instance.db, world.settings, view.id, OwnThread(before), before, seconds=-1, page=3)
     assert (half.state, half.acted) == ("running", 3)
     ruleset = use_stricter(tmp_path)
     async with world.instance.db.write() as tx:
@@ -414,7 +415,7 @@ async def test_a_change_of_the_ruleset_plans_a_running_sweep_again_and_loses_not
     assert counting.effects["hide"] >= 3
     async with world.instance.db.write() as tx:
         assert await approve_sweep(tx, ada, world.settings, new.id)
-    await run_sweep(world.instance.db, new.id, OwnThread(ruleset), ruleset)
+    await run_sweep(world.instance.db, world.settings, new.id, OwnThread(ruleset), ruleset)
     assert {await state_of(world, status) for status in posts} == {"hidden_interim"}
     async with world.instance.db.read() as tx:
         changed = [change.subject_id for sweep in (new, old) for change in await list_changes(tx, sweep.id)]

@@ -126,7 +126,7 @@ def sweep_run(
                 return await get_sweep(tx, sweep_id)
         async with local_processes(source, ruleset.sha256, processes) as judges:
             with progress_bar("sweeping", as_json) as progress:
-                await run_sweep(db, sweep_id, judges, ruleset, progress=progress)
+                await run_sweep(db, settings_or_exit(), sweep_id, judges, ruleset, progress=progress)
         async with db.read() as tx:
             return await get_sweep(tx, sweep_id)
 
@@ -192,7 +192,7 @@ def sweep_undo(sweep_id: SweepId, by: By, as_json: AsJson = False) -> None:
         async with db.read() as tx:
             staff = await find_staff(tx, by)
         with progress_bar("undoing", as_json) as progress:
-            return await undo_sweep(db, staff, sweep_id, progress=progress)
+            return await undo_sweep(db, settings_or_exit(), staff, sweep_id, progress=progress)
 
     restored, kept = with_judge(settings_or_exit(), undo)
     text = f"Restored {restored}." + (f" {kept} stay as they are: something happened to them since." if kept else "")
@@ -256,7 +256,7 @@ def sweep_apply(
 
     async def apply(db: Database, ruleset: Ruleset) -> SweepView:
         with progress_bar("applying parts", as_json) as progress:
-            await apply_verdicts(db, sweep_id, folder, ruleset, progress=progress)
+            await apply_verdicts(db, settings_or_exit(), sweep_id, folder, ruleset, progress=progress)
         async with db.read() as tx:
             return await get_sweep(tx, sweep_id)
 

@@ -27,7 +27,7 @@ async def test_every_step_of_a_sweep_is_in_the_log_and_the_log_makes_its_rows(wo
     await cheese_history(world)
     ruleset = use_stricter(tmp_path)
     row = await sweep(world, ruleset)
-    await undo_sweep(world.instance.db, await staff(world, "ada", "admin"), row.id)
+    await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), row.id)
     async with world.instance.db.write() as tx:
         second = await plan_sweep(tx, None, ruleset, NewSweep(reason="again"))
         await abort_sweep(tx, await staff(world), second, note="no need")

@@ -73,6 +73,10 @@ async def answer_required_change(instance: Instance, payload: dict[str, Any]) ->
             await reverse_decision(tx, instance.settings, ME, action.decision_id, kind="expiry", only={action.id})
 
 
+TOGETHER = frozenset({"sweep"})
+"""Kinds of decisions of which many are made at once: one letter tells of all."""
+
+
 async def mail_decision(instance: Instance, payload: dict[str, Any]) -> None:
     """Job, on DecisionMade: the statement of reasons to whom it is about. Payload: `decision_id`."""
     await _mail_author(instance, int(payload["decision_id"]))
@@ -89,11 +93,17 @@ async def _mail_author(instance: Instance, decision_id: int) -> None:
         if not rows:
             return
         row = rows[0]
+        together = await store.list_together(tx, row) if row.kind in TOGETHER else [row.id]
+        if together[0] != row.id:
+            return  # the first one's letter speaks of all
+        more = await store.list_decisions(tx, together[1:])
+        done = await store.list_actions(tx, together[1:])
         actions, ended = await _what_happened(tx, row)
         addressee = await get_addressee(tx, row.account_id)
     if addressee is None or is_silent(row, actions, ended):
         return
-    letter = author_letter(instance.settings, addressee.username, row, actions, ended)
+    others = [(one, [action for action in done if action.decision_id == one.id]) for one in reversed(more)]
+    letter = author_letter(instance.settings, addressee.username, row, actions, ended, others)
     await send_mail(instance.settings, addressee.email, letter.subject, letter.text)
 
 

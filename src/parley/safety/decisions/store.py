@@ -52,6 +52,19 @@ async def insert_decision(tx: Tx, row: DecisionRow) -> None:
     await tx.execute(INSERT_DECISION, *msgspec.structs.astuple(row))
 
 
+async def insert_decisions(tx: Tx, rows: Sequence[DecisionRow]) -> None:
+    """Many decisions; their actions follow."""
+    await tx.executemany(INSERT_DECISION, [msgspec.structs.astuple(row) for row in rows])
+
+
+LIST_NEW_IDS = """SELECT parley_id() FROM generate_series(1, $1::integer)"""
+
+
+async def list_new_ids(tx: Tx, count: int) -> list[int]:
+    """Fresh ids, for rows that must know theirs before they are inserted; ascending."""
+    return sorted(int(row[0]) for row in await tx.fetch(LIST_NEW_IDS, count))
+
+
 LIST_DECISIONS = """
     SELECT id, case_id, account_id, kind, decided_by, approved_by, automated_detection, automated_decision, source,
         clause, clause_title, clause_text, severity, policy_sha256, ruleset, facts, reasons, language, reverses_id,
@@ -104,6 +117,14 @@ async def list_of_case(tx: Tx, case_id: int, limit: int) -> list[int]:
     return [row[0] for row in await tx.fetch(LIST_OF_CASE, case_id, limit)]
 
 
+LIST_TOGETHER = """SELECT id FROM decisions WHERE account_id = $1 AND kind = $2 AND created_at = $3 ORDER BY id"""
+
+
+async def list_together(tx: Tx, row: DecisionRow) -> list[int]:
+    """Ids of the decisions about the same account that were made in one go with this one, itself among them."""
+    return [found[0] for found in await tx.fetch(LIST_TOGETHER, row.account_id, row.kind, row.created_at)]
+
+
 UPDATE_REVERSED = """UPDATE decisions SET reversed_by_id = $2 WHERE id = $1 AND reversed_by_id IS NULL RETURNING id"""
 
 
@@ -149,6 +170,18 @@ INSERT_ACTION = """
 async def insert_action(tx: Tx, action_id: int, decision_id: int, account_id: int, *values: Any) -> None:
     """An action; `values` are the columns of INSERT_ACTION after the account, in order."""
     await tx.execute(INSERT_ACTION, action_id, decision_id, account_id, *values)
+
+
+async def insert_actions(tx: Tx, rows: Sequence[ActionRow]) -> None:
+    """The actions of many decisions."""
+    await tx.executemany(
+        INSERT_ACTION,
+        [
+            (row.id, row.decision_id, row.account_id, row.kind, row.subject_type, row.subject_id, row.revision,
+             row.label, row.ends_at, row.before, row.applied_at)
+            for row in rows
+        ],
+    )  # fmt: skip
 
 
 LIST_ACTIONS = """

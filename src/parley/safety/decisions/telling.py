@@ -6,6 +6,7 @@ The notice is a row of the same transaction as the decision; mails are sent by j
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -74,10 +75,24 @@ async def tell_author(tx: Tx, settings: Settings, decision_id: int, *, ended: tu
     if account is None or not account.is_local or is_silent(row, actions, ended):
         return False
     about = list(ended) or actions or await store.list_actions(tx, [row.reverses_id or 0])
-    status_ids = [action.subject_id for action in about if action.subject_type == "status"]
-    original = row.reverses_id if row.kind in ("undo", "appeal", "expiry") and row.reverses_id else decision_id
+    await put_notice(tx, settings, row, actions, about=about, ended=ended)
+    return True
+
+
+async def put_notice(
+    tx: Tx,
+    settings: Settings,
+    row: DecisionRow,
+    actions: list[ActionRow],
+    *,
+    about: list[ActionRow] | None = None,
+    ended: tuple[ActionRow, ...] = (),
+) -> None:
+    """The same for a decision that the caller has at hand. `about` are the actions of which the posts are named."""
+    status_ids = [action.subject_id for action in about or actions if action.subject_type == "status"]
+    original = row.reverses_id if row.kind in ("undo", "appeal", "expiry") and row.reverses_id else row.id
     detail = {
-        "decision_id": decision_id,
+        "decision_id": row.id,
         "about_id": original,
         "action": warning_of({action.kind for action in actions}),
         "sentence": compose_statement(settings, row, actions, ended=ended),
@@ -85,7 +100,6 @@ async def tell_author(tx: Tx, settings: Settings, decision_id: int, *, ended: tu
         "status_ids": [str(status_id) for status_id in dict.fromkeys(status_ids)],
     }
     await tell_of_moderation(tx, row.account_id, status_ids[0] if status_ids else None, detail)
-    return True
 
 
 def is_silent(row: DecisionRow, actions: list[ActionRow], ended: tuple[ActionRow, ...] = ()) -> bool:
@@ -142,15 +156,22 @@ def _paragraphs(parts: list[str]) -> str:
 
 
 def author_letter(
-    settings: Settings, username: str, row: DecisionRow, actions: list[ActionRow], ended: tuple[ActionRow, ...] = ()
+    settings: Settings,
+    username: str,
+    row: DecisionRow,
+    actions: list[ActionRow],
+    ended: tuple[ActionRow, ...] = (),
+    more: Sequence[tuple[DecisionRow, list[ActionRow]]] = (),
 ) -> Letter:
-    """The same statement as a mail."""
+    """The same statement as a mail; `more` are decisions that were made together with it."""
     words = texts_of(row.language)
     name = "subject_made"
     if row.reverses_id is not None:
         name = "subject_ended" if row.kind == "expiry" else "subject_undone"
     hello = str(words["hello"]).format(name=username)
-    statement = compose_statement(settings, row, actions, ended=ended)
+    statements = [compose_statement(settings, row, actions, ended=ended)]
+    statements += [compose_statement(settings, other, did) for other, did in more]
+    statement = "\n\n* * *\n\n".join(statements)
     foot = f"-- \n{settings.name}\n{settings.base_url}"
     return Letter(str(words[name]).format(site=settings.name), f"{hello}\n\n{statement}\n\n{foot}\n")
 

@@ -11,7 +11,10 @@ import msgspec
 
 from parley.kit.clock import now
 from parley.kit.db import Tx
+from parley.kit.settings import Settings
 from parley.safety.cases.reports import insert_found_report, withdraw_found_report
+from parley.safety.decisions.reversing import reverse_decision
+from parley.safety.decisions.stating import is_in_force
 from parley.safety.evidence.content import take_evidence
 from parley.safety.history import STATUS_TYPES, Past
 from parley.safety.judging import Answer
@@ -110,6 +113,7 @@ async def _apply(
         result_after=result_id,
         before=before,
         report_id=report_id,
+        sentence=verdict.sentence,
     )
 
 
@@ -194,8 +198,10 @@ async def _file_report(tx: Tx, past: Past, verdict: Verdict, evidence: dict[str,
     )
 
 
-async def take_back(tx: Tx, sweep_id: int, change: ChangeRow) -> bool:
+async def take_back(tx: Tx, settings: Settings, sweep_id: int, change: ChangeRow) -> bool:
     """Restore what was before a change; False, and nothing done, when something else has happened since."""
+    if change.decision_id is not None and not await is_in_force(tx, change.decision_id):
+        return False  # people decided about it since, or overturned it
     restored = await _restore(tx, change)
     if restored:
         # The newest result must say what is in force again, or the next sweep would take this one's word for it.
@@ -208,6 +214,8 @@ async def take_back(tx: Tx, sweep_id: int, change: ChangeRow) -> bool:
             revision=change.revision,
         )
         await record(tx, fact)
+        if change.decision_id is not None:
+            await reverse_decision(tx, settings, system("sweeps"), change.decision_id, kind="undo")
         if change.report_id is not None:
             await withdraw_found_report(tx, system("sweeps"), change.report_id)
     return restored
@@ -221,7 +229,10 @@ async def _restore(tx: Tx, change: ChangeRow) -> bool:
             )
         return True
     if change.subject_type in STATUS_TYPES:
-        return await restore_status_verdict(tx, change.subject_id, change.revision, change.before, change.result_after)
+        state = change.decision_id is None  # otherwise reversing the decision restores it
+        return await restore_status_verdict(
+            tx, change.subject_id, change.revision, change.before, change.result_after, with_state=state
+        )
     if change.kind == "file_hidden":
         return await restore_file_verdict(tx, change.subject_id, change.before, change.result_after)
     if change.subject_type == "media":

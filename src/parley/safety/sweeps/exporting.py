@@ -9,6 +9,7 @@ from parley.kit.clock import now
 from parley.kit.db import Database
 from parley.kit.errors import Conflict, Invalid
 from parley.kit.ids import id_at
+from parley.kit.settings import Settings
 from parley.safety.history import Past, list_past_named, walk_past
 from parley.safety.judging import Answer
 from parley.safety.progress import Progress, quiet
@@ -72,7 +73,7 @@ async def export_history(
 
 
 async def apply_verdicts(
-    db: Database, sweep_id: int, folder: Path, ruleset: Ruleset, *, progress: Progress = quiet
+    db: Database, settings: Settings, sweep_id: int, folder: Path, ruleset: Ruleset, *, progress: Progress = quiet
 ) -> SweepRow:
     """Let the verdicts in a folder take effect, as a part of an approved sweep; may be cut off and called again.
 
@@ -95,7 +96,7 @@ async def apply_verdicts(
             for answers, was in await asyncio.to_thread(list, parquet.read_answers(path)):
                 fresh = [(one, before) for one, before in zip(answers, was, strict=True) if one.id > row.cursor]
                 while fresh and row.state == "running":
-                    row = await _apply(db, row, fresh, ruleset)
+                    row = await _apply(db, settings, row, fresh, ruleset)
                     fresh = [pair for pair in fresh if pair[0].id > row.cursor]
         progress(number + 1, len(manifest.parts))
     if row.state == "running" and row.cursor < manifest.until_id:
@@ -109,7 +110,9 @@ async def apply_verdicts(
     return ended
 
 
-async def _apply(db: Database, row: SweepRow, given: list[tuple[Answer, str]], ruleset: Ruleset) -> SweepRow:
+async def _apply(
+    db: Database, settings: Settings, row: SweepRow, given: list[tuple[Answer, str]], ruleset: Ruleset
+) -> SweepRow:
     """Act on the next few verdicts that differ from what is on record, in one transaction."""
     chosen: list[Answer] = []
     judged = unclear = 0
@@ -130,7 +133,7 @@ async def _apply(db: Database, row: SweepRow, given: list[tuple[Answer, str]], r
             raise Conflict("Somebody else runs this sweep now: `parley sweep status` shows how far it is.")
         pasts = {past.id: past for past in await list_past_named(tx, [answer.id for answer in chosen])}
         pairs = [(pasts[answer.id], answer) for answer in chosen if answer.id in pasts]
-        acted = await apply_part(tx, locked, pairs)
+        acted = await apply_part(tx, settings, locked, pairs)
         await store.update_cursor(tx, row.id, cursor, judged=judged, acted=acted, unclear=unclear)
         fresh = await store.get_sweep(tx, row.id)
         assert fresh is not None

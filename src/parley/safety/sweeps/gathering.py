@@ -12,6 +12,7 @@ from typing import Literal
 
 from parley.kit.db import Tx
 from parley.kit.instance import Instance
+from parley.kit.settings import Settings
 from parley.safety.judging import Answer, OwnThread, ask
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Subject, SubjectType, system
@@ -133,7 +134,7 @@ async def _keep(instance: Instance, sweep_id: int, ruleset: Ruleset, found: Sequ
         total = await store_files.count_subjects(tx, sweep_id)
         await append_event(tx, ME, "sweep_grew", sweep=str(sweep_id), total=total)
         await store.update_listed(tx, sweep_id, total, [])
-        await _hide_at_once(tx, row, ruleset, named)
+        await _hide_at_once(tx, instance.settings, row, ruleset, named)
     return True
 
 
@@ -177,7 +178,7 @@ async def _hide_emoji(tx: Tx, sweep_id: int, file: str, matches: Sequence[MediaM
     return names
 
 
-async def _hide_at_once(tx: Tx, row: SweepRow, ruleset: Ruleset, named: Sequence[Named]) -> None:
+async def _hide_at_once(tx: Tx, settings: Settings, row: SweepRow, ruleset: Ruleset, named: Sequence[Named]) -> None:
     """Interim measure: what the judge would stop under a clause of severity 0 is out of sight when `tx` commits.
 
     It is a change of the sweep like any other, with evidence and a report, and is undone with it.
@@ -193,7 +194,7 @@ async def _hide_at_once(tx: Tx, row: SweepRow, ruleset: Ruleset, named: Sequence
     for past, answer in urgent:
         subject = Subject(_LOGGED.get(past.subject_type, "status"), past.subject_id)
         await append_event(tx, ME, "hidden_at_once", subject=subject, sweep=str(row.id), clause=answer.clause)
-        acted += await apply_part(tx, row, [(past, answer)])
+        acted += await apply_part(tx, settings, row, [(past, answer)], interim=True)
     await store.update_acted(tx, row.id, acted)
 
 

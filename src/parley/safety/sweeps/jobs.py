@@ -126,7 +126,15 @@ async def run_approved_sweep(instance: Instance, payload: dict[str, Any]) -> Non
     sweep_id = int(payload["sweep_id"])
     ruleset = await load_live(instance.db, instance.settings)
     try:
-        row = await run_sweep(instance.db, sweep_id, OwnThread(ruleset), ruleset, seconds=AT_A_TIME, page=SMALL_PAGE)
+        row = await run_sweep(
+            instance.db,
+            instance.settings,
+            sweep_id,
+            OwnThread(ruleset),
+            ruleset,
+            seconds=AT_A_TIME,
+            page=SMALL_PAGE,
+        )
     except (Conflict, Invalid, NotFound):
         return  # aborted, superseded, or run by somebody else
     if screening.live_ruleset().sha256 == row.ruleset and row.state == "running":

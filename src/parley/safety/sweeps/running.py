@@ -14,6 +14,7 @@ from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
+from parley.kit.settings import Settings
 from parley.safety.history import Past
 from parley.safety.judging import Answer, Judges, ask
 from parley.safety.log.actions import append_event
@@ -21,6 +22,7 @@ from parley.safety.progress import Progress, quiet
 from parley.safety.sweeps import store, store_files
 from parley.safety.sweeps.actions import ME, actor_of, get_open_sweep
 from parley.safety.sweeps.applying import apply_answer, is_interesting, take_back, take_back_matches
+from parley.safety.sweeps.deciding import decide_changes
 from parley.safety.sweeps.listed import list_page
 from parley.safety.sweeps.states import UNDOABLE, check_transition
 from parley.safety.sweeps.store import SweepRow
@@ -39,6 +41,7 @@ MOST_CHANGES = 25
 
 async def run_sweep(
     db: Database,
+    settings: Settings,
     sweep_id: int,
     judges: Judges,
     ruleset: Ruleset,
@@ -63,7 +66,7 @@ async def run_sweep(
             ends = following is None or (seconds is not None and elapsed > seconds)
             if following is not None and not ends:
                 ahead = asyncio.create_task(_judge_page(db, judges, row, following, page))
-            row = await _act(db, row, pairs, following, ruleset)
+            row = await _act(db, settings, row, pairs, following, ruleset)
             judged += len(pairs)
             progress(row.judged, row.total)
             if ends:
@@ -106,6 +109,7 @@ async def start_sweep(db: Database, sweep_id: int, ruleset: Ruleset) -> SweepRow
 
 async def _act(
     db: Database,
+    settings: Settings,
     row: SweepRow,
     judged: Sequence[tuple[Past, Answer]],
     following: int | None,
@@ -125,7 +129,7 @@ async def _act(
                 raise Conflict(
                     "Somebody else runs this sweep at this moment: `parley sweep status` shows how far it is."
                 )
-            acted = await apply_part(tx, locked, part)
+            acted = await apply_part(tx, settings, locked, part)
             unclear = sum(answer.degraded for _, answer in part)
             await store.update_cursor(tx, row.id, cursor, judged=len(part), acted=acted, unclear=unclear)
             if is_last and following is None:
@@ -151,10 +155,12 @@ def _parts(judged: Sequence[tuple[Past, Answer]], row: SweepRow) -> list[list[tu
     return parts
 
 
-async def apply_part(tx: Tx, row: SweepRow, part: Sequence[tuple[Past, Answer]]) -> int:
+async def apply_part(
+    tx: Tx, settings: Settings, row: SweepRow, part: Sequence[tuple[Past, Answer]], *, interim: bool = False
+) -> int:
     """Act on the new verdicts of some revisions, in `tx`; returns how many were changed.
 
-    What was judged again in the meantime, by the live judge, is left to that.
+    What was judged again in the meantime, by the live judge, is left to that. `interim`: before anybody approved it.
     """
     changed = [(past, answer) for past, answer in part if is_interesting(past, answer, row)]
     if not changed:
@@ -172,13 +178,20 @@ async def apply_part(tx: Tx, row: SweepRow, part: Sequence[tuple[Past, Answer]])
         if change is not None:
             done.append(change)
     if done:
+        done = await decide_changes(tx, settings, done, interim=interim)
         await append_event(tx, ME, "sweep_acted", sweep=str(row.id), revisions=len(done))
         await store.insert_changes(tx, row.id, done)
     return len(done)
 
 
 async def undo_sweep(
-    db: Database, staff: Staff, sweep_id: int, *, at_once: int = MOST_CHANGES, progress: Progress = quiet
+    db: Database,
+    settings: Settings,
+    staff: Staff,
+    sweep_id: int,
+    *,
+    at_once: int = MOST_CHANGES,
+    progress: Progress = quiet,
 ) -> tuple[int, int]:
     """Take back what a sweep did, the last change first. Returns how many were restored, and how many stay because
     something else has happened to them since.
@@ -212,7 +225,7 @@ async def undo_sweep(
             changes = await store.list_changes_to_undo(tx, sweep_id, at_once)
             undone = []
             for change in changes:
-                restored = await take_back(tx, sweep_id, change)
+                restored = await take_back(tx, settings, sweep_id, change)
                 undone.append((change.id, "restored" if restored else "changed since"))
             if undone:
                 await append_event(tx, actor_of(staff), "sweep_taken_back", sweep=str(sweep_id), revisions=len(undone))

@@ -195,6 +195,8 @@ class NewChange(msgspec.Struct, frozen=True):
     before: dict[str, Any]
     report_id: int | None
     decision_id: int | None = None
+    sentence: str = ""
+    """The judge's, for its author; not stored here."""
 
 
 INSERT_CHANGE = """
@@ -206,7 +208,7 @@ INSERT_CHANGE = """
 
 async def insert_changes(tx: Tx, sweep_id: int, changes: Sequence[NewChange]) -> None:
     """Note what was done, in the order in which it was."""
-    await tx.executemany(INSERT_CHANGE, [(sweep_id, *msgspec.structs.astuple(change)) for change in changes])
+    await tx.executemany(INSERT_CHANGE, [(sweep_id, *msgspec.structs.astuple(change)[:-1]) for change in changes])
 
 
 class ChangeRow(msgspec.Struct, frozen=True):

@@ -123,10 +123,11 @@ class StatusImported(Fact, frozen=True):
 
 
 class StatusHeld(Fact, frozen=True):
-    """A revision of a status waits for a decision."""
+    """A revision of a status waits for a decision. `told`: its author is told with its reasons already."""
 
     status_id: int
     revision: int
+    told: bool = False
 
 
 class StatusRejected(Fact, frozen=True):

@@ -156,6 +156,8 @@ async def notify_of_poll(instance: Instance, payload: dict[str, Any]) -> None:
 
 async def notify_of_hold(instance: Instance, payload: dict[str, Any]) -> None:
     """Job after StatusHeld: the author alone, with the sentence of the verdict."""
+    if payload.get("told"):
+        return
     async with instance.db.write() as tx:
         held = await store.get_held(tx, payload["status_id"], payload["revision"])
         new = NewNotification(

@@ -27,7 +27,7 @@ async def apply_status_verdict(
 
     What would now be held is hidden (an older revision: from the history), what would now be limited is limited. The
     caller asks for that only where the last verdict lets the revision be seen; one that is not shown yet waits on.
-    With `release`, what waits and would now be published is. Only ever one of these; `kind` in the answer says which.
+    Its author is told by whoever calls, with the reasons. With `release`, what waits and would now be published is. Only ever one of these; `kind` in the answer says which.
     """
     row = await store_writes.get_locked(tx, status_id)
     if row is None or row.state not in (*OPEN, "held"):
@@ -69,7 +69,7 @@ async def _apply(
         await store_writes.update_screening(tx, row.id, revision, screening_id)
         await set_status_state(tx, row.id, "hidden_interim")
         await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
-        await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
+        await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision, told=True))
         return "hidden"
     if outcome is Outcome.LIMIT and row.state == "published":
         await store_writes.update_screening(tx, row.id, revision, screening_id)
@@ -79,9 +79,12 @@ async def _apply(
 
 
 async def restore_status_verdict(
-    tx: Tx, status_id: int, revision: int, before: dict[str, Any], screening_id: int
+    tx: Tx, status_id: int, revision: int, before: dict[str, Any], screening_id: int, *, with_state: bool = True
 ) -> bool:
-    """Take back what `apply_status_verdict` did; False when something else has happened to the status since."""
+    """Take back what `apply_status_verdict` did; False when something else has happened to the status since.
+
+    Without `with_state` the caller moves what was hidden or limited back, by reversing the decision about it.
+    """
     row = await store_writes.get_locked(tx, status_id)
     if row is None or await store_judged.get_screening_id(tx, status_id, revision) != screening_id:
         return False
@@ -96,7 +99,8 @@ async def restore_status_verdict(
     else:
         if row.state != {"hidden": "hidden_interim", "limited": "limited"}[kind] or row.revision != revision:
             return False
-        await set_status_state(tx, row.id, before["state"])
+        if with_state:
+            await set_status_state(tx, row.id, before["state"])
     await store_writes.update_screening(tx, status_id, revision, before["screening_id"])
     return True
 
