@@ -112,6 +112,7 @@ def wait_ready(world: World, patience: float = 60) -> Host:
 def judge(world: World, load: Load, host: Host, *, say: str = "") -> Report:
     """Stop the load, look at everything on the host that is the primary now, and check it. Prints one line."""
     events = load.stop()
+    wait_delivered(world, epoch_of(host))
     report = check(events, read_final(load, host), world.deliveries())
     print(f"{say or 'result'}: {text_of(report)}", file=sys.stderr)
     wrong = Counter(
@@ -136,9 +137,14 @@ def wait_files_equal(world: World, patience: float = 30) -> None:
 
 def epoch_of(host: Host) -> int:
     """The epoch of a host that answers."""
-    status = status_of(host)
-    assert status, f"{host.name} does not answer"
-    return status.epoch
+    found: list[int] = []
+
+    def answers() -> bool:
+        found.extend(status.epoch for status in [status_of(host)] if status)
+        return bool(found)
+
+    wait_until(answers, f"{host.name} says how it is")
+    return found[0]
 
 
 def wait_delivered(world: World, *epochs: int) -> None:

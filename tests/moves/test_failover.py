@@ -11,21 +11,26 @@ from tests.moves.load import writing
 from tests.moves.nemesis import cancelling_commits
 from tests.moves.pairs import (
     LEASE_SECONDS,
+    epoch_of,
     judge,
     pair,
     primary_of,
     prove_log,
     status_of,
+    wait_delivered,
     wait_files_equal,
     wait_ready,
     wait_until,
 )
 from tests.moves.providers import Host, World
 
+DEGRADE_AFTER = 6
+"""Longer than what the other scenarios take until the primary is lost or the link whole again."""
+
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with pair(failover="auto") as made:
+    with pair(failover="auto", degrade_after=str(DEGRADE_AFTER)) as made:
         yield made
 
 
@@ -42,6 +47,7 @@ def takes_over(host: Host, patience: float = 40) -> float:
 def test_a_killed_primary_is_replaced_and_comes_back_as_the_standby(world: World) -> None:
     primary = wait_ready(world)
     standby = world.other(primary)
+    before = epoch_of(primary)
     with writing(world, host=primary, resolve="both", patience=4.0) as load:
         load.wait(100)
         primary.kill()
@@ -51,6 +57,7 @@ def test_a_killed_primary_is_replaced_and_comes_back_as_the_standby(world: World
         report = judge(world, load, standby, say=f"killed; taken over after {took:.1f} s")
     assert report.faults == ()
     assert report.pause > LEASE_SECONDS / 2
+    wait_delivered(world, before, epoch_of(standby))
     assert wait_ready(world) is standby
     wait_files_equal(world)
     assert prove_log(standby)["holds"]
@@ -59,6 +66,7 @@ def test_a_killed_primary_is_replaced_and_comes_back_as_the_standby(world: World
 def test_a_primary_that_is_cut_off_from_everybody_stops_and_the_other_side_goes_on(world: World) -> None:
     primary = wait_ready(world)
     standby = world.other(primary)
+    before = epoch_of(primary)
     with writing(world, host=primary, resolve="both", patience=4.0) as load:
         load.wait(60)
         world.network.cut(primary.name, standby.name)
@@ -67,6 +75,30 @@ def test_a_primary_that_is_cut_off_from_everybody_stops_and_the_other_side_goes_
         load.wait(60)
         world.network.heal()
         report = judge(world, load, standby, say="partition, the standby sees the witness")
+    assert report.faults == ()
+    wait_delivered(world, before, epoch_of(standby))
+    assert wait_ready(world) is standby
+    wait_files_equal(world)
+
+
+def test_after_a_cut_of_the_link_the_standby_is_waited_for_again_and_can_take_over(world: World) -> None:
+    primary = wait_ready(world)
+    standby = world.other(primary)
+    with writing(world, host=primary, resolve="both", patience=30.0) as load:
+        load.wait(40)
+        world.network.cut(primary.name, standby.name)
+        took = wait_until(lambda: getattr(status_of(primary), "degraded_since", None), "it goes on alone", 40)
+        load.wait(40)
+        seen = status_of(standby)
+        assert seen
+        assert seen.role == "standby"
+        world.network.heal()
+        assert wait_ready(world) is primary  # with a standby that has everything, and is waited for
+        load.wait(40)
+        primary.kill()
+        takes_over(standby)
+        load.wait(20)
+        report = judge(world, load, standby, say=f"link cut, alone after {took:.1f} s, whole, then killed")
     assert report.faults == ()
     assert wait_ready(world) is standby
     wait_files_equal(world)
@@ -135,5 +167,6 @@ def test_clients_that_hang_up_at_a_commit_lose_nothing_when_the_primary_dies(wor
         takes_over(standby)
         load.wait(40)
         report = judge(world, load, standby, say="clients that hang up")
+    assert sum(one.on_purpose for one in load.events) > 10
     assert report.faults == ()
     assert wait_ready(world) is standby
