@@ -28,7 +28,17 @@ from parley.api.metrics import show_metrics
 from parley.api.routes import api_routes
 from parley.hosting.standby.asking import look_elsewhere
 from parley.kit.db import LEFT_HOST, Interrupted, LostConnection, ReadOnlyDatabase, UnstorableText
-from parley.kit.errors import BadRequest, Invalid, NotFound, ParleyError, RateLimited, TooLarge, Unavailable
+from parley.kit.errors import (
+    BadRequest,
+    DatabaseLost,
+    Invalid,
+    NotFound,
+    ParleyError,
+    RateLimited,
+    ReadOnly,
+    TooLarge,
+    Unavailable,
+)
 from parley.kit.gate import gate_of, journey
 from parley.kit.http import instance_of
 from parley.kit.instance import Instance, keep_warm, open_instance
@@ -152,11 +162,11 @@ def _known(error: Exception) -> ParleyError | None:
     if isinstance(error, UnstorableText):
         return BadRequest("Text may not hold a null character.")
     if isinstance(error, ReadOnlyDatabase):
-        return Unavailable("This instance can only be read right now. Please try again in a minute.", detail=str(error))
+        return ReadOnly(detail=str(error))
     if isinstance(error, Interrupted):
         return Unavailable("This was interrupted, and nothing of it was kept. Please try again.", detail=str(error))
     if isinstance(error, LostConnection):
-        return Unavailable("The database cannot be reached right now.", detail=str(error))
+        return DatabaseLost(detail=str(error))
     return None
 
 

@@ -35,6 +35,9 @@ TITLES: dict[State, str] = {
     "down": "We are offline",
     "maintenance": "We are working on it",
 }
+KNOWN_TROUBLE: frozenset[State] = frozenset({"read_only", "moving", "down", "maintenance"})
+"""States in which nobody wonders that nothing can be posted."""
+
 MOST_CHARACTERS = 4000
 SHOWN = 50
 """How many announcements the page shows."""
@@ -74,6 +77,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         """The same with one announcement more."""
         said = (one, *self.announcements)
         return msgspec.structs.replace(self, state=one.state, updated_at=one.at, announcements=said)
+
+    def with_trouble(self, one: Announcement) -> Status:
+        """The same with what the instance found out about itself. What its people said of the whole stays above it."""
+        state = self.state if self.state in KNOWN_TROUBLE else one.state
+        return msgspec.structs.replace(self.with_newest(one), state=state)
 
 
 def read_announcements(settings: Settings) -> list[Announcement]:
@@ -138,7 +146,7 @@ def _since(settings: Settings) -> datetime:
 def render_page(status: Status, *, base_url: str, folder: str = "", refresh_seconds: int = 120) -> str:
     """The page as one file: its styles are in it, it has no scripts and asks nobody else for anything.
 
-    `folder` is where the feed and the JSON are, seen from the page.
+    `folder` is where the feed and the JSON are, seen from the page; `refresh_seconds` 0 lets it stay as it is.
     """
     return str(
         template("holding.html").render(
@@ -161,9 +169,21 @@ def render_feed(status: Status, *, base_url: str) -> str:
     return str(template("holding.xml").render(status=status, titles=TITLES, base_url=base_url, words=_words))
 
 
-def holding_files(settings: Settings, *, folder: str = "") -> dict[str, tuple[bytes, str]]:
-    """Every file of the holding page: its bytes and content type, by name."""
+def render_notice(settings: Settings, trouble: Announcement) -> str:
+    """The page as the answer to a request that could not be done, with why. It does not load itself again: what was
+    sent can still be had by going back."""
+    status = current_status(settings).with_trouble(trouble)
+    return render_page(status, base_url=settings.base_url, folder="/status/", refresh_seconds=0)
+
+
+def holding_files(
+    settings: Settings, *, folder: str = "", trouble: Announcement | None = None
+) -> dict[str, tuple[bytes, str]]:
+    """Every file of the holding page: its bytes and content type, by name. `trouble` is what the instance itself knows
+    beyond what was announced."""
     status = current_status(settings)
+    if trouble is not None:
+        status = status.with_trouble(trouble)
     data = _canonical.encode(status)
     signature = base64.b64encode(sign(settings, data)) + b"\n"
     page = render_page(status, base_url=settings.base_url, folder=folder)

@@ -154,10 +154,14 @@ class Database:
         """Whether the database is reachable and takes writes, and this host may write to it."""
         try:
             self.gate.check()
-            async with self.read() as tx:
-                return bool(await tx.fetchval(GET_WRITABLE))
+            return not await self.is_read_only()
         except (*LostConnection, Unavailable):
             return False
+
+    async def is_read_only(self) -> bool:
+        """Whether the database takes no writes. Raises what a read raises when it cannot be asked."""
+        async with self.read() as tx:
+            return not await tx.fetchval(GET_WRITABLE)
 
     @asynccontextmanager
     async def write(self, *, local: bool = False) -> AsyncIterator[Tx]:

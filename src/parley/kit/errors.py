@@ -143,3 +143,15 @@ class Unavailable(ParleyError):
     def __init__(self, text: str | None = None, *, retry_after: int = 5, detail: str = "") -> None:
         self.retry_after = retry_after
         super().__init__(text, detail=detail)
+
+
+class ReadOnly(Unavailable):
+    """503: the database takes no writes; what only reads goes on."""
+
+    default_text = "This instance can only be read right now. Please try again in a minute."
+
+
+class DatabaseLost(Unavailable):
+    """503: the database cannot be asked."""
+
+    default_text = "The database cannot be reached right now."

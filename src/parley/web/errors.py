@@ -9,9 +9,10 @@ import logging
 
 from litestar.response import Response
 
-from parley.kit.errors import Invalid, NotFound, ParleyError, RateLimited
+from parley.kit.errors import DatabaseLost, Invalid, NotFound, ParleyError, RateLimited, ReadOnly
 from parley.social.accounts.restrictions import Restricted
 from parley.social.verdicts.actions import Rejection, keep_rejection
+from parley.web.holding import render_refusal
 from parley.web.pages import redirect, render, render_bare, render_fragment
 from parley.web.visits import AnyRequest, SignInNeeded, Visit, sign_in_path, stranger, visit_of
 
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 async def render_error(request: AnyRequest, error: ParleyError) -> Response[str]:
     """The answer to a request whose handler raised `error`; a plain one when the database cannot be asked."""
     try:
+        if isinstance(error, ReadOnly | DatabaseLost) and not stranger(request).is_fragment:
+            return await render_refusal(request, error)
         return await _render_error(request, error)
     except Exception:
         log.exception("an error page could not be rendered whole")
