@@ -8,13 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from parley.cli import app
 from parley.commands.drill import Member
-from parley.hosting.drills import drill_snapshot
+from parley.hosting import drills
+from parley.hosting.drills import Expected, drill_snapshot
 from parley.hosting.errors import SnapshotError
 from parley.hosting.hosts.store import get_meta
 from parley.hosting.jobs import make_nightly_snapshot
@@ -22,6 +24,8 @@ from parley.hosting.making import list_snapshots
 from parley.hosting.places import open_place
 from parley.hosting.sealing import read_identity
 from parley.kit.db import connect
+from parley.kit.settings import Settings
+from parley.kit.signing import public_key_of
 from tests.conftest import PASSWORD, World, own_database
 from tests.hosting.test_snapshots import Saved, filled, saved
 from tests.web.forms import sign_in
@@ -29,12 +33,37 @@ from tests.web.forms import sign_in
 __all__ = ["filled", "saved"]
 
 
+class Watchful(Member):
+    """A member who looks whether anything can be written."""
+
+    before = ""
+    health = 0
+
+    async def sign_in(self, dsn: str, scratch: Settings) -> None:
+        """Remember where the database is."""
+        await super().sign_in(dsn, scratch)
+        self._dsn = dsn
+
+    async def look_around(self, base: str, expected: Expected) -> dict[str, Any]:
+        """Ask the app, and a new connection to its database."""
+        connection = await connect(self._dsn)
+        self.before = await connection.fetchval("SHOW default_transaction_read_only")
+        await connection.close()
+        async with httpx.AsyncClient(base_url=base) as client:
+            self.health = (await client.get("/health")).status_code
+        return await super().look_around(base, expected)
+
+
 async def test_a_drill_restores_signs_in_and_compares(saved: Saved) -> None:
     identity = read_identity(saved.key.strip().splitlines()[-1])
-    done = await drill_snapshot(saved.world.settings, str(saved.folder), identity=identity, visitor=Member())
+    visitor = Watchful()
+    done = await drill_snapshot(saved.world.settings, str(saved.folder), identity=identity, visitor=visitor)
     assert done.rows == saved.manifest.rows
     assert done.files == done.files_compared == saved.manifest.files > 0
-    assert done.visited == {"signed_in": True, "posts": 2}
+    assert done.visited == {"signed_in": True, "posts": 2, "media": 1}
+    assert visitor.before == "on", "the database took no writes when the app was started"
+    assert visitor.health == 503
+    assert done.signer == saved.manifest.signer == public_key_of(saved.world.settings).hex()
     assert done.recovery_seconds >= done.restore_seconds > 0
     left = [path for path in saved.world.settings.path("tmp").rglob("*") if path.is_file()]
     assert left == [], "nothing of it stays"
@@ -43,7 +72,7 @@ async def test_a_drill_restores_signs_in_and_compares(saved: Saved) -> None:
 class Suspicious(Member):
     """A member who finds something wrong."""
 
-    async def look_around(self, base: str) -> dict[str, object]:
+    async def look_around(self, base: str, expected: Expected) -> dict[str, object]:
         """Say so."""
         raise SnapshotError("The home page is empty.")
 
@@ -53,6 +82,42 @@ async def test_a_drill_that_finds_something_wrong_fails_and_cleans_up(saved: Sav
     with pytest.raises(SnapshotError, match="home page is empty"):
         await drill_snapshot(saved.world.settings, str(saved.folder), identity=identity, visitor=Suspicious())
     assert not [path for path in saved.world.settings.path("tmp").rglob("*") if path.is_file()]
+
+
+async def test_a_drill_finds_a_file_that_is_not_of_the_snapshot(saved: Saved) -> None:
+    class Misled(Member):
+        """A member who expects other files."""
+
+        async def look_around(self, base: str, expected: Expected) -> dict[str, Any]:
+            """Compare with nothing."""
+            return await super().look_around(base, msgspec.structs.replace(expected, files=frozenset()))
+
+    identity = read_identity(saved.key.strip().splitlines()[-1])
+    with pytest.raises(SnapshotError, match="is no file of the snapshot"):
+        await drill_snapshot(saved.world.settings, str(saved.folder), identity=identity, visitor=Misled())
+
+
+def test_a_drill_finds_an_instance_with_another_key(saved: Saved, tmp_path: Path) -> None:
+    drills._check_signs(saved.world.settings, saved.manifest)
+    with pytest.raises(SnapshotError, match="nobody could check any more what the instance has signed"):
+        drills._check_signs(Settings(data_dir=tmp_path / "another"), saved.manifest)
+
+
+async def test_a_drill_says_why_the_app_does_not_start(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(Member):
+        """A member who loses what the app needs at its start."""
+
+        async def sign_in(self, dsn: str, scratch: Settings) -> None:
+            """Lose it."""
+            self._host = scratch.local_domain
+            connection = await connect(dsn)
+            await connection.execute("DROP TABLE policy_activations CASCADE")
+            await connection.close()
+
+    monkeypatch.setattr(drills, "START_SECONDS", 20.0)
+    identity = read_identity(saved.key.strip().splitlines()[-1])
+    with pytest.raises(SnapshotError, match="did not start read-only"):
+        await drill_snapshot(saved.world.settings, str(saved.folder), identity=identity, visitor=Careless())
 
 
 async def test_a_snapshot_is_made_at_night_and_the_operator_sees_it(world: World, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import html
-import re
+import base64
+import hashlib
 import secrets
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -17,8 +18,15 @@ from parley.hosting.errors import SnapshotError
 from parley.kit.db import Database
 from parley.kit.settings import Settings
 
+if TYPE_CHECKING:
+    from parley.hosting.drills import Expected
+
 POSTS = 20
 """How many posts are read, the newest public ones."""
+
+MEDIA_POSTS = 40
+MEDIA = 20
+"""How many files are fetched, at random from the newest public posts with some."""
 
 
 class Member:
@@ -31,34 +39,33 @@ class Member:
         self._token = ""
         self._host = ""
 
-    async def sign_up(self, dsn: str, scratch: Settings) -> None:
-        """Make an account and a token for apps."""
+    async def sign_in(self, dsn: str, scratch: Settings) -> None:
+        """Make an account and a token for apps, and sign a browser in as the form does: with the password.
+
+        What the app writes when it starts is written here, too, for it will not be able to.
+        """
+        from parley.kit.instance import open_instance
+        from parley.social.policies.live import load_live
         from parley.social.sessions.actions import create_member, create_token_for
+        from parley.social.sessions.sign_in import open_session, start_sign_in
+        from parley.web.visits import cookie_name
 
         self._host = scratch.local_domain
-        db = Database(dsn, connections=2)
-        await db.open()
-        try:
-            async with db.write() as tx:
+        async with open_instance(scratch, dsn) as instance:
+            await load_live(instance.db, scratch, starting=True)
+            async with instance.db.write() as tx:
                 email = f"{self._name}@drill.invalid"
                 await create_member(tx, scratch, username=self._name, email=email, password=self._password)
                 self._token = await create_token_for(tx, self._name, ["read"], app_name="Drill")
-        finally:
-            await db.close()
+            step = await start_sign_in(instance, self._name, self._password, "127.0.0.1")
+            if step.account_id is None:
+                raise SnapshotError("The restored instance asks a member without a second step for one.")
+            async with instance.db.write() as tx:
+                session = await open_session(tx, step.account_id, "Drill", "127.0.0.1", step.method)
+            self._cookies[cookie_name(instance, "session")] = session
 
-    async def sign_in(self, base: str) -> None:
-        """Fill in the form of the sign-in page."""
-        form = await self._get(base, "/sign-in")
-        csrf = re.search(r'name="csrf" value="([^"]+)"', form.text)
-        if csrf is None:
-            raise SnapshotError("The restored instance shows no form to sign in.")
-        values = {"login": self._name, "password": self._password, "csrf": html.unescape(csrf[1])}
-        answer = await self._send(base, "POST", "/sign-in", data=values)
-        if answer.status_code not in (302, 303):
-            raise SnapshotError(f"Signing in to the restored instance was answered with {answer.status_code}.")
-
-    async def look_around(self, base: str) -> dict[str, Any]:
-        """Home, the account, the newest posts; and a post of one's own, which must be refused for now."""
+    async def look_around(self, base: str, expected: Expected) -> dict[str, Any]:
+        """Home, the account, the key, the newest posts and files; and a post of one's own, which must be refused."""
         home = await self._get(base, "/")
         if self._name not in home.text:
             raise SnapshotError("The restored instance does not know who signed in.")
@@ -66,15 +73,32 @@ class Member:
         me = await self._get(base, "/api/v1/accounts/verify_credentials", headers=with_token)
         if me.json().get("username") != self._name:
             raise SnapshotError("A token of the restored instance is another's.")
+        key = base64.b64decode((await self._get(base, "/api/abuse/v1/key")).json()["key"]).hex()
+        if key != expected.signer:
+            raise SnapshotError("The restored instance shows outsiders another key than the one that it has.")
         posts = (await self._get(base, f"/api/v1/timelines/public?local=true&limit={POSTS}", headers=with_token)).json()
         for post in posts:
             again = await self._get(base, f"/api/v1/statuses/{post['id']}", headers=with_token)
             if again.json()["content"] != post["content"]:
                 raise SnapshotError(f"The post {post['id']} is not the same twice.")
+        media = await self._look_at_media(base, expected)
         refused = await self._send(base, "POST", "/api/v1/statuses", data={"status": "x"}, headers=with_token)
         if refused.status_code not in (403, 503):
             raise SnapshotError(f"A write to the read-only instance was answered with {refused.status_code}.")
-        return {"signed_in": True, "posts": len(posts)}
+        return {"signed_in": True, "posts": len(posts), "media": media}
+
+    async def _look_at_media(self, base: str, expected: Expected) -> int:
+        """Pictures and videos of the newest posts, some at random: each must be a file of the snapshot. How many."""
+        with_token = {"Authorization": f"Bearer {self._token}"}
+        path = f"/api/v1/timelines/public?local=true&only_media=true&limit={MEDIA_POSTS}"
+        posts = (await self._get(base, path, headers=with_token)).json()
+        found = [urlsplit(one["url"]) for post in posts for one in post["media_attachments"] if one.get("url")]
+        sample = secrets.SystemRandom().sample(found, min(MEDIA, len(found)))
+        for where in sample:
+            answer = await self._get(base, where._replace(scheme="", netloc="").geturl())
+            if hashlib.sha256(answer.content).hexdigest() not in expected.files:
+                raise SnapshotError(f"{where.path} of the restored instance is no file of the snapshot.")
+        return len(sample)
 
     async def _get(self, base: str, path: str, headers: dict[str, str] | None = None) -> Any:
         answer = await self._send(base, "GET", path, headers=headers)
@@ -108,14 +132,15 @@ def drill(
     record: Annotated[bool, typer.Option(help="Note the result in this instance's database.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a snapshot to a scratch place, start it read-only, sign in, compare, and say how long that took.
+    """Restore a snapshot to a scratch place, sign in, start it read-only, compare, and say how long that took.
 
-    It uses an embedded database and a free port, sends no mail, runs no jobs, and removes everything again.
+    Signing in needs writes, so it comes first; the app that is started and read can never write. The drill
+    uses an embedded database and a free port, sends no mail, runs no jobs, and removes everything again.
     """
     from parley.hosting.drills import Drilled, drill_snapshot
     from parley.hosting.sealing import read_identity
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(unfinished=True)
 
     async def run(progress: Any) -> Drilled:
         return await drill_snapshot(
@@ -146,15 +171,17 @@ def drill(
         f"The drill went well: {done.snapshot} was restored in {done.restore_seconds:.1f} s and answered "
         f"{done.start_seconds:.1f} s after it was started: recovery takes {done.recovery_seconds:.1f} s on this "
         f"machine.\n{done.rows:,} rows in {done.tables} tables counted, {done.files_compared:,} of {done.files:,} "
-        f"files compared, signed in, {done.visited['posts']} posts read.",
+        f"files compared, signed by {done.signer[:16]}... as the instance signs, signed in, started read-only, "
+        f"{done.visited['posts']} posts and {done.visited['media']} pictures and videos read.",
     )
 
 
 def _record(settings: Settings, ok: bool, seconds: float, detail: dict[str, Any]) -> None:
     """Where an instance lives here, its operator's page shows the result."""
     from parley.hosting.records import note_record
+    from parley.hosting.unfinished import read_unfinished
 
-    if not settings.database_url and not settings.path("postgres").exists():
+    if read_unfinished(settings) or not (settings.database_url or settings.path("postgres").exists()):
         return
 
     async def insert(dsn: str) -> None:

@@ -26,7 +26,7 @@ from parley.hosting.dumping import Progress, Tally
 from parley.hosting.errors import SnapshotError
 from parley.hosting.loading import Reading
 from parley.hosting.making import areas_of
-from parley.hosting.manifest import Index
+from parley.hosting.manifest import Index, Manifest
 from parley.hosting.restoring import restore_snapshot
 from parley.hosting.verifying import find_snapshot, read_index
 from parley.kit.db import connect
@@ -34,6 +34,7 @@ from parley.kit.errors import NotFound
 from parley.kit.files import open_file_store
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import PREFIX, Settings
+from parley.kit.signing import is_signed_by, public_key_of, sign
 
 if TYPE_CHECKING:
     from pyrage import x25519
@@ -44,17 +45,23 @@ SAMPLE = 200
 START_SECONDS = 60.0
 
 
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """What must come out of the restored instance: the key that it signs with (hexadecimal), and of every file the
+    SHA-256."""
+
+    signer: str
+    files: frozenset[str]
+
+
 class Visitor(Protocol):
-    """Somebody who uses the restored instance, at a base URL. Each raises SnapshotError when it is not well."""
+    """Somebody who uses the restored instance. Each raises SnapshotError when it is not well."""
 
-    async def sign_up(self, dsn: str, scratch: Settings) -> None:
-        """Get an account, in the restored database alone."""
+    async def sign_in(self, dsn: str, scratch: Settings) -> None:
+        """Get an account and sign in with its password, in the restored database alone: these need writes, so they
+        come before the instance starts, which never can write."""
 
-    async def sign_in(self, base: str) -> None:
-        """Sign in as people do, while the instance can be written to."""
-
-    async def look_around(self, base: str) -> dict[str, Any]:
-        """Read what a member reads, now that it cannot be written to; returns what was seen."""
+    async def look_around(self, base: str, expected: Expected) -> dict[str, Any]:
+        """Read at this base URL what a member reads; returns what was seen."""
 
 
 class Drilled(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +72,8 @@ class Drilled(msgspec.Struct, frozen=True, kw_only=True):
     tables: int
     files: int
     files_compared: int
+    signer: str
+    """The instance's key, which has signed the snapshot and is the restored one."""
     visited: dict[str, Any]
     restore_seconds: float
     start_seconds: float
@@ -82,6 +91,8 @@ async def drill_snapshot(
     progress: Progress | None = None,
 ) -> Drilled:
     """Restore into a scratch folder with an embedded database, compare, start the app read-only, and visit it.
+
+    The database takes no writes from before the app starts until the end.
 
     Raises SnapshotError with the first thing that is not as it was saved. The scratch folder is always removed.
     """
@@ -103,23 +114,25 @@ async def drill_snapshot(
             index = await read_index(Reading(place, manifest, identity, scratch.path("tmp"), Tally()))
             await _compare_rows(server.dsn, index)
             compared = await _compare_files(index, scratch)
-            await visitor.sign_up(server.dsn, scratch)
+            _check_signs(scratch, manifest)
+            await visitor.sign_in(server.dsn, scratch)
+            await _forbid_writes(server.dsn)
             begun = time.monotonic()
-            with _serving(scratch, server.dsn) as base:
-                await _wait_for(base, 200)
+            with _serving(scratch, server.dsn) as (base, process):
+                await _wait_until_it_reads(base, process, scratch)
                 answering = time.monotonic()
-                await visitor.sign_in(base)
-                await _forbid_writes(server.dsn)
-                await _wait_for(base, 503)
-                visited = await visitor.look_around(base)
+                expected = Expected(signer=manifest.signer, files=frozenset(file.sha256 for file in index.files))
+                visited = await visitor.look_around(base, expected)
         finally:
-            server.stop()
+            if server.is_running():
+                server.stop()
     return Drilled(
         snapshot=manifest.snapshot,
         rows=done.rows,
         tables=len(index.tables),
         files=done.files,
         files_compared=compared,
+        signer=manifest.signer,
         visited=visited,
         restore_seconds=round(restored - began, 3),
         start_seconds=round(answering - begun, 3),
@@ -177,9 +190,20 @@ async def _compare_files(index: Index, scratch: Settings) -> int:
     return len(sample)
 
 
+def _check_signs(scratch: Settings, manifest: Manifest) -> None:
+    """What the restored instance signs must be checked by the key that outsiders know."""
+    own = public_key_of(scratch).hex()
+    probe = secrets.token_bytes(32)
+    if own != manifest.signer or not is_signed_by(bytes.fromhex(manifest.signer), sign(scratch, probe), probe):
+        raise SnapshotError(
+            f"The restored instance signs with the key {own[:16]}..., and the snapshot is signed by "
+            f"{manifest.signer[:16]}...: nobody could check any more what the instance has signed."
+        )
+
+
 @contextmanager
-def _serving(scratch: Settings, dsn: str) -> Iterator[str]:
-    """`parley serve` on the scratch database; ends with the block."""
+def _serving(scratch: Settings, dsn: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`parley serve` on the scratch database, and where it answers; ends with the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     wanted = {
         "DOMAIN": scratch.local_domain,
@@ -198,7 +222,7 @@ def _serving(scratch: Settings, dsn: str) -> Iterator[str]:
             [sys.executable, "-m", "parley.cli", "serve"], env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        yield f"http://127.0.0.1:{scratch.port}"
+        yield f"http://127.0.0.1:{scratch.port}", process
     finally:
         process.terminate()
         try:
@@ -216,20 +240,29 @@ async def _forbid_writes(dsn: str) -> None:
         await connection.close()
 
 
-async def _wait_for(base: str, status: int) -> None:
-    """Wait until /health has this status: 200 when the app can write, 503 when it can only read."""
+async def _wait_until_it_reads(base: str, process: subprocess.Popen[bytes], scratch: Settings) -> None:
+    """Wait until the app answers that it cannot write, and can be read nevertheless."""
     import httpx
 
     deadline = time.monotonic() + START_SECONDS
-    async with httpx.AsyncClient(timeout=10) as client:
-        while True:
+    said = "nothing"
+    async with httpx.AsyncClient(timeout=10, headers={"Host": scratch.local_domain}) as client:
+        while process.poll() is None and time.monotonic() < deadline:
             try:
-                if (await client.get(f"{base}/health")).status_code == status:
-                    return
+                health = (await client.get(f"{base}/health")).status_code
+                page = (await client.get(f"{base}/sign-in")).status_code
             except httpx.HTTPError:
-                pass
-            if time.monotonic() > deadline:
-                raise SnapshotError(
-                    f"The restored instance did not answer {status} within {START_SECONDS:.0f} seconds."
-                )
+                await asyncio.sleep(0.1)
+                continue
+            said = f"{health} to a question for its health and {page} for a page"
+            if health == 200:
+                raise SnapshotError("The restored instance can be written to, although its database is read-only.")
+            if (health, page) == (503, 200):
+                return
             await asyncio.sleep(0.1)
+    log = scratch.path("serve.log").read_text(errors="replace").strip().splitlines() or ["nothing"]
+    how = "did not start" if said == "nothing" else "did not get well"
+    raise SnapshotError(
+        f"The restored instance {how} read-only within {START_SECONDS:.0f} seconds: it answered {said}, and said last: "
+        f"{log[-1][:300]}"
+    )
