@@ -27,7 +27,7 @@ AUTHORS = [
 @pytest.mark.parametrize(("facts", "outcome"), AUTHORS)
 @pytest.mark.parametrize("signal", ["content", "account", "text", "words", "links"])
 @pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RecursionError()], ids=lambda e: type(e).__name__)
-def test_a_failing_signal_leads_to_the_fail_mode(
+def test_invariant_2_a_failing_signal_leads_to_the_fail_mode(
     signal: str, error: Exception, facts: Facts, outcome: Outcome, shipped: Ruleset
 ) -> None:
     verdict = judge(status("hello"), facts, ruleset=with_broken_signal(shipped, signal, error))
@@ -71,7 +71,7 @@ def test_a_signal_that_is_switched_off_finds_nothing_and_breaks_nothing(policy: 
     assert (verdict.outcome, verdict.degraded, verdict.signals["words.reject.count"]) == (Outcome.ALLOW, False, 0)
 
 
-def test_a_rule_that_cannot_be_evaluated_leads_to_the_fail_mode(shipped: Ruleset) -> None:
+def test_invariant_2_a_rule_that_cannot_be_evaluated_leads_to_the_fail_mode(shipped: Ruleset) -> None:
     program = shipped.expressions.compile("1 / links.count > 0")
     rule: Rule = msgspec.structs.replace(shipped.rules[0], id="divides", program=program)
     verdict = judge(status("hello"), MEMBER, ruleset=replace(shipped, rules=(rule,)))
@@ -88,7 +88,7 @@ def test_a_rule_over_a_great_list_stops_at_the_budget(shipped: Ruleset) -> None:
 
 
 @pytest.mark.parametrize(("facts", "outcome"), AUTHORS)
-def test_a_judge_that_breaks_leads_to_the_fail_mode(facts: Facts, outcome: Outcome) -> None:
+def test_invariant_2_a_judge_that_breaks_leads_to_the_fail_mode(facts: Facts, outcome: Outcome) -> None:
     verdict = screen_failed(facts, RuntimeError("the text of a post"))
     assert (verdict.outcome, verdict.degraded) == (outcome, True)
     assert "RuntimeError" in verdict.because[0]
@@ -96,7 +96,7 @@ def test_a_judge_that_breaks_leads_to_the_fail_mode(facts: Facts, outcome: Outco
     assert ("visible only to you" in verdict.sentence) is (outcome is Outcome.HOLD)
 
 
-def test_fail_modes_work_without_any_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invariant_2_fail_modes_work_without_any_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Ruleset:
         raise PolicyError([])
 

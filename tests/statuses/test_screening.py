@@ -248,7 +248,7 @@ async def test_everything_that_was_written_has_its_result(world: World) -> None:
     assert await count(world, kinds) == 3, "status, poll and message"
 
 
-async def test_a_broken_judge_holds_newcomers_lets_the_trusted_through_and_judges_again(
+async def test_invariant_2_a_broken_judge_holds_newcomers_lets_the_trusted_through_and_judges_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await known(world, "alice")
