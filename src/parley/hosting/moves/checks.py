@@ -174,7 +174,8 @@ def _certificates(found: Found) -> Iterator[Check]:
         left = status.certificate_until - found.moment
         said = f"{status.name}'s certificate for the link ends on {status.certificate_until:%Y-%m-%d}."
         if left <= timedelta():
-            yield _no("certificate", said, "Run `parley host renew`, or add the host anew.")
+            do = f"Look at {status.name}'s clock and restart Parley there: that renews it. See `parley host status`."
+            yield _no("certificate", said, do)
         elif left < CERTIFICATE_LEFT:
             yield _look("certificate", said, "It is renewed by itself while the link works; see `parley host status`.")
         else:
@@ -202,7 +203,7 @@ def _dns(found: Found) -> Iterator[Check]:
         yield _ok("dns", f"{found.domain} is this machine itself: nothing is changed in the DNS.")
         return
     if not found.addresses:
-        do = "Run `parley host add` for it again with --address, or change the DNS by hand after the move."
+        do = "Run `parley host add` for it again with --addresses, or change the DNS by hand after the move."
         yield _look("dns", f"No address of {found.target.name} is known.", do)
         return
     if found.names is None:
