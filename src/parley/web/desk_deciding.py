@@ -163,6 +163,11 @@ def say_actions(new: NewDecision, acct: str) -> list[str]:
     return lines
 
 
+def count_copies(many: int) -> str:
+    """So many copies, in words."""
+    return f"{many} {'copy' if many == 1 else 'copies'}"
+
+
 def _hours_key(actions: Sequence[NewAction]) -> str:
     hours = actions[0].hours
     key = f"{hours:g}" if hours else ""

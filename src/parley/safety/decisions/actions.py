@@ -16,10 +16,11 @@ from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.cases import store_subjects as case_subjects
 from parley.safety.decisions import store, store_proposals
-from parley.safety.decisions.kinds import AUTOMATIC, DONE_ONCE
+from parley.safety.decisions.copying import compose_copies, repeat, without_done
+from parley.safety.decisions.kinds import AUTOMATIC
 from parley.safety.decisions.making import Maker, check_decision, make_decision
 from parley.safety.decisions.proposals import approve_proposal as approve_proposal
-from parley.safety.decisions.proposals import propose, why_second
+from parley.safety.decisions.proposals import make_copy, propose, why_second
 from parley.safety.decisions.proposals import refuse_proposal as refuse_proposal
 from parley.safety.decisions.proposals import undo_decision as undo_decision
 from parley.safety.decisions.ranks import check_asked, check_rank
@@ -29,13 +30,17 @@ from parley.safety.decisions.views import AutomaticKind, DecisionView, NewDecisi
 from parley.safety.log.views import Actor, Subject, human
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
-from parley.social.statuses.reads import list_authors
 
 NOT_BY_JURY = frozenset({"terminate", "suspend", "freeze"})
 
 
-async def decide(tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision) -> DecisionView | Proposal:
+async def decide(
+    tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision, *, copies: Sequence[Subject] = ()
+) -> DecisionView | Proposal:
     """Decide about subjects of one account; gives a Proposal where a second member of the staff must agree first.
+
+    `copies` are posts of anybody that say what one of the subjects says: the same is done to them. They are part of the
+    Proposal where there is one; where they alone are too many, they wait (`get_copies`) while the rest is done.
 
     A request with the same `key` gives what the first one made. Raises NotFound for whoever is not staff and for what
     there is not; Forbidden for one's own account and for people of one's own rank; Conflict while somebody else works
@@ -48,13 +53,17 @@ async def decide(tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision) -
         return earlier
     await check_rank(tx, viewer, new.account_id)
     new = await _in_case(tx, viewer, new)
-    if await _without_done(tx, new) is None:
+    if await without_done(tx, new) is None:
         raise Conflict("All of this has been done already, and is in force.")
     why = why_second([new])
     if why is not None and settings.four_eyes:
-        return await propose(tx, viewer, [new], why)
+        also = await _find_copies(tx, viewer, new, copies) if copies else []
+        return await propose(tx, viewer, [new, *also], why)
     maker = Maker(actor=human(viewer), kind="decision", by=viewer.account_id, alone=why is not None)
-    return await get_decision(tx, viewer, await make_decision(tx, settings, maker, new))
+    decision_id = await make_decision(tx, settings, maker, new)
+    if copies and (also := await _find_copies(tx, viewer, new, copies)):
+        await _do_copies(tx, settings, viewer, decision_id, also)
+    return await get_decision(tx, viewer, decision_id)
 
 
 async def decide_copies(
@@ -71,46 +80,29 @@ async def decide_copies(
         raise NotFound
     if original.reversed_by_id is not None:
         raise Conflict("This decision was taken back, so it cannot be repeated for copies.")
-    kinds = [action for action in original.actions if action.subject.type == "status"]
-    if not kinds or not subjects:
-        raise Invalid("Choose copies of a post that this decision is about.")
-    if any(subject.type != "status" for subject in subjects):
-        raise Invalid("Copies are posts.")
-    authors = await list_authors(tx, [subject.id for subject in subjects])
-    by_account: dict[int, list[Subject]] = {}
-    for subject in dict.fromkeys(subjects):
-        if subject.id not in authors:
-            raise NotFound
-        by_account.setdefault(authors[subject.id], []).append(subject)
-    like = kinds[0]
-    hours = (like.ends_at - like.applied_at).total_seconds() / 3600 if like.ends_at else None
-    made = []
-    for account_id, copies in sorted(by_account.items()):
-        await check_rank(tx, viewer, account_id)
-        action = {"kind": like.kind, "hours": hours, "label": like.label}
-        actions = [{**action, "subject": msgspec.to_builtins(copy)} for copy in copies]
-        new = msgspec.convert(
-            {
-                "account_id": account_id,
-                "actions": actions,
-                "clause": original.clause,
-                "facts": original.facts,
-                "reasons": original.reasons,
-                "source": original.source,
-                "automated_detection": True,
-            },
-            NewDecision,
-        )
-        left = await _without_done(tx, await _in_case(tx, viewer, check_decision(new, needs_clause=True)))
-        if left is not None:
-            made.append(left)
+    made = await _find_copies(tx, viewer, repeat(original), subjects)
     if not made:
         raise Conflict("The same has been done to all of these copies already.")
+    return await _do_copies(tx, settings, viewer, decision_id, made)
+
+
+async def _find_copies(tx: Tx, viewer: Viewer, first: NewDecision, subjects: Sequence[Subject]) -> list[NewDecision]:
+    """What is left to decide about copies, each in the case that it belongs to."""
+    composed = [await _in_case(tx, viewer, new) for new in await compose_copies(tx, viewer, first, subjects)]
+    return [left for new in composed if (left := await without_done(tx, new)) is not None]
+
+
+async def _do_copies(
+    tx: Tx, settings: Settings, viewer: Viewer, decision_id: int, made: Sequence[NewDecision]
+) -> list[DecisionView] | Proposal:
     why = why_second(made)
     if why is not None and settings.four_eyes:
-        return await propose(tx, viewer, made, why)
+        return await propose(tx, viewer, made, why, copies_of_id=decision_id)
     maker = Maker(actor=human(viewer), kind="decision", by=viewer.account_id, alone=why is not None)
-    return [await get_decision(tx, viewer, await make_decision(tx, settings, maker, new)) for new in made]
+    return [
+        await get_decision(tx, viewer, await make_copy(tx, settings, maker, new, copy_of_id=decision_id))
+        for new in made
+    ]
 
 
 async def decide_automatically(
@@ -137,20 +129,6 @@ async def decide_automatically(
         if earlier is not None:
             return earlier
     return await make_decision(tx, settings, Maker(actor=actor, kind=kind), new)
-
-
-async def _without_done(tx: Tx, new: NewDecision) -> NewDecision | None:
-    """Without what people have done already; None when nothing is left. What stands in a case is decided there anyway:
-    it has to come to its end."""
-    if new.case_id is not None:
-        return new
-    asked = [action for action in new.actions if action.kind in DONE_ONCE and action.hours is None]
-    if not asked:
-        return new
-    found = await store.list_lasting(tx, [(action.subject.type, action.subject.id) for action in asked])
-    done = {action for action in asked if (action.subject.type, action.subject.id, action.kind) in found}
-    left = tuple(action for action in new.actions if action not in done)
-    return msgspec.structs.replace(new, actions=left) if left else None
 
 
 async def _leave_out_done(tx: Tx, new: NewDecision) -> tuple[NewDecision, int | None]:

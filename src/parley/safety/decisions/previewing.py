@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -10,6 +11,7 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
 from parley.kit.settings import Settings
+from parley.safety.decisions.copying import compose_copies
 from parley.safety.decisions.making import check_decision
 from parley.safety.decisions.proposals import why_second
 from parley.safety.decisions.ranks import check_rank
@@ -17,6 +19,7 @@ from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.telling import Letter, author_letter, is_silent, page_of
 from parley.safety.decisions.templates import choose_language
 from parley.safety.decisions.views import NewDecision
+from parley.safety.log.views import Subject
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import get_account_views
 from parley.social.accounts.views import Viewer
@@ -32,10 +35,14 @@ class DecisionPreview(msgspec.Struct, frozen=True, kw_only=True):
     """For its author; None when nobody is told: nothing changes, or the author is not of this instance."""
     second: str | None
     """Why a second person must agree first: termination or many."""
+    copies_wait: bool = False
+    """Whether a second person must agree to what is done to the copies, though not to the rest."""
 
 
-async def preview_decision(tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision) -> DecisionPreview:
-    """What `decide` would do with the same `new`. Raises NotFound, Forbidden and Invalid as that does."""
+async def preview_decision(
+    tx: Tx, settings: Settings, viewer: Viewer, new: NewDecision, *, copies: Sequence[Subject] = ()
+) -> DecisionPreview:
+    """What `decide` would do with the same. Raises NotFound, Forbidden and Invalid as that does."""
     if not viewer.is_staff:
         raise NotFound
     new = check_decision(new, needs_clause=True)
@@ -44,13 +51,15 @@ async def preview_decision(tx: Tx, settings: Settings, viewer: Viewer, new: NewD
     if account is None:
         raise NotFound
     second = why_second([new]) if settings.four_eyes else None
+    also = await compose_copies(tx, viewer, new, copies) if copies else []
+    wait = second is None and settings.four_eyes and why_second(also) is not None
     row, actions = await _as_rows(tx, viewer, new)
     silent = not account.is_local or is_silent(row, actions)
     letter = None if silent else author_letter(settings, account.username, row, actions)
     if letter is not None:  # it has no address yet
         text = letter.text.replace(page_of(settings, UNKNOWN_ID), page_of(settings, UNKNOWN_ID)[:-1] + "…")
         letter = msgspec.structs.replace(letter, text=text)
-    return DecisionPreview(new=new, letter=letter, second=second)
+    return DecisionPreview(new=new, letter=letter, second=second, copies_wait=wait)
 
 
 async def _as_rows(tx: Tx, viewer: Viewer, new: NewDecision) -> tuple[DecisionRow, list[ActionRow]]:

@@ -18,7 +18,8 @@ from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
-from parley.safety.decisions import store, store_proposals
+from parley.safety.decisions import store, store_copies, store_proposals
+from parley.safety.decisions.copying import renew_copy
 from parley.safety.decisions.making import MOST_CHARACTERS, Maker, check_decision, make_decision
 from parley.safety.decisions.ranks import check_asked, check_rank
 from parley.safety.decisions.reads import get_decision, get_proposal, present_proposal
@@ -48,8 +49,10 @@ def why_second(decisions: Sequence[NewDecision]) -> str | None:
     return "many" if len(subjects) > live_ruleset().head.decisions.four_eyes_over_subjects else None
 
 
-async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why: str) -> Proposal:
-    """Keep checked decisions until a second person agrees."""
+async def propose(
+    tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why: str, *, copies_of_id: int | None = None
+) -> Proposal:
+    """Keep checked decisions until a second person agrees; `copies_of_id` is a decision that they repeat."""
     proposal_id = await get_new_id(tx)
     first = decisions[0]
     await append_event(
@@ -62,6 +65,7 @@ async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why:
         why=why,
         accounts=[str(new.account_id) for new in decisions],
         subjects=sum(len(new.actions) for new in decisions),
+        copies=sum(len(new.actions) for new in decisions if new.is_copy),
     )
     await store_proposals.insert_proposal(
         tx,
@@ -74,6 +78,7 @@ async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why:
         first.key,
         now(),
         None,
+        copies_of_id,
     )
     await enqueue(tx, "mail_proposal", {"proposal_id": proposal_id})
     return await get_proposal(tx, viewer, proposal_id)
@@ -82,13 +87,13 @@ async def propose(tx: Tx, viewer: Viewer, decisions: Sequence[NewDecision], why:
 async def undo_decision(
     tx: Tx, settings: Settings, viewer: Viewer, decision_id: int, *, reasons: str = ""
 ) -> int | Proposal:
-    """Take a decision back; gives the id of the reversal, or a Proposal for what two people had decided: that takes
-    two again. Raises NotFound, Forbidden, Conflict."""
+    """Take a decision back, with those that repeat it for copies; gives the id of the reversal, or a Proposal where two
+    people had decided any of it: that takes two again. Raises NotFound, Forbidden, Conflict."""
     row = await check_may_undo(tx, viewer, decision_id)
-    if row.approved_by is None or row.reversed_by_id is not None or not settings.four_eyes:
-        return await reverse_decision(
-            tx, settings, human(viewer), decision_id, kind="undo", reasons=reasons, viewer=viewer
-        )
+    copies = await store_copies.list_copies_in_force(tx, decision_id)
+    two = row.approved_by is not None or any(one.approved_by for one in await store.list_decisions(tx, copies))
+    if not two or row.reversed_by_id is not None or not settings.four_eyes:
+        return (await _reverse_all(tx, settings, viewer, decision_id, reasons, None))[0]
     said = reasons.replace("\x00", "").strip()[:MOST_CHARACTERS]
     proposal_id = await get_new_id(tx)
     await append_event(
@@ -99,16 +104,44 @@ async def undo_decision(
         subject=Subject("account", row.account_id),
         proposal=str(proposal_id),
         decision=str(decision_id),
+        copies=len(copies),
     )
     kept = NewDecision(account_id=row.account_id, actions=(), case_id=row.case_id, reasons=said)
     values = (row.case_id, row.account_id, "undo", msgspec.to_builtins([kept]), viewer.account_id, None, now())
     try:
         async with tx.transaction():
-            await store_proposals.insert_proposal(tx, proposal_id, *values, decision_id)
+            await store_proposals.insert_proposal(tx, proposal_id, *values, decision_id, None)
     except UniqueViolation as error:
         raise Conflict("Somebody has proposed to undo this already: it waits for a second person.") from error
     await enqueue(tx, "mail_proposal", {"proposal_id": proposal_id})
     return await get_proposal(tx, viewer, proposal_id)
+
+
+async def _reverse_all(
+    tx: Tx, settings: Settings, viewer: Viewer, decision_id: int, reasons: str, approved_by: int | None
+) -> list[int]:
+    """Take a decision back, and then those that repeat it for copies; ids of the reversals."""
+    copies = await store_copies.list_copies_in_force(tx, decision_id)
+    return [
+        await reverse_decision(
+            tx,
+            settings,
+            human(viewer),
+            number,
+            kind="undo",
+            reasons=reasons,
+            viewer=viewer,
+            approved_by=approved_by,
+        )
+        for number in (decision_id, *copies)
+    ]
+
+
+async def make_copy(tx: Tx, settings: Settings, maker: Maker, new: NewDecision, *, copy_of_id: int) -> int:
+    """Make a decision that repeats another for copies; returns its id."""
+    decision_id = await make_decision(tx, settings, maker, new)
+    await store_copies.insert_copy(tx, decision_id, copy_of_id)
+    return decision_id
 
 
 async def approve_proposal(tx: Tx, settings: Settings, viewer: Viewer, proposal_id: int) -> tuple[DecisionView, ...]:
@@ -129,7 +162,16 @@ async def approve_proposal(tx: Tx, settings: Settings, viewer: Viewer, proposal_
         checked.append(check_decision(new, needs_clause=True))
     actor = Actor("human", proposal.proposed_by, proposer.username)
     maker = Maker(actor=actor, kind="decision", by=proposal.proposed_by, approved_by=viewer.account_id)
-    ids = [await make_decision(tx, settings, maker, new) for new in checked]
+    ids: list[int] = []
+    first = proposal.copies_of_id
+    for new in checked:
+        if not new.is_copy:
+            ids.append(await make_decision(tx, settings, maker, new))
+            first = first or ids[0]
+        elif first is not None and (left := await renew_copy(tx, new)) is not None:
+            ids.append(await make_copy(tx, settings, maker, left, copy_of_id=first))
+    if not ids:
+        raise Conflict("All of this was done meanwhile. Refuse it, so that it does not wait any longer.")
     await _end(tx, human(viewer), proposal, "approved", viewer.account_id, "", ids)
     return tuple([await get_decision(tx, viewer, decision_id) for decision_id in ids])
 
@@ -140,18 +182,10 @@ async def _approve_undo(
     assert proposal.reverses_id is not None
     await check_rank(tx, viewer, proposal.account_id)
     by = Viewer(account_id=proposer.id, username=proposer.username, role=proposer.role)
-    reversal = await reverse_decision(
-        tx,
-        settings,
-        human(by),
-        proposal.reverses_id,
-        kind="undo",
-        reasons=proposal.decisions[0].reasons if proposal.decisions else "",
-        viewer=by,
-        approved_by=viewer.account_id,
-    )
-    await _end(tx, human(viewer), proposal, "approved", viewer.account_id, "", [reversal])
-    return (await get_decision(tx, viewer, reversal),)
+    said = proposal.decisions[0].reasons if proposal.decisions else ""
+    ids = await _reverse_all(tx, settings, by, proposal.reverses_id, said, viewer.account_id)
+    await _end(tx, human(viewer), proposal, "approved", viewer.account_id, "", ids)
+    return tuple([await get_decision(tx, viewer, number) for number in ids])
 
 
 async def _check_escalated(tx: Tx, viewer: Viewer, case_id: int | None) -> None:
@@ -170,7 +204,13 @@ async def find_stale(tx: Tx, proposal: Proposal, proposer: AccountView) -> str:
     if proposal.reverses_id is not None:
         undone = (await store.list_decisions(tx, [proposal.reverses_id]))[0].reversed_by_id is not None
         return "The decision was taken back already." if undone else ""
+    if proposal.copies_of_id is not None:
+        repeated = (await store.list_decisions(tx, [proposal.copies_of_id]))[0]
+        if repeated.reversed_by_id is not None:
+            return "The decision that this repeats for copies was taken back."
     for new in proposal.decisions:
+        if new.is_copy:  # what became of one of many stops nothing: see `renew_copy`
+            continue
         case = await cases.get_locked_case(tx, new.case_id) if new.case_id is not None else None
         if case is not None and case.state == "closed":
             return "The case was decided otherwise meanwhile. Decide anew if it is still needed."

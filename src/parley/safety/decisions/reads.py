@@ -265,4 +265,5 @@ def present_proposal(row: store_proposals.ProposalRow) -> Proposal:
         created_at=row.created_at,
         ended_at=row.ended_at,
         reverses_id=row.reverses_id,
+        copies_of_id=row.copies_of_id,
     )

@@ -27,12 +27,13 @@ class ProposalRow(msgspec.Struct, frozen=True):
     created_at: datetime
     ended_at: datetime | None
     reverses_id: int | None
+    copies_of_id: int | None
 
 
 INSERT_PROPOSAL = """
     INSERT INTO decision_proposals (id, case_id, account_id, why, decisions, proposed_by, request_key, created_at,
-        reverses_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        reverses_id, copies_of_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 
@@ -43,13 +44,14 @@ async def insert_proposal(tx: Tx, *values: Any) -> None:
 
 LIST_PROPOSALS = """
     SELECT id, case_id, account_id, why, state, decisions, proposed_by, answered_by, answer, decision_ids, created_at,
-        ended_at, reverses_id
+        ended_at, reverses_id, copies_of_id
     FROM decision_proposals WHERE id = ANY($1::bigint[]) ORDER BY id
 """
 LIST_WAITING = """SELECT id FROM decision_proposals WHERE state = 'waiting' ORDER BY id LIMIT $1"""
 LIST_WAITING_FOR = """
     SELECT id FROM decision_proposals
-    WHERE state = 'waiting' AND (($1::bigint IS NULL AND $2::bigint IS NULL) OR case_id = $1 OR reverses_id = $2)
+    WHERE state = 'waiting' AND (($1::bigint IS NULL AND $2::bigint IS NULL) OR case_id = $1 OR reverses_id = $2
+        OR copies_of_id = $2)
     ORDER BY id
 """
 LIST_OF_CASE = """SELECT id FROM decision_proposals WHERE case_id = $1 AND state = 'waiting' ORDER BY id"""
@@ -66,7 +68,7 @@ async def list_waiting(tx: Tx, limit: int) -> list[int]:
 
 
 async def list_waiting_for(tx: Tx, case_id: int | None, decision_id: int | None) -> list[int]:
-    """Ids of those that wait in a case, or to undo a decision; all of them when neither is named."""
+    """Ids of those that wait in a case, or to undo or repeat a decision; all of them when neither is named."""
     return [row[0] for row in await tx.fetch(LIST_WAITING_FOR, case_id, decision_id)]
 
 

@@ -62,6 +62,8 @@ class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "user"
     automated_detection: bool = False
     key: str | None = None
+    is_copy: bool = False
+    """Whether it repeats another decision for copies (`copying.py`)."""
 
 
 class ActionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +147,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     ended_at: datetime | None
     reverses_id: int | None = None
+    copies_of_id: int | None = None
+    """The decision that was made already, and that this repeats for copies."""
+
+
+class Copies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision has to do with copies: which one it repeats, which repeat it and are in force, and about how many
+    posts those are; how many wait for a second person."""
+
+    copy_of_id: int | None
+    decisions: tuple[int, ...]
+    subjects: int
+    waiting: int
 
 
 class StrikeView(msgspec.Struct, frozen=True, kw_only=True):
