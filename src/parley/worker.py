@@ -73,6 +73,7 @@ from parley.safety.decisions.jobs import (
     mail_proposal,
     mail_reversal,
     mail_stale_proposal,
+    state_reasons_of_screening,
     tell_reporters,
 )
 from parley.safety.drafts import end_stale_drafts, mail_bank_draft
@@ -211,6 +212,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
     ),
     facts.RequiredChangeMade: (answer_required_change,),
     facts.StatusHeld: (notify_of_hold, open_case_of_hold),
+    facts.StatusRestricted: (state_reasons_of_screening,),
     facts.StatusEdited: (announce_edit, notify_of_edit, index_status, ask_outside_model, settle_edited),
     facts.RuleAlarmRaised: (mail_rule_alarm,),
     facts.RevisionRescreened: (

@@ -15,6 +15,7 @@ from parley.safety.decisions import store, store_proposals, store_told
 from parley.safety.decisions.linking import count_linked_to, find_evasion
 from parley.safety.decisions.proposals import end_stale
 from parley.safety.decisions.reversing import reverse_decision
+from parley.safety.decisions.stating import state_screening
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.strikes import count_again
 from parley.safety.decisions.telling import (
@@ -75,6 +76,15 @@ async def answer_required_change(instance: Instance, payload: dict[str, Any]) ->
 
 TOGETHER = frozenset({"sweep"})
 """Kinds of decisions of which many are made at once: one letter tells of all."""
+LETTERS_APART = timedelta(hours=1)
+"""Of what screening restricts, an author has at most one letter in this time."""
+
+
+async def state_reasons_of_screening(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on StatusRestricted: what screening limited or hid is a decision, with notice and appeal. May run twice."""
+    status_id, revision, screening_id = (int(payload[name]) for name in ("status_id", "revision", "screening_id"))
+    async with instance.db.write() as tx:
+        await state_screening(tx, instance.settings, status_id, revision, screening_id)
 
 
 async def mail_decision(instance: Instance, payload: dict[str, Any]) -> None:
@@ -96,6 +106,8 @@ async def _mail_author(instance: Instance, decision_id: int) -> None:
         together = await store.list_together(tx, row) if row.kind in TOGETHER else [row.id]
         if together[0] != row.id:
             return  # the first one's letter speaks of all
+        if row.kind == "screening" and await store.has_recent(tx, row, row.created_at - LETTERS_APART):
+            return  # a flood of posts is no flood of letters: the reasons of each stand in the app
         more = await store.list_decisions(tx, together[1:])
         done = await store.list_actions(tx, together[1:])
         actions, ended = await _what_happened(tx, row)

@@ -16,19 +16,23 @@ from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.settings import Settings
 from parley.safety.decisions import store
-from parley.safety.decisions.kinds import AUTOMATIC
+from parley.safety.decisions.kinds import AUTOMATIC, STATUS_STATES
 from parley.safety.decisions.store import ActionRow, DecisionRow
 from parley.safety.decisions.telling import put_notice
 from parley.safety.decisions.templates import choose_language, describe_subjects, texts_of
 from parley.safety.decisions.views import ActionKind
 from parley.safety.log.actions import append_event
-from parley.safety.log.views import Actor, Subject
+from parley.safety.log.views import Actor, Subject, system
 from parley.screening import Ruleset, live_ruleset
 from parley.social.accounts.reads import get_account_views
 from parley.social.events.actions import record
 from parley.social.events.facts import DecisionMade
+from parley.social.statuses.enforcing import lock_status
+from parley.social.verdicts.reads import get_results
 
 StatedKind = Literal["sweep", "screening", "interim"]
+_SCREENED: dict[str, ActionKind] = {"limited": "limit", "hidden_interim": "hide"}
+"""What screening makes of a post that is published, and the action that says so."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,30 @@ async def state_reasons(
         made = DecisionMade(account_id=0, decision_id=row.id, target_id=row.account_id, kind=kind, case_id=None)
         await record(tx, made)
     return [row.id for row in rows]
+
+
+async def state_screening(tx: Tx, settings: Settings, status_id: int, revision: int, screening_id: int) -> int | None:
+    """Make the decision about what screening has just done to a post; None where there is one, or nothing to decide.
+
+    What was shown before it was limited or hidden is shown again when the decision is reversed.
+    """
+    status = await lock_status(tx, status_id)
+    if status is None or status.state not in _SCREENED or status.revision != revision:
+        return None
+    if any(one.kind in STATUS_STATES for one in await store.list_in_force(tx, "status", status_id)):
+        return None
+    result = (await get_results(tx, [screening_id])).get(screening_id)
+    if result is None:
+        return None
+    one = Done(
+        account_id=status.account_id,
+        kind=_SCREENED[status.state],
+        subject=Subject("status", status_id, revision),
+        clause=result.clause,
+        before={"state": "published"},
+        sentence=result.sentence,
+    )
+    return (await state_reasons(tx, settings, system("screening"), [one], kind="screening"))[0]
 
 
 async def is_in_force(tx: Tx, decision_id: int) -> bool:

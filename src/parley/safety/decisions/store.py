@@ -125,6 +125,17 @@ async def list_together(tx: Tx, row: DecisionRow) -> list[int]:
     return [found[0] for found in await tx.fetch(LIST_TOGETHER, row.account_id, row.kind, row.created_at)]
 
 
+HAS_RECENT = """
+    SELECT EXISTS (
+        SELECT FROM decisions WHERE account_id = $1 AND kind = $2 AND id < $3 AND created_at > $4)
+"""
+
+
+async def has_recent(tx: Tx, row: DecisionRow, since: datetime) -> bool:
+    """Whether a decision of the same kind about the same account was made before this one, after `since`."""
+    return bool(await tx.fetchval(HAS_RECENT, row.account_id, row.kind, row.id, since))
+
+
 UPDATE_REVERSED = """UPDATE decisions SET reversed_by_id = $2 WHERE id = $1 AND reversed_by_id IS NULL RETURNING id"""
 
 

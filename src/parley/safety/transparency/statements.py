@@ -78,7 +78,8 @@ MEDIA = {
 async def list_statements(
     tx: Tx, settings: Settings, from_day: date, until_day: date
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    """Statements about every restriction of the period, at most AT_ONCE in each list, checked against the schema.
+    """Statements about what the decisions of the period restrict, at most AT_ONCE in each list, checked against the
+    schema. Sweeps and screening decide too; what is no decision stands in docs/operators/transparency.md.
 
     Raises Invalid for a wrong period, or where a statement would not be accepted (a mapping that names unknown words).
     """
@@ -151,6 +152,8 @@ def _facts(row: StatementRow) -> str:
     who = "It was decided without a person." if row.automated_decision else "A person decided."
     if row.kind == "interim":
         who = "It was hidden for the time being, until a person has decided."
+    elif row.kind == "sweep":
+        who = "People approved that what was posted before is examined again; a program decided about this."
     return f"{what} was examined. {found} {who} {WORLDWIDE}"
 
 

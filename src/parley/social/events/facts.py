@@ -130,6 +130,16 @@ class StatusHeld(Fact, frozen=True):
     told: bool = False
 
 
+class StatusRestricted(Fact, frozen=True):
+    """Screening restricted a status that its author has reason to believe published: `state` is limited, or
+    hidden_interim where others had read it."""
+
+    status_id: int
+    revision: int
+    screening_id: int
+    state: str
+
+
 class StatusRejected(Fact, frozen=True):
     """A write was refused by screening; nothing was stored but the result."""
 

@@ -27,7 +27,8 @@ async def apply_status_verdict(
 
     What would now be held is hidden (an older revision: from the history), what would now be limited is limited. The
     caller asks for that only where the last verdict lets the revision be seen; one that is not shown yet waits on.
-    Its author is told by whoever calls, with the reasons. With `release`, what waits and would now be published is. Only ever one of these; `kind` in the answer says which.
+    Whoever calls tells its author why. With `release`, what waits and would now be published is. Only ever one of
+    these; `kind` in the answer says which.
     """
     row = await store_writes.get_locked(tx, status_id)
     if row is None or row.state not in (*OPEN, "held"):

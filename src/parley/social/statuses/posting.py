@@ -32,7 +32,7 @@ from parley.social.statuses.copies import fingerprint_of
 from parley.social.statuses.drafts import Checked, Draft, check_new_status, complete_draft
 from parley.social.statuses.ground import facts_of, load_ground
 from parley.social.statuses.hydrate import get_status, present_new
-from parley.social.statuses.publishing import make_tags, settle_media, where_counted
+from parley.social.statuses.publishing import make_tags, note_restriction, settle_media, where_counted
 from parley.social.statuses.store import Body
 from parley.social.statuses.store_ground import Ground
 from parley.social.statuses.store_writes import StatusRow, body_of
@@ -219,6 +219,8 @@ async def _insert(
     elif state != "held":
         fact = StatusPosted if origin is None else StatusImported
         await record(tx, fact(account_id=viewer.account_id, status_id=row.id))
+        if state == "limited":
+            await note_restriction(tx, viewer.account_id, row.id, 1, state)
     return body_of(row), head
 
 

@@ -18,7 +18,7 @@ from parley.kit.jobs import enqueue
 from parley.screening import Outcome
 from parley.social.accounts.actions import change_statuses_count
 from parley.social.events.actions import record
-from parley.social.events.facts import StatusEdited, StatusImported, StatusPosted
+from parley.social.events.facts import StatusEdited, StatusImported, StatusPosted, StatusRestricted
 from parley.social.media.actions import withhold_media
 from parley.social.statuses import store_judged, store_polls, store_writes
 from parley.social.statuses.copies import mark_removed
@@ -196,6 +196,18 @@ async def show_revision(tx: Tx, row: LockedRow, revision: int, moment: datetime,
         )
     else:
         await record(tx, StatusEdited(account_id=row.account_id, status_id=row.id, revision=revision))
+    if limited and row.state != "limited":
+        await note_restriction(tx, row.account_id, row.id, revision, "limited")
+
+
+async def note_restriction(tx: Tx, account_id: int, status_id: int, revision: int, state: str) -> None:
+    """Note that screening restricted a status which its author believes published: they are owed the reasons."""
+    screening_id = await store_judged.get_screening_id(tx, status_id, revision)
+    if screening_id is not None:
+        fact = StatusRestricted(
+            account_id=account_id, status_id=status_id, revision=revision, screening_id=screening_id, state=state
+        )
+        await record(tx, fact)
 
 
 async def set_status_state(tx: Tx, status_id: int, state: str) -> None:

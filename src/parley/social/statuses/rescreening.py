@@ -11,7 +11,7 @@ from parley.screening import Outcome
 from parley.social.events.actions import record
 from parley.social.events.facts import StatusHeld
 from parley.social.statuses import store_writes
-from parley.social.statuses.publishing import set_status_state, settle_media, show_revision
+from parley.social.statuses.publishing import note_restriction, set_status_state, settle_media, show_revision
 from parley.social.verdicts.reads import is_overruled
 
 _OPEN = ("published", "limited")
@@ -43,8 +43,10 @@ async def apply_status_rescreening(instance: Instance, payload: dict[str, Any]) 
         elif row.revision == revision and row.state in _OPEN and not outcome.published:
             await set_status_state(tx, row.id, "hidden_interim")
             await publish(tx, Message("delete", ids=(row.id,), account_ids=(row.account_id,)))
-            await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
+            await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision, told=True))
+            await note_restriction(tx, row.account_id, row.id, revision, "hidden_interim")
         elif waits and not outcome.published and payload.get("first"):
             await record(tx, StatusHeld(account_id=row.account_id, status_id=row.id, revision=revision))
         elif row.revision == revision and row.state == "published" and outcome is Outcome.LIMIT:
             await set_status_state(tx, row.id, "limited")
+            await note_restriction(tx, row.account_id, row.id, revision, "limited")
