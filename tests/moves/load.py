@@ -215,7 +215,7 @@ async def _is_on(client: httpx.AsyncClient, kind: str, target: str, headers: dic
 async def _file_hash(client: httpx.AsyncClient, media_id: str, headers: dict[str, str]) -> str:
     """SHA-256 of the file of an upload, as it is served; or why there is none. Waits until it has been prepared."""
     said = "is not there"
-    for _ in range(120):
+    for _ in range(480):
         answer = await client.get(f"/api/v1/media/{media_id}", headers=headers)
         if answer.status_code == 206:
             said = "was never prepared"

@@ -18,6 +18,9 @@ from tests.moves.checker import Report, check, text_of
 from tests.moves.load import Load, damaged_files, read_final, stored_files
 from tests.moves.providers import MEDIA, Host, World, two_providers
 
+UNTIL_WORKED_OFF = 120
+"""Seconds of patience with a worker: jobs that a lost one had begun are taken up again when its time is over."""
+
 LEASE_SECONDS = 3
 """Shorter than the default, so that the suite takes less time; bench/moves.py keeps the default."""
 
@@ -149,7 +152,11 @@ def epoch_of(host: Host) -> int:
 
 def wait_delivered(world: World, *epochs: int) -> None:
     """Something has left the instance with each of these epochs: that no old one was seen proves nothing otherwise."""
-    wait_until(lambda: {*epochs} <= {one.epoch for one in world.deliveries()}, f"deliveries with epochs {epochs}")
+
+    def seen() -> bool:
+        return {*epochs} <= {one.epoch for one in world.deliveries()}
+
+    wait_until(seen, f"deliveries with epochs {epochs}", UNTIL_WORKED_OFF)
 
 
 def prove_log(host: Host) -> Any:
