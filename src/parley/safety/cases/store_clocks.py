@@ -186,7 +186,7 @@ LIST_UNMEASURED = """
     SELECT DISTINCT k.case_id
     FROM sla_clocks k JOIN case_subjects s ON s.id = k.case_subject_id
     WHERE k.state = 'breached' AND k.ended_at > $1 AND k.kind IN ('interim', 'first_action')
-      AND s.settled_at IS NULL AND s.interim_decision_id IS NULL AND s.subject_type IN ('status', 'profile', 'media')
+      AND s.settled_at IS NULL AND s.interim_decision_id IS NULL
     LIMIT $2
 """
 
@@ -213,7 +213,6 @@ LIST_TO_MEASURE = """
     SELECT s.id, s.subject_type, s.subject_id, s.revision, s.clause, s.severity, s.source, s.screening_id
     FROM case_subjects s
     WHERE s.case_id = $1 AND s.settled_at IS NULL AND s.interim_decision_id IS NULL
-      AND s.subject_type IN ('status', 'profile', 'media')
       AND (s.severity = 0 OR s.source IN ('provider_notice', 'authority_order'))
       AND EXISTS (
         SELECT FROM sla_clocks k

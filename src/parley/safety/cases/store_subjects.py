@@ -46,6 +46,27 @@ async def list_named_subjects(tx: Tx, case_id: int, named: Sequence[tuple[str, i
     return [SubjectRow(*row) for row in rows]
 
 
+# Of an account or a conversation something else is hidden; what also stands for another open subject stays.
+LIST_STAND_INS = """
+    SELECT DISTINCT s.interim_decision_id
+    FROM unnest($2::text[], $3::bigint[]) AS named (type, id)
+    JOIN case_subjects s ON s.case_id = $1 AND s.subject_type = named.type AND s.subject_id = named.id
+    WHERE s.subject_type IN ('account', 'conversation') AND s.interim_decision_id IS NOT NULL
+      AND NOT EXISTS (
+        SELECT FROM case_subjects o
+        WHERE o.case_id = $1 AND o.interim_decision_id = s.interim_decision_id AND o.settled_at IS NULL
+          AND (o.subject_type, o.subject_id) NOT IN (SELECT * FROM unnest($2::text[], $3::bigint[])))
+    ORDER BY 1
+"""
+
+
+async def list_stand_ins(tx: Tx, case_id: int, named: Sequence[tuple[str, int]]) -> list[int]:
+    """Interim decisions that hid something in the place of these accounts and conversations, and of nothing else that
+    waits."""
+    rows = await tx.fetch(LIST_STAND_INS, case_id, [one[0] for one in named], [one[1] for one in named])
+    return [row[0] for row in rows]
+
+
 LIST_CASE_SUBJECTS = """
     SELECT id, case_id, subject_type, subject_id, revision, clause, severity, source, screening_id, evidence_id,
         decision_id, interim_decision_id, added_at, settled_at, settled_as

@@ -15,7 +15,7 @@ from parley.kit.errors import ParleyError
 from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.safety.cases import store, store_clocks
-from parley.safety.cases.actions import STAFF, escalate_case
+from parley.safety.cases.actions import STAFF, escalate_case, note_interim
 from parley.safety.cases.clocks import meet_clocks as meet_clocks
 from parley.safety.cases.clocks import note_breaches
 from parley.safety.cases.clocks import pause_clock as pause_clock
@@ -28,6 +28,8 @@ from parley.safety.decisions.actions import decide_automatically
 from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Subject, system
+from parley.social.statuses.for_evidence import list_conversation_ids
+from parley.social.statuses.reads import list_authors
 from parley.social.statuses.standings import list_standings
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ ME = system("clocks")
 LEAD = timedelta(minutes=3)
 """How long before a first action or an interim measure is due the program takes it, when nobody has acted."""
 MOST_MEASURED = 200
+INSTEAD = frozenset({"account", "conversation"})
+"""Subjects that cannot be hidden themselves: something else is, in their place."""
 SEEN = frozenset({"published", "limited"})
 
 
@@ -72,12 +76,11 @@ async def measure_case(tx: Tx, settings: Settings, case_id: int) -> int:
     rows = await store_clocks.list_to_measure(tx, case_id, moment + LEAD, MOST_MEASURED)
     rows = await _sure(tx, case_id, await _visible(tx, rows))
     hidden = 0
-    for (source, clause), group in groupby(sorted(rows, key=_kind), key=_kind):
+    for (source, clause, _), group in groupby(sorted(rows, key=_kind), key=_kind):
         some = list(group)
-        actions = tuple(
-            NewAction("hide", Subject(row.subject_type, row.subject_id))  # type: ignore[arg-type]
-            for row in some
-        )
+        actions = tuple([NewAction("hide", one) for row in some for one in await _hidden_for(tx, case.account_id, row)])
+        if not actions:
+            continue
         new = NewDecision(
             account_id=case.account_id,
             actions=actions,
@@ -90,7 +93,9 @@ async def measure_case(tx: Tx, settings: Settings, case_id: int) -> int:
             async with tx.transaction():
                 await append_event(tx, ME, "interim_due", case_id=case_id, subjects=len(some))
                 await store_clocks.update_measuring(tx, [row.id for row in some], moment)
-                await decide_automatically(tx, settings, ME, new, kind="interim")
+                decision_id = await decide_automatically(tx, settings, ME, new, kind="interim")
+                if some[0].subject_type in INSTEAD:
+                    await note_interim(tx, case_id, [_subject_of(some[0])], decision_id)
             hidden += len(some)
         except ParleyError as error:
             # The clock goes on, is breached, and so comes before people; it must not keep the others from being hidden.
@@ -101,8 +106,30 @@ async def measure_case(tx: Tx, settings: Settings, case_id: int) -> int:
     return hidden
 
 
-def _kind(row: MeasureRow) -> tuple[str, str]:
-    return row.source, row.clause or ""
+def _kind(row: MeasureRow) -> tuple[str, str, int]:
+    """What is decided together; each account and conversation by itself, so that a word about it ends just that."""
+    return row.source, row.clause or "", row.id if row.subject_type in INSTEAD else 0
+
+
+def _subject_of(row: MeasureRow) -> Subject:
+    return Subject(row.subject_type, row.subject_id)  # type: ignore[arg-type]
+
+
+async def _hidden_for(tx: Tx, account_id: int, row: MeasureRow) -> list[Subject]:
+    """What is hidden for a subject: of an account its profile, of a conversation what the account wrote in it and
+    others can still read (the newest of it)."""
+    if row.subject_type == "account":
+        return [Subject("profile", row.subject_id)]
+    if row.subject_type != "conversation":
+        return [_subject_of(row)]
+    ids = (await list_conversation_ids(tx, [row.subject_id])).get(row.subject_id, [])
+    authors = await list_authors(tx, ids)
+    standings = await list_standings(tx, [(status_id, 1) for status_id in ids])
+    return [
+        Subject("status", status_id)
+        for status_id in ids
+        if authors.get(status_id) == account_id and status_id in standings and standings[status_id].state in SEEN
+    ]
 
 
 async def _visible(tx: Tx, rows: list[MeasureRow]) -> list[MeasureRow]:

@@ -16,6 +16,7 @@ from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
+from parley.safety.cases import store_subjects as case_subjects
 from parley.safety.cases.actions import note_interim, settle_subjects
 from parley.safety.decisions import store
 from parley.safety.decisions.effects import Applied, Ground, apply_action, reverse_action
@@ -109,7 +110,7 @@ async def make_decision(tx: Tx, settings: Settings, maker: Maker, new: NewDecisi
     standing = {one for one in lasting if one[2] in DONE_ONCE}
     done = await _do(tx, ground, new.actions)
     if not maker.automated:
-        await _replace_automatic(tx, decision_id, subjects, moment)
+        await _replace_automatic(tx, new.case_id, decision_id, subjects, moment)
         await _answer_required(tx, decision_id, done, moment)
         await _tell_judge(tx, maker, new, done)
         news = {one.kind for action, one in done if (action.subject.type, action.subject.id, one.kind) not in standing}
@@ -208,9 +209,17 @@ async def _do(tx: Tx, ground: Ground, actions: Sequence[NewAction]) -> list[tupl
     return done
 
 
-async def _replace_automatic(tx: Tx, decision_id: int, subjects: Sequence[Subject], moment: datetime) -> None:
-    """A person's word ends what machines did about the same subjects until somebody decides."""
-    found = await store.list_automatic(tx, [(subject.type, subject.id) for subject in subjects])
+async def _replace_automatic(
+    tx: Tx, case_id: int | None, decision_id: int, subjects: Sequence[Subject], moment: datetime
+) -> None:
+    """A person's word ends what machines did about the same subjects until somebody decides, and what they hid in the
+    place of an account or a conversation."""
+    named = [(subject.type, subject.id) for subject in subjects]
+    found = await store.list_automatic(tx, named)
+    if case_id is not None and (instead := await case_subjects.list_stand_ins(tx, case_id, named)):
+        known = {action.id for action in found}
+        hidden = await store.list_actions(tx, instead)
+        found += [one for one in hidden if one.reversed_at is None and one.id not in known]
     by_decision: dict[int, list[ActionRow]] = {}
     for action in found:
         if action.decision_id == decision_id:
