@@ -158,13 +158,4 @@ def kill_at_once(processes: list[psutil.Process]) -> None:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-    deadline = time.monotonic() + 10
-    while any(_is_alive(process) for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    """A zombie holds nothing any more, and init takes seconds to clear it away."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
+    psutil.wait_procs(processes, timeout=10)

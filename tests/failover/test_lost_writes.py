@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.replication import Replication, copy_server, rewind_server, slot_of, write_replication
 from parley.kit.settings import Settings
 from tests.conftest import World, open_world
-from tests.live import kill_at_once
 
 
 def settings_in(folder: Path) -> Settings:
@@ -96,7 +96,11 @@ class Two:
         pid = int((self.a.data / "postmaster.pid").read_text().splitlines()[0])
         postmaster = psutil.Process(pid)
         family = [postmaster, *postmaster.children(recursive=True)]
-        kill_at_once(family)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.send_signal(number)
+        psutil.wait_procs(family, timeout=10)
 
 
 @asynccontextmanager
