@@ -9,10 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from asyncpg import RaiseError
 from PIL import Image, ImageOps
 
-from parley.kit.clock import now
-from parley.kit.errors import Forbidden, Invalid
+from parley.kit.clock import now, time_travel
+from parley.kit.errors import Forbidden, Invalid, NotFound
+from parley.safety.evidence.holding import place_hold, release_hold
+from parley.safety.evidence.jobs import purge_evidence
+from parley.safety.evidence.known_files import open_kept_file
+from parley.safety.evidence.law_views import Held, NewHold
+from parley.safety.log.actions import append_event
+from parley.safety.log.views import system
 from parley.screening import image_hash
 from parley.screening.hash_formats import ListedHash
 from parley.social.accounts.views import Viewer
@@ -24,6 +31,7 @@ from parley.social.statuses.jobs import publish_scheduled
 from tests.conftest import World
 from tests.media.helpers import files_stored, upload
 from tests.media.known import bank_hashes, bank_picture, film, jpeg, make_bank, scene
+from tests.safety.auditing import assert_audit_holds
 from tests.statuses.cast import ask
 
 PICTURE = scene(1)
@@ -237,17 +245,64 @@ async def test_a_file_in_quarantine_is_evidence_and_whoever_opens_it_leaves_a_tr
     assert (kept.outcome, kept.clause, kept.origin) == ("quarantine", "4.2", "attachment")
     target = tmp_path / "copy"
     with pytest.raises(Invalid, match="why"):
-        await evidence_files.open_kept_file(world.instance, mia, kept.id, target, reason="")
+        await open_kept_file(world.instance, mia, kept.id, target, reason="")
     with pytest.raises(Forbidden):
-        await evidence_files.open_kept_file(world.instance, alice, kept.id, target, reason="I am only curious")
+        await open_kept_file(world.instance, alice, kept.id, target, reason="I am only curious")
     assert not target.exists()
-    await evidence_files.open_kept_file(world.instance, mia, kept.id, target, reason="Report to the hotline, case 7")
+    await open_kept_file(world.instance, mia, kept.id, target, reason="Report to the hotline, case 7")
     assert target.read_bytes() == FILE
     async with world.instance.db.read() as tx:
         (opening,) = await evidence_files.list_openings(tx, mia, kept.id)
     assert (opening.account_id, opening.reason) == (mia.account_id, "Report to the hotline, case 7")
+    entries = await rows(
+        world, "SELECT type, body::jsonb AS body FROM moderation_events WHERE body LIKE '%known_file%' "
+        "OR body LIKE '%media_evidence_openings%' ORDER BY seq"
+    )  # fmt: skip
+    assert [one["type"] for one in entries] == ["known_file_opened", "row_changed"]
+    assert entries[0]["body"]["actor"]["id"] == mia.account_id
+    assert entries[0]["body"]["payload"] == {"file": str(kept.id)}
+    assert "hotline" not in str([one["body"] for one in entries]), "why is salted there"
+    with pytest.raises(RaiseError, match="needs an event"):
+        async with world.instance.db.write() as tx:
+            await evidence_files.note_opening(tx, mia, kept.id, "past the log, if that could be")
+    await assert_audit_holds(world)
     name = kept.evidence_file
     assert (await world.anonymous.get(f"/media/{name}")).status_code == 404
+
+
+async def test_a_file_that_a_bank_took_away_goes_when_its_time_is_over_but_never_under_a_hold(world: World) -> None:
+    await bank_picture(world, "quarantine", FILE)
+    for name in ("alice", "bob"):
+        await upload(await world.client(name), FILE)
+    await world.run_jobs()
+    admin = Viewer(account_id=await world.account("mod_ada", role="admin"), username="mod_ada", role="admin")
+    async with world.instance.db.write() as tx:
+        await append_event(tx, system("test"), "tested")
+        await tx.execute("UPDATE cases SET state = 'closed', closed_at = $1", now())
+        new = NewHold(subjects=(Held("account", world.ids["alice"]),), kind="cybertip", reason="reported")
+        placed = await place_hold(tx, admin, new)
+        kept = {one.account_id: one for one in await evidence_files.list_kept_files(tx, admin)}
+    assert len({one.evidence_file for one in kept.values()}) == 2, "the same bytes twice are two files"
+
+    async def there() -> list[bool]:
+        await purge_evidence(world.instance, {})
+        await world.run_jobs()
+        names = [kept[world.ids[name]].evidence_file for name in ("alice", "bob")]
+        return [await world.instance.files.evidence.exists(name) for name in names]
+
+    with time_travel(timedelta(days=360)):
+        assert await there() == [True, True]
+    with time_travel(timedelta(days=370)):
+        assert await there() == [True, False]
+        async with world.instance.db.write() as tx:
+            (gone,) = [one for one in await evidence_files.list_kept_files(tx, admin) if one.purged_at is not None]
+            assert gone.sha256 == kept[world.ids["bob"]].sha256
+            await release_hold(tx, admin, placed.id, why="it is over")
+        assert await there() == [False, False]
+        with pytest.raises(NotFound):
+            path = Path(world.settings.data_dir) / "copy"
+            await open_kept_file(world.instance, admin, gone.id, path, reason="to look at it once more")
+    await assert_audit_holds(world)
 
 
 async def test_exact_hashes_of_a_list_find_the_very_file(world: World, tmp_path: Path) -> None:

@@ -229,7 +229,8 @@ def hashes_evidence(
     as_json: AsJson = False,
 ) -> None:
     """List files that were taken out of sight, or open one, which leaves a trace."""
-    from parley.social.media.evidence_files import list_kept_files, open_kept_file
+    from parley.safety.evidence.known_files import open_kept_file
+    from parley.social.media.evidence_files import list_kept_files
 
     settings = settings_or_exit()
     if number:
@@ -242,7 +243,7 @@ def hashes_evidence(
     rows = with_transaction(settings, lambda tx: list_kept_files(tx, None))
     lines = [
         f"{row.id}  {row.created_at:%Y-%m-%d %H:%M}  {row.outcome:<10} clause {row.clause}  {row.origin}  "
-        f"account {row.account_id}  {row.size_bytes:,} bytes"
+        f"account {row.account_id}  {row.size_bytes:,} bytes{'  (deleted)' if row.purged_at else ''}"
         for row in rows
     ]
     found = [

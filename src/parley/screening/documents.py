@@ -186,6 +186,8 @@ class Retention(_Strict, frozen=True, kw_only=True):
     closed_case_days: Positive = 365
     """After the last case that it belongs to was closed. Longer than a decision may be appealed."""
     no_case_days: Positive = 90
+    known_file_days: Positive = 365
+    """Files that a bank of known hashes took away, after that. No shorter than the law where you are asks for."""
     preservation_days: Positive = 90
     """What an authority asked to be preserved, without another end (18 USC 2703(f): 90 days, renewed once)."""
     cybertip_days: Positive = 365

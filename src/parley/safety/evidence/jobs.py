@@ -21,10 +21,12 @@ from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.safety.evidence import store, store_law
 from parley.safety.evidence.actions import capture_all, capture_subscriber
+from parley.safety.evidence.known_files import purge_known_files
 from parley.safety.evidence.retention import purge_due
 from parley.safety.evidence.store import WaitingFile
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Subject, SubjectType, system
+from parley.social.media.evidence_files import is_file_kept
 from parley.social.media.reads import save_file
 from parley.social.sessions.staff import mail_staff
 from parley.social.statuses.for_evidence import list_written_ids
@@ -103,7 +105,7 @@ async def delete_evidence_copies(instance: Instance, payload: dict[str, Any]) ->
     """Delete copies (`names`) that no row speaks of any more."""
     for name in payload["names"]:
         async with instance.db.read() as tx:
-            wanted = await store.has_copy(tx, name)
+            wanted = await store.has_copy(tx, name) or await is_file_kept(tx, name)
         if not wanted:
             await instance.files.evidence.delete(name)
 
@@ -176,6 +178,7 @@ async def end_legal_holds(instance: Instance, payload: dict[str, Any]) -> None:
 async def purge_evidence(instance: Instance, payload: dict[str, Any]) -> None:
     """Daily, and when a hold ends: forget what nobody needs any more."""
     await purge_due(instance.db)
+    await purge_known_files(instance.db)
 
 
 async def note_overdue_requests(instance: Instance, payload: dict[str, Any]) -> None:

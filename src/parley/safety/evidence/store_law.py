@@ -374,6 +374,14 @@ async def list_due(tx: Tx, ids: Sequence[int], closed_before: datetime, loose_be
     return [row[0] for row in await tx.fetch(LIST_DUE, ids, closed_before, loose_before)]
 
 
+LIST_DUE_KNOWN_FILES = """SELECT id FROM due_known_files($1, $2, $3)"""
+
+
+async def list_due_known_files(tx: Tx, taken_before: datetime, closed_before: datetime, limit: int) -> list[int]:
+    """Files that a bank of hashes took away and that nobody needs any more."""
+    return [row[0] for row in await tx.fetch(LIST_DUE_KNOWN_FILES, taken_before, closed_before, limit)]
+
+
 UPDATE_PURGED = """UPDATE evidence_snapshots SET content = NULL, purged_at = $2 WHERE id = ANY($1::bigint[])"""
 
 

@@ -49,6 +49,4 @@ async def preserve_notice(
     )
     number = f"{len(accounts)} account{'' if len(accounts) == 1 else 's'}"
     end = f" until {until:%Y-%m-%d}" if until else ""
-    await give_answer(
-        tx, settings, actor, row.id, words=f"{KEPT} of {number} that this order names is kept{end}."
-    )
+    await give_answer(tx, settings, actor, row.id, words=f"{KEPT} of {number} that this order names is kept{end}.")

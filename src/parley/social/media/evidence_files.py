@@ -1,11 +1,12 @@
-"""Files that were taken out of sight because a bank knows them: who may open one, and the record that it was opened.
+"""Files that were taken out of sight because a bank knows them: what is known of them, and their record.
 
-No page shows such a file. Opening one takes a member of the staff and a reason, which is written down first, in a
-transaction of its own: whoever looks, leaves a trace. This file must not serve anything.
+No page shows such a file. Whoever opens one goes through `safety/evidence/known_files.py`, which writes that into the
+moderation log; the database takes the record of an opening with such an entry alone. This file must not serve anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from parley.social.accounts.views import Viewer
 from parley.social.media import store_matches
 from parley.social.media.store_matches import EvidenceRow
 
+KeptFile = EvidenceRow
+
 SHORTEST_REASON = 10
+MOST_REASON = 1000
 MOST_LISTED = 200
 
 
@@ -36,24 +40,40 @@ async def list_kept_files(tx: Tx, viewer: Viewer | None, *, limit: int = 50) -> 
     return await store_matches.list_evidence(tx, None, min(limit, MOST_LISTED))
 
 
-async def open_kept_file(
-    instance: Instance, viewer: Viewer | None, evidence_id: int, target: Path, *, reason: str
-) -> EvidenceRow:
-    """Copy such a file to `target`, after the reason was written down. `viewer` None is an operator's shell.
-
-    Raises Forbidden, NotFound, and Invalid without a reason.
-    """
+def read_reason(viewer: Viewer | None, reason: str) -> str:
+    """Why somebody of the staff (None: an operator's shell) must open a file. Raises Forbidden, and Invalid for too
+    little."""
     _need_staff(viewer)
-    text = " ".join(reason.split())
+    text = " ".join(reason.replace("\x00", "").split())
     if len(text) < SHORTEST_REASON:
         raise Invalid("Say in a few words why you must open this file: it is written down with your name.")
-    async with instance.db.write() as tx:
-        rows = await store_matches.list_evidence(tx, evidence_id, 1)
-        if not rows:
-            raise NotFound
-        await store_matches.insert_opening(tx, evidence_id, viewer.account_id if viewer else None, text[:1000])
-    await instance.files.evidence.save_to(rows[0].evidence_file, target)
+    return text[:MOST_REASON]
+
+
+async def note_opening(tx: Tx, viewer: Viewer | None, evidence_id: int, reason: str) -> EvidenceRow:
+    """Note that a file is opened, and why; the caller has appended an entry to the log. Raises NotFound, also for what
+    was deleted when its time was over."""
+    _need_staff(viewer)
+    rows = await store_matches.list_evidence(tx, evidence_id, 1)
+    if not rows or rows[0].purged_at is not None:
+        raise NotFound
+    await store_matches.insert_opening(tx, evidence_id, viewer.account_id if viewer else None, reason)
     return rows[0]
+
+
+async def save_kept_file(instance: Instance, kept: EvidenceRow, target: Path) -> None:
+    """Copy a file to `target`, whose opening was noted. Raises NotFound when its bytes are gone."""
+    await instance.files.evidence.save_to(kept.evidence_file, target)
+
+
+async def note_purged(tx: Tx, ids: Sequence[int], moment: datetime) -> list[str]:
+    """The time of these files is over: their hashes stay, the bytes go. Returns their names among the evidence."""
+    return await store_matches.update_evidence_purged(tx, ids, moment)
+
+
+async def is_file_kept(tx: Tx, name: str) -> bool:
+    """Whether a file among the evidence is still wanted."""
+    return await store_matches.has_evidence_file(tx, name)
 
 
 async def list_openings(tx: Tx, viewer: Viewer | None, evidence_id: int) -> list[Opening]:

@@ -14,6 +14,7 @@ import msgspec
 from parley import screening
 from parley.kit.db import Tx, get_new_id
 from parley.kit.errors import Invalid
+from parley.kit.ids import new_token
 from parley.kit.instance import Instance
 from parley.screening import Content, Outcome, Verdict
 from parley.screening.content import MediaMatch
@@ -101,7 +102,7 @@ async def refuse_file(
 async def put_among_evidence(instance: Instance, path: Path, mime_type: str | None) -> tuple[str, bytes, int, str]:
     """Copy a file to where no route reads it; gives its name there, SHA-256, bytes and MIME type."""
     sha256 = next(one.hash for one in await hash_bytes(path) if one.kind == "sha256")
-    name = f"{sha256[:2]}/{sha256}.bin"
+    name = f"{sha256[:2]}/{sha256}-{new_token(64)}.bin"  # of its own: deleting one never takes another's bytes
     await instance.files.evidence.put(name, path)
     return name, bytes.fromhex(sha256), size_of(path), mime_type or "application/octet-stream"
 

@@ -246,11 +246,13 @@ class EvidenceRow(msgspec.Struct, frozen=True):
     size_bytes: int
     mime_type: str
     created_at: datetime
+    purged_at: datetime | None
+    """When the file was deleted, its time being over."""
 
 
 LIST_EVIDENCE = """
     SELECT id, account_id, media_id, origin, outcome, clause, matches, evidence_file, sha256, size_bytes, mime_type,
-        created_at
+        created_at, purged_at
     FROM media_evidence WHERE $1::bigint IS NULL OR id = $1
     ORDER BY id DESC LIMIT $2
 """
@@ -259,6 +261,26 @@ LIST_EVIDENCE = """
 async def list_evidence(tx: Tx, evidence_id: int | None, limit: int) -> list[EvidenceRow]:
     """The newest, or the one with that id."""
     return [EvidenceRow(*row) for row in await tx.fetch(LIST_EVIDENCE, evidence_id, limit)]
+
+
+UPDATE_EVIDENCE_PURGED = """
+    UPDATE media_evidence SET purged_at = $2 WHERE id = ANY($1::bigint[]) AND purged_at IS NULL RETURNING evidence_file
+"""
+
+
+async def update_evidence_purged(tx: Tx, ids: Sequence[int], moment: datetime) -> list[str]:
+    """Files that are not kept any more; returns their names."""
+    return sorted({row[0] for row in await tx.fetch(UPDATE_EVIDENCE_PURGED, list(ids), moment)})
+
+
+HAS_EVIDENCE_FILE = """
+    SELECT EXISTS (SELECT FROM media_evidence WHERE evidence_file = $1 AND purged_at IS NULL)
+"""
+
+
+async def has_evidence_file(tx: Tx, name: str) -> bool:
+    """Whether a file among the evidence is kept."""
+    return bool(await tx.fetchval(HAS_EVIDENCE_FILE, name))
 
 
 INSERT_OPENING = """
