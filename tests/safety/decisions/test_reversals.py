@@ -25,6 +25,7 @@ from tests.safety.decisions.deciding import (
     viewer_of,
 )
 from tests.statuses.cast import DOUBTFUL, known, read
+from tests.statuses.cast import upload as upload_described
 
 ON_A_STATUS = [kind for kind, subjects in SUBJECTS.items() if "status" in subjects and kind != "publish"]
 ON_AN_ACCOUNT = [kind for kind, subjects in SUBJECTS.items() if "account" in subjects]
@@ -270,3 +271,26 @@ async def test_a_held_profile_is_published_refused_and_held_again(world: World) 
     assert await shown() == ""
     await reversed_by(world, refused.id, "appeal", who=lena)
     assert DOUBTFUL in await shown()
+
+
+async def test_a_description_that_waits_is_let_through_and_held_again_when_that_is_taken_back(world: World) -> None:
+    await known(world, "alice")
+    media_id = await upload_described(world, "alice", DOUBTFUL)
+    post = await world.post("alice", "Look at this house", media_ids=[media_id])
+
+    async def described() -> str | None:
+        client = await world.client("bob")
+        shown = (await client.get(f"/api/v1/statuses/{post['id']}")).json()
+        return shown["media_attachments"][0]["description"] or None
+
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT held FROM media_descriptions WHERE media_id = $1", int(media_id))
+    if "moderation" in post:  # the post is let through; its description still waits
+        await decided(world, world.ids["alice"], NewAction("publish", status(post["id"])), clause=None)
+    assert await described() is None
+    made = await decided(
+        world, world.ids["alice"], NewAction("no_action", Subject("media", int(media_id))), clause=None
+    )
+    assert await described() == DOUBTFUL
+    await reversed_by(world, made.id)
+    assert await described() is None

@@ -7,6 +7,7 @@ others did meanwhile (its author deleted it, or has another profile by now) stay
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from parley.kit.db import Tx
 from parley.kit.errors import Conflict, NotFound
 from parley.safety.decisions import store
 from parley.safety.decisions.kinds import (
+    GENTLE,
     MEDIA_KINDS,
     REMOVALS,
     RESTRICTIONS,
@@ -35,7 +37,8 @@ from parley.social.accounts.judged import (
 )
 from parley.social.accounts.restrictions import impose_restriction, lift_restriction, set_sensitized
 from parley.social.media.actions import hide_files, take_media_down
-from parley.social.media.reads import list_attachments
+from parley.social.media.judged import hold_description_again, release_description
+from parley.social.media.reads import AttachmentPlace, list_attachments
 from parley.social.sessions.tokens import publish_account_changed
 from parley.social.statuses.copies import unmark_removed
 from parley.social.statuses.enforcing import (
@@ -115,6 +118,9 @@ async def reverse_action(tx: Tx, action: ActionRow, *, kind: ReversalKind, by: i
         await _reverse_on_profile(tx, action, kind, by)
     elif action.subject_type == "media" and action.kind in MEDIA_KINDS:
         await _give_media_back(tx, action, others)
+    elif "described" in action.before:
+        await hold_description_again(tx, action.subject_id, action.before["described"])
+        await _refresh_carriers(tx, await list_attachments(tx, [action.subject_id]))
     elif action.kind == "sensitive" and not any(one.kind == "sensitive" for one in others):
         await set_sensitized(tx, action.subject_id, action.before["sensitized"])
 
@@ -285,10 +291,17 @@ async def _apply_to_media(tx: Tx, ground: Ground, action: NewAction) -> Applied:
     if not places or places[0].account_id != ground.account_id:
         raise NotFound
     if action.kind not in MEDIA_KINDS:
-        return Applied(action.kind, {}, action.subject.revision)
+        released = await release_description(tx, action.subject.id) if action.kind in GENTLE else None
+        await _refresh_carriers(tx, places)
+        return Applied(action.kind, {"described": released} if released else {}, action.subject.revision)
     held = await store.list_in_force(tx, "media", action.subject.id)
     taken = await _take_files(tx, held, media_id=action.subject.id)
     return Applied(action.kind, {"media_ids": taken}, action.subject.revision)
+
+
+async def _refresh_carriers(tx: Tx, places: Iterable[AttachmentPlace]) -> None:
+    for carrier in {place.status_id for place in places if place.status_id is not None}:
+        await refresh_status(tx, carrier)
 
 
 async def _take_files(

@@ -43,6 +43,25 @@ async def restore_media_verdict(
     return True
 
 
+async def release_description(tx: Tx, media_id: int) -> dict[str, Any] | None:
+    """Show the description that waits, because people say that nothing is wrong with it; None when none waits.
+
+    Returns what `hold_description_again` takes.
+    """
+    newest = await store_judged.get_newest(tx, media_id)
+    row = await store_judged.get_swept(tx, media_id, newest[0]) if newest is not None and newest[1] else None
+    if newest is None or row is None or not row.held:
+        return None
+    await store_judged.update_swept(tx, media_id, newest[0], SweptRow(False, "", row.screening_id))
+    return {"revision": newest[0], "sentence": row.sentence, "screening_id": str(row.screening_id)}
+
+
+async def hold_description_again(tx: Tx, media_id: int, before: dict[str, Any]) -> bool:
+    """Take back what `release_description` did; False when something else has happened to that revision since."""
+    back = {"held": True, "sentence": before["sentence"], "screening_id": int(before["screening_id"])}
+    return await restore_media_verdict(tx, media_id, int(before["revision"]), back, back["screening_id"])
+
+
 async def is_description_held(tx: Tx, media_id: int, revision: int) -> bool:
     """Whether this revision of a description waits for people; False for one that is gone."""
     return (await store_judged.list_held(tx, [(media_id, revision)])) != []

@@ -61,6 +61,15 @@ async def update_swept(tx: Tx, media_id: int, revision: int, row: SweptRow) -> N
     await tx.execute(UPDATE_SHOWN, media_id)
 
 
+GET_NEWEST = """SELECT revision, held FROM media_descriptions WHERE media_id = $1 ORDER BY revision DESC LIMIT 1"""
+
+
+async def get_newest(tx: Tx, media_id: int) -> tuple[int, bool] | None:
+    """The newest revision of a description, and whether it is held."""
+    row = await tx.fetchrow(GET_NEWEST, media_id)
+    return (row[0], row[1]) if row else None
+
+
 LIST_HELD = """
     SELECT d.media_id FROM unnest($1::bigint[], $2::integer[]) AS named (media_id, revision)
     JOIN media_descriptions d ON d.media_id = named.media_id AND d.revision = named.revision
