@@ -105,6 +105,7 @@ async def test_evidence_is_kept_and_put_before_the_moderators(world: World, tmp_
     assert tuple(report) == ("automated", "open", [hidden.clause])
     assert by_status[int(posts["flagged"]["id"])].report_id is not None
     assert by_status[int(posts["limited"]["id"])].report_id is None
+    assert by_status[int(posts["limited"]["id"])].decision_id is not None, "its author is told why, and may appeal"
 
 
 async def test_every_change_is_a_result_and_a_fact(world: World, tmp_path: Path) -> None:
