@@ -305,7 +305,7 @@ async def test_an_error_page_needs_no_database(tmp_path: Path, dsn: str) -> None
         await world.instance.db.close()
         answer = await browser.get("/")
         assert answer.status_code in (500, 503)
-        assert "<h1>" in answer.text
+        assert "<h1" in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "Traceback" not in answer.text
 
