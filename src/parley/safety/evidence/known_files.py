@@ -13,7 +13,7 @@ from parley.kit.clock import now
 from parley.kit.db import Database
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
-from parley.safety.evidence import store_law
+from parley.safety.evidence import store_law, store_purging
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import human, system
 from parley.screening import live_ruleset
@@ -52,7 +52,7 @@ async def purge_known_files(db: Database) -> int:
         retention, moment = live_ruleset().head.retention, now()
         async with db.write() as tx:
             await store_law.lock_purging(tx)
-            ids = await store_law.list_due_known_files(
+            ids = await store_purging.list_due_known_files(
                 tx,
                 moment - timedelta(days=retention.known_file_days),
                 moment - timedelta(days=retention.closed_case_days),

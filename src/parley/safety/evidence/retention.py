@@ -12,7 +12,7 @@ from datetime import timedelta
 from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.jobs import enqueue
-from parley.safety.evidence import store_law
+from parley.safety.evidence import store_law, store_purging
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
 from parley.screening import live_ruleset
@@ -55,23 +55,23 @@ async def _purge_snapshots(tx: Tx, above: int) -> tuple[int, int, bool]:
     loose_before = moment - timedelta(days=retention.no_case_days)
     await store_law.lock_purging(tx)
     # First lock, then ask, in two statements: whoever captured one of them meanwhile is seen.
-    ids = await store_law.lock_old_snapshots(tx, above, max(closed_before, loose_before), BATCH)
-    due = await store_law.list_due(tx, ids, closed_before, loose_before) if ids else []
+    ids = await store_purging.lock_old_snapshots(tx, above, max(closed_before, loose_before), BATCH)
+    due = await store_purging.list_due(tx, ids, closed_before, loose_before) if ids else []
     if due:
         await append_event(tx, ME, "evidence_purged", snapshots=len(due))
-        await store_law.update_purged(tx, due, moment)
-        await _drop_files(tx, await store_law.update_purged_files(tx, moment, snapshot_ids=due))
+        await store_purging.update_purged(tx, due, moment)
+        await _drop_files(tx, await store_purging.update_purged_files(tx, moment, snapshot_ids=due))
     return len(due), ids[-1] if ids else above, len(ids) == BATCH
 
 
 async def _purge_reports(tx: Tx) -> int:
     retention, moment = live_ruleset().head.retention, now()
     await store_law.lock_purging(tx)
-    ids = await store_law.lock_due_reports(tx, moment - timedelta(days=retention.closed_case_days), BATCH)
+    ids = await store_purging.lock_due_reports(tx, moment - timedelta(days=retention.closed_case_days), BATCH)
     if ids:
         await append_event(tx, ME, "reports_purged", reports=len(ids))
-        await store_law.update_purged_reports(tx, ids)
-        await _drop_files(tx, await store_law.update_purged_files(tx, moment, report_ids=ids))
+        await store_purging.update_purged_reports(tx, ids)
+        await _drop_files(tx, await store_purging.update_purged_files(tx, moment, report_ids=ids))
     return len(ids)
 
 
