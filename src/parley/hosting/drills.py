@@ -260,9 +260,10 @@ async def _wait_until_it_reads(base: str, process: subprocess.Popen[bytes], scra
             if (health, page) == (503, 200):
                 return
             await asyncio.sleep(0.1)
-    log = scratch.path("serve.log").read_text(errors="replace").strip().splitlines() or ["nothing"]
-    how = "did not start" if said == "nothing" else "did not get well"
+    lines = scratch.path("serve.log").read_text(errors="replace").splitlines()
+    told = [line.strip() for line in lines if line.strip() and line.strip() != "Parley has stopped."] or ["nothing"]
+    how = f"was not well within {START_SECONDS:.0f} seconds" if process.poll() is None else "ended by itself"
     raise SnapshotError(
-        f"The restored instance {how} read-only within {START_SECONDS:.0f} seconds: it answered {said}, and said last: "
-        f"{log[-1][:300]}"
+        f"The restored instance did not start read-only: it {how}, had answered {said}, and said last: "
+        f"{' / '.join(told[-3:])[:600]}"
     )
