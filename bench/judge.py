@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import time
@@ -21,6 +22,9 @@ from typing import Any
 
 from bench import judge_media, near_duplicates
 from bench.screening import NOW, make_posts
+from parley import screening
+from parley.screening import Content, Facts
+from training.written import read_written
 
 Row = tuple[str, str, str, str]
 """What, on what, measured, target."""
@@ -76,10 +80,26 @@ def spread(walls: Sequence[float]) -> str:
     return f"{', '.join(shown)} ms"
 
 
+def written_posts(count: int) -> list[tuple[Content, Facts]]:
+    """Posts as people write them: the ordinary ones among the cases that the model learned from, two in three of them
+    with a second one behind. One in fifty holds a threat."""
+    rows = list(read_written(most=1))
+    usual = [
+        r.text for r in rows if r.category.startswith(("ordinary", "voices", "w9_")) and not any(r.labels.values())
+    ]
+    threats = [row.text for row in rows if row.labels.get("violence")]
+    chance = random.Random(20260101)
+    posts = []
+    for number, (_, facts) in enumerate(make_posts(count)):
+        texts = chance.sample(usual, chance.choice((1, 2, 2)))
+        if number % 50 == 0:
+            texts.append(chance.choice(threats))
+        posts.append((Content(kind="status", texts={"text": " ".join(texts), "spoiler_text": ""}), facts))
+    return posts
+
+
 def text_rows(count: int = 5000) -> list[Row]:
     """Texts: the whole judge with all signals on, and how much of it is the bare call of the model."""
-    from parley import screening
-    from parley.screening import Content, Facts
     from parley.screening.model_text import for_model
     from parley.screening.text_model import live_model
 
@@ -92,16 +112,18 @@ def text_rows(count: int = 5000) -> list[Row]:
     ruleset = screening.use_policy()
     screening.warm_models()
     model = live_model()
-    posts = make_posts(count)
-    walls, cpu = timed([lambda one=one: screening.judge(*one, ruleset=ruleset) for one in posts])  # type: ignore[misc]
-    mean = sum(len(content.texts["text"]) for content, _ in posts) / count
-    world = f"{count:,} posts of {mean:.0f} characters on average, all signals on"
-    rows.append(("judge, one core", world, f"{count / cpu:,.0f} posts/s", "at least 400/s"))
-    rows.append(("judge, latency", world, spread(walls), "p95 under 6 ms"))
+    for kind, posts in (("posts of words at random", make_posts(count)), ("posts as written", written_posts(count))):
+        walls, cpu = timed([lambda one=one: screening.judge(*one, ruleset=ruleset) for one in posts])  # type: ignore[misc]
+        mean = sum(len(content.texts["text"]) for content, _ in posts) / count
+        world = f"{count:,} {kind}, {mean:.0f} characters on average, all signals on"
+        rows.append(("judge, one core", world, f"{count / cpu:,.0f} posts/s", "at least 400/s"))
+        rows.append(("judge, latency", world, spread(walls), "p95 under 6 ms"))
 
     texts = [for_model(content.texts["text"]) for content, _ in posts]
     encoded = [model._tokenizer.encode(text, add_special_tokens=False).ids[:40] for text in texts]
-    bare, _ = timed([lambda ids=ids: model._run("", ids) for ids in encoded])  # type: ignore[misc]
+    bare, _ = timed(
+        [lambda text=text, ids=ids: model._run(text, ids) for text, ids in zip(texts, encoded, strict=True)]
+    )  # type: ignore[misc]
     short = [index for index, text in enumerate(texts) if len(encoded[index]) < 40 and text]
     ratio = percentile([walls[i] for i in short], 0.5) / percentile([bare[i] for i in short], 0.5)
     rows.append(("the model's call alone", f"{len(short):,} of those, 40 tokens or fewer", spread(bare), ""))

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from parley.screening.normalise import for_model
+from parley.screening.text_model import FIRST, REST
 from training.heads import HEADS, Row, read_rows
 from training.linear import score_all
 from training.metrics import Floats, average_precision, calibration_error, sigmoid, threshold_at
@@ -28,6 +29,7 @@ from training.sources import ORDINARY_SOURCES, PLAIN_SOURCES
 
 SHARES = {"flag_1_percent": 0.01, "hold": 0.005, "urgent": 0.001}
 LINEAR_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+EARLY_MISSED = 0.01
 WRITTEN_WEIGHT = 0.5
 """How much a written row counts beside a public one when probabilities are fitted: it is easier and less usual."""
 
@@ -104,6 +106,20 @@ def thresholds(ordinary: NDArray[Any]) -> dict[str, dict[str, float]]:
     }
 
 
+def early_exits(early: NDArray[Any], last: NDArray[Any], ordinary: NDArray[Any]) -> dict[str, float]:
+    """Return per head the early logit from which on the whole network is asked, [rows, heads] each.
+
+    Of the rows that it flags as it does 1 % of ordinary posts, one in a hundred stays below.
+    """
+    bounds: dict[str, float] = {}
+    for place, head in enumerate(HEADS):
+        flagged = last[:, place] >= threshold_at(ordinary[:, place], SHARES["flag_1_percent"])
+        bounds[head] = round(float(np.quantile(early[flagged, place], EARLY_MISSED)), 4)
+    ended = (early < np.array([bounds[head] for head in HEADS])).all(axis=1)
+    console.print(f"Validation rows that the first layers answer: {ended.mean():.3f}")
+    return bounds
+
+
 def write(path: Path, document: dict[str, Any]) -> None:
     """Write text.json."""
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -114,14 +130,17 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
     rows = [r for r in read_rows(work / "rows.jsonl.gz") if r.split == "val" and r.source not in PLAIN_SOURCES]
     ordinary = [r for r in read_rows(work / "rows.jsonl.gz") if r.source in ORDINARY_SOURCES]
     texts, usual = ([for_model(row.text) for row in part] for part in (rows, ordinary))
-    logits = network_logits(texts, folder / "text.onnx", folder / "tokenizer.json")
+    early, logits = network_logits(texts, folder)
+    _, plain = network_logits(usual, folder, about="Scoring ordinary posts")
     described: dict[str, Any] = {}
     if with_linear:
         shutil.copy(work / "linear.npz", folder / "linear.npz")
         linear = score_all(texts, folder / "linear.npz")
         chosen = choose_linear(rows, logits, linear)
         console.print(f"Share of the linear model: {chosen}")
-        logits = logits + np.array([chosen[head] for head in HEADS], dtype=np.float32) * linear
+        shares = np.array([chosen[head] for head in HEADS], dtype=np.float32)
+        early, logits = early + shares * linear, logits + shares * linear
+        plain = plain + shares * score_all(usual, folder / "linear.npz")
         described = {"linear": {"file": "linear.npz", "weights": chosen}}
     calibration = fit(rows, logits)
     document = {
@@ -130,13 +149,14 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
         "max_tokens": MAX_TOKENS,
         "languages": ["en"],
         "calibration": calibration,
+        "early_exit": early_exits(early, logits, plain),
         "thresholds": {},
         **described,
     }
     document["sha256"] = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
-        if path.name in ("text.onnx", "tokenizer.json", "linear.npz")
+        if path.name in (FIRST, REST, "tokenizer.json", "linear.npz")
     }
     write(folder / "text.json", document)
     document["thresholds"] = thresholds(shipped_scores(usual, folder, about="Scoring ordinary posts"))

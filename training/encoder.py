@@ -63,14 +63,14 @@ class Judge(nn.Module):
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.constant_(self.output.bias, -2.0)
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return [n, 2 * width]: the mean over the tokens beside the first token's state."""
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, depth: int = LAYERS) -> Tensor:
+        """Return [n, 2 * width]: the mean over the tokens beside the first token's state, after `depth` layers."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         states = self.words(input_ids) + self.places(places) + self.kinds.weight[0]
         states = self.dropout(self.norm(states))
         counted = attention_mask.to(states.dtype)
         mask = (1.0 - counted)[:, None, None, :] * -1e4
-        for layer in self.layers:
+        for layer in self.layers[:depth]:
             states = layer(states, mask)
         mean = (states * counted[:, :, None]).sum(1) / counted.sum(1, keepdim=True)
         return torch.cat([mean, states[:, 0]], dim=1)

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 
+from parley.screening.text_model import FIRST, REST
+from training.early import DEPTH, fit_early
 from training.encoder import ATTENTION_HEADS, EPSILON, LAYERS, Judge, find_pretrained
-from training.graph import build_graph
+from training.graph import build_graphs
 from training.heads import ALL_HEADS, HEADS
 from training.prepare import WORK
+from training.scoring import open_graph
+from training.train import load_tokenizer
 
 MOST_TOKENS = 128
 """Position embeddings that ship: the longest text that the graph can take."""
@@ -45,15 +49,21 @@ def judge_that_ships(state: dict[str, torch.Tensor]) -> Judge:
     return judge.eval()
 
 
-def write_graph(judge: Judge, path: Path) -> None:
-    """Write the graph in full precision, and check that it gives what the network gives."""
+def write_graphs(judge: Judge, early: tuple[NDArray[np.float32], NDArray[np.float32]], first: Path, rest: Path) -> None:
+    """Write the graphs in full precision, and check that they give what the network gives."""
     weights = {name: value.numpy() for name, value in judge.state_dict().items()}
-    build_graph(weights, path, layers=LAYERS, heads=ATTENTION_HEADS, tokens=MOST_TOKENS, epsilon=EPSILON)
+    weights |= {"early.weight": early[0], "early.bias": early[1]}
+    sizes = {"layers": LAYERS, "depth": DEPTH, "heads": ATTENTION_HEADS, "tokens": MOST_TOKENS}
+    build_graphs(weights, first, rest, epsilon=EPSILON, **sizes)
     ids = torch.randint(1000, 20000, (4, 20))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = judge(ids, torch.ones_like(ids)).numpy()
-    found = session.run(["logits"], {"input_ids": ids.numpy()})[0]
+        counted = torch.ones_like(ids)
+        expected = judge(ids, counted).numpy()
+        expected_early = judge.encode(ids, counted, DEPTH).numpy() @ early[0].T + early[1]
+    states, found_early = open_graph(first).run(None, {"input_ids": ids.numpy()})
+    second = open_graph(rest)
+    found = second.run(None, {second.get_inputs()[0].name: states})[0]
+    np.testing.assert_allclose(found_early, expected_early, atol=2e-3)
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
@@ -70,16 +80,18 @@ def shrink(full: Path, small: Path) -> None:
     )
 
 
-def export(paths: list[Path], folder: Path) -> None:
-    """Write text.onnx and tokenizer.json into a folder."""
+def export(paths: list[Path], folder: Path, work: Path) -> None:
+    """Write text.onnx, text.rest.onnx and tokenizer.json into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    judge = judge_that_ships(mean_of(paths))
+    early = fit_early(judge, load_tokenizer(find_pretrained(), MOST_TOKENS), work)
     with tempfile.TemporaryDirectory() as scratch:
-        full = Path(scratch) / "full.onnx"
-        write_graph(judge_that_ships(mean_of(paths)), full)
-        shutil.copy(full, folder.parent / f"{folder.name}.full.onnx")
-        shrink(full, folder / "text.onnx")
+        full = [Path(scratch) / name for name in (FIRST, REST)]
+        write_graphs(judge, early, *full)
+        for path in full:
+            shrink(path, folder / path.name)
     shutil.copy(find_pretrained() / "tokenizer.json", folder / "tokenizer.json")
-    console.print(f"{folder / 'text.onnx'}: {(folder / 'text.onnx').stat().st_size / 1e6:.1f} MB")
+    console.print(f"{folder}: {sum((folder / path.name).stat().st_size for path in full) / 1e6:.1f} MB")
 
 
 def main() -> None:
@@ -87,8 +99,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path, nargs="+", help="mean-N.pt files; several are averaged")
     parser.add_argument("--to", type=Path, default=WORK / "export", help="folder of the result")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder with the prepared rows")
     options = parser.parse_args()
-    export(options.weights, options.to)
+    export(options.weights, options.to, options.work)
 
 
 if __name__ == "__main__":

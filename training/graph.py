@@ -68,10 +68,14 @@ def _add_and_norm(graph: _Graph, new: str, states: str, name: str, epsilon: floa
     return graph.add("LayerNormalization", [summed, *norm], f"{name}_states", axis=-1, epsilon=epsilon)
 
 
-def build_graph(weights: Weights, path: Path, *, layers: int, heads: int, tokens: int, epsilon: float) -> None:
-    """Write the graph in full precision: input_ids, int64 [n, tokens], to logits [n, heads]. Every token counts.
+def build_graphs(
+    weights: Weights, first: Path, rest: Path, *, layers: int, depth: int, heads: int, tokens: int, epsilon: float
+) -> None:
+    """Write two graphs in full precision.
 
-    There is no mask: each text is run alone.
+    `first`: input_ids, int64 [n, tokens], to states [n, tokens, width] after `depth` layers, and to the early logits
+    [n, heads]. `rest`: those states to logits [n, heads]. There is no mask, for each text is run alone: every token
+    counts. `weights` has `early.weight` and `early.bias` besides the network's own.
     """
     graph = _Graph(weights)
     words = graph.add("Gather", [graph.weight("words.weight"), "input_ids"], "words")
@@ -82,21 +86,33 @@ def build_graph(weights: Weights, path: Path, *, layers: int, heads: int, tokens
     summed = graph.add("Add", [words, located], "summed")
     norm = [graph.weight("norm.weight"), graph.weight("norm.bias")]
     states = graph.add("LayerNormalization", [summed, *norm], "embedded", axis=-1, epsilon=epsilon)
-    for index in range(layers):
+    for index in range(depth):
         states = _layer(graph, states, index, heads, epsilon)
+    _answer(graph, states, "early", "early")
+    count, width = len(weights["output.bias"]), weights["words.weight"].shape[1]
+    given = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "tokens"])
+    between = helper.make_tensor_value_info(states, TensorProto.FLOAT, ["n", "tokens", width])
+    _save(graph, first, given, [between, helper.make_tensor_value_info("early", TensorProto.FLOAT, ["n", count])])
+
+    graph = _Graph(weights)
+    states = between.name
+    for index in range(depth, layers):
+        states = _layer(graph, states, index, heads, epsilon)
+    _answer(graph, states, "output", "logits")
+    _save(graph, rest, between, [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", count])])
+
+
+def _answer(graph: _Graph, states: str, weights: str, output: str) -> None:
+    """One linear output per head, from the mean over the tokens beside the first token's state."""
     mean = graph.add("ReduceMean", [states], "mean", axes=[1], keepdims=0)
     first_place = graph.constant("first_place", np.array(0, dtype=np.int64))
     first = graph.add("Gather", [states, first_place], "first", axis=1)
     both = graph.add("Concat", [mean, first], "both", axis=1)
-    logits = graph.add("MatMul", [both, graph.weight("output.weight", turned=True)], "scored")
-    graph.add("Add", [logits, graph.weight("output.bias")], "logits")
-    _save(graph, path)
+    scored = graph.add("MatMul", [both, graph.weight(f"{weights}.weight", turned=True)], "scored")
+    graph.add("Add", [scored, graph.weight(f"{weights}.bias")], output)
 
 
-def _save(graph: _Graph, path: Path) -> None:
-    heads = len(graph.weights["output.bias"])
-    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "tokens"])]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", heads])]
-    proto = helper.make_graph(graph.nodes, "judge", inputs, outputs, graph.constants)
+def _save(graph: _Graph, path: Path, given: onnx.ValueInfoProto, outputs: list[onnx.ValueInfoProto]) -> None:
+    proto = helper.make_graph(graph.nodes, "judge", [given], outputs, graph.constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(proto, opset_imports=opsets, ir_version=8, producer_name="parley"), str(path))

@@ -11,7 +11,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from parley.screening import load_policy, shipped_policy
-from parley.screening.text_model import load_model
+from parley.screening.text_model import FIRST, REST, load_model
 from training.heads import HEADS
 
 MAX_TOKENS = 96
@@ -29,26 +29,28 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
 _TIERS = {"reject": 3.0, "hold": 2.0, "flag": 1.0}
 
 
-def open_session(graph: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Return a session on the CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-
-
 def network_logits(
-    texts: list[str], graph: Path, tokenizer: Path, *, threads: int = 1, about: str = "Scoring"
-) -> NDArray[np.float32]:
-    """Return the network's logits [texts, heads] of normalised texts, each run alone."""
-    session = open_session(graph, threads)
-    cutter = Tokenizer.from_file(str(tokenizer))
+    texts: list[str], folder: Path, *, about: str = "Scoring"
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the early and the last logits, each [texts, heads], of normalised texts, by the server's own runtime."""
+    first, rest = (open_graph(folder / name) for name in (FIRST, REST))
+    between = rest.get_inputs()[0].name
+    cutter = Tokenizer.from_file(str(folder / "tokenizer.json"))
     cutter.enable_truncation(MAX_TOKENS)
     cutter.no_padding()
-    encoded = [found.ids for found in cutter.encode_batch_fast(texts)]
-    logits = [
-        session.run(["logits"], {"input_ids": np.array([ids], dtype=np.int64)})[0][0] for ids in track(encoded, about)
-    ]
-    return np.array(logits, dtype=np.float32)
+    early, last = [], []
+    for found in track(cutter.encode_batch_fast(texts), about):
+        states, logits = first.run(None, {"input_ids": np.array([found.ids], dtype=np.int64)})
+        early.append(logits[0])
+        last.append(rest.run(None, {between: states})[0][0])
+    return np.array(early, dtype=np.float32), np.array(last, dtype=np.float32)
+
+
+def open_graph(path: Path) -> onnxruntime.InferenceSession:
+    """Return a session on one core."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def shipped_scores(texts: list[str], folder: Path, *, about: str = "Scoring") -> NDArray[np.float64]:

@@ -134,7 +134,36 @@ def test_what_is_not_covered_scores_nothing(model: TextModel) -> None:
     assert known_part("привет как дела у тебя", ["en"]) == ("", False)
 
 
-@pytest.mark.parametrize("name", ["text.json", "text.onnx", "tokenizer.json"])
+def test_a_plainly_harmless_text_is_answered_early_and_a_threat_by_the_whole_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = load_model()
+    asked: list[object] = []
+    whole = text_model.Network.answer
+    monkeypatch.setattr(text_model.Network, "answer", lambda self, states: asked.append(1) or whole(self, states))
+    harmless = "rainy morning, second coffee, reading the paper"
+    assert model.score([harmless]).heads["violence"] < 0.05
+    assert not asked
+    assert model.score([THREAT]).heads["violence"] > 0.5
+    assert asked
+
+    def score_alone(bounds: dict[str, float]) -> float:
+        """By another model object, so that nothing is answered from memory."""
+        return (
+            replace(model, card=msgspec.structs.replace(model.card, early_exit=bounds))
+            .score([THREAT])
+            .heads["violence"]
+        )
+
+    asked.clear()
+    score_alone(dict.fromkeys(model.card.heads, 99.0))
+    assert not asked
+    score_alone(dict.fromkeys(model.card.heads, 99.0) | {"self_harm": -99.0})
+    assert len(asked) == 1
+    assert score_alone({}) == model.score([THREAT]).heads["violence"]
+
+
+@pytest.mark.parametrize("name", ["text.json", "text.onnx", "text.rest.onnx", "tokenizer.json"])
 def test_a_missing_file_is_said_by_name(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ModelUnavailable, match=name):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.calibrate import fit_sigmoid
+from training.calibrate import early_exits, fit_sigmoid
+from training.heads import HEADS
 from training.metrics import sigmoid
 
 
@@ -22,3 +23,15 @@ def test_few_positives_and_large_logits_do_not_diverge():
     a, b = fit_sigmoid(labels, logits, np.ones(3017))
     assert 0 < a < 50
     assert abs(b) < 100
+
+
+def test_one_in_a_hundred_of_what_is_flagged_stays_below_the_early_bound():
+    chance = np.random.default_rng(2)
+    last = chance.normal(size=(20_000, len(HEADS)))
+    early = last + 0.3 * chance.normal(size=last.shape)
+    ordinary = chance.normal(size=(50_000, len(HEADS))) - 1.0
+    bounds = early_exits(early, last, ordinary)
+    for place, head in enumerate(HEADS):
+        flagged = last[:, place] >= np.quantile(ordinary[:, place], 0.99)
+        assert np.mean(early[flagged, place] < bounds[head]) == pytest.approx(0.01, abs=0.002)
+    assert (early < np.array([bounds[head] for head in HEADS])).all(axis=1).mean() > 0.05

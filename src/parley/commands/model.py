@@ -42,7 +42,7 @@ def model_evaluate(since: Since = None, as_json: AsJson = False) -> None:
 
 @app.command("candidate")
 def model_candidate(
-    folder: Annotated[Path, typer.Argument(help="Folder with text.onnx, tokenizer.json and text.json.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with text.json and the files that it names.")],
     by: By,
     since: Since = None,
     as_json: AsJson = False,

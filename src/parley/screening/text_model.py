@@ -27,7 +27,7 @@ from parley.screening.ngrams import LinearModel
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised with every change that can alter a score: it is part of the ruleset's hash."""
 
 SHIPPED = Path(__file__).parent / "model"
@@ -35,6 +35,8 @@ SLOW_FUSION = "SkipLayerNormFusion"
 """One optimisation of ONNX Runtime that makes the model a fifth slower on a CPU; see training/graph.py."""
 
 CARD = "text.json"
+FIRST, REST = "text.onnx", "text.rest.onnx"
+"""The network's first layers with an early answer, and its other layers."""
 
 _PART = 40
 """Tokens. Longer texts are scored in parts of whole sentences: one threat must not drown in much that is harmless."""
@@ -76,7 +78,11 @@ class LinearPart(msgspec.Struct, frozen=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True):
-    """What text.json says of the files beside it."""
+    """What text.json says of the files beside it.
+
+    `early_exit` holds a logit for each head. Where the first layers' answers stay below all of them, the others are not
+    asked: most ordinary posts are plainly harmless.
+    """
 
     version: str
     heads: tuple[str, ...]
@@ -86,6 +92,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     sha256: dict[str, str]
     thresholds: dict[str, dict[str, float]] = {}
     linear: LinearPart | None = None
+    early_exit: dict[str, float] = {}
 
 
 class Scores(msgspec.Struct, frozen=True):
@@ -106,18 +113,19 @@ def load_model(folder: Path | str = SHIPPED) -> TextModel:
             with (folder / name).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ModelUnavailable(f"{name} of the text model is damaged. Install Parley again.")
-        missing = {"text.onnx", "tokenizer.json"} - card.sha256.keys()
+        missing = {FIRST, REST, "tokenizer.json"} - card.sha256.keys()
         if missing or set(card.heads) - card.calibration.keys() or card.max_tokens < 8:
             raise ModelUnavailable(f"{CARD} is not complete. Install Parley again.")
-        return TextModel(card, *_open(folder, card), _open_linear(folder, card))
+        network, tokenizer = _open(folder, card)
+        return TextModel(card, network, tokenizer, _open_linear(folder, card))
     except OSError as error:
         raise ModelUnavailable(f"{Path(str(error.filename)).name} of the text model is missing.") from error
     except msgspec.MsgspecError as error:
         raise ModelUnavailable(f"{CARD} of the text model cannot be read: {error}") from error
 
 
-def _open(folder: Path, card: ModelCard) -> tuple[Any, Any]:
-    """Return the session and the tokenizer. One thread: a write's judge must not fight the other processes' for cores.
+def _open(folder: Path, card: ModelCard) -> tuple[Network, Any]:
+    """Return the network and the tokenizer. One thread: a write's judge must not fight the other processes' for cores.
 
     Without the arena and the memory pattern, a long text leaves no memory behind.
     """
@@ -132,17 +140,23 @@ def _open(folder: Path, card: ModelCard) -> tuple[Any, Any]:
     options.enable_mem_pattern = False
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
-            folder / "text.onnx", options, providers=["CPUExecutionProvider"], disabled_optimizers=[SLOW_FUSION]
+        first, rest = (
+            onnxruntime.InferenceSession(
+                folder / name, options, providers=["CPUExecutionProvider"], disabled_optimizers=[SLOW_FUSION]
+            )
+            for name in (FIRST, REST)
         )
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:
         raise ModelUnavailable(f"The text model cannot be opened ({type(error).__name__}).") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    if session.get_outputs()[0].shape[-1] != len(card.heads):
-        raise ModelUnavailable(f"{CARD} names {len(card.heads)} heads, text.onnx has others.")
-    return session, tokenizer
+    for name, session in ((FIRST, first), (REST, rest)):
+        if session.get_outputs()[-1].shape[-1] != len(card.heads):
+            raise ModelUnavailable(f"{CARD} names {len(card.heads)} heads, {name} has others.")
+    return Network(
+        first, rest, tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]"), card.max_tokens
+    ), tokenizer
 
 
 def _open_linear(folder: Path, card: ModelCard) -> LinearModel | None:
@@ -157,11 +171,35 @@ def _open_linear(folder: Path, card: ModelCard) -> LinearModel | None:
 
 
 @dataclass(frozen=True, eq=False)
+class Network:
+    """The two halves of the encoder."""
+
+    _first: Any
+    _rest: Any
+    _begin: int
+    _end: int
+    _most_tokens: int
+
+    def answer_early(self, ids: list[int]) -> tuple[Any, list[float]]:
+        """Return the tokens' states after the first layers, and the logits by head that they allow."""
+        import numpy
+
+        row = numpy.array([[self._begin, *ids[: self._most_tokens - 2], self._end]], dtype=numpy.int64)
+        states, logits = self._first.run(None, {"input_ids": row})
+        return states, logits[0].tolist()
+
+    def answer(self, states: Any) -> list[float]:
+        """Return the logits by head of the whole network, from the states that `answer_early` gave."""
+        logits: list[float] = self._rest.run(None, {self._rest.get_inputs()[0].name: states})[0][0].tolist()
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
 class TextModel:
     """One loaded model. Safe to use from several threads; a call releases the interpreter's lock."""
 
     card: ModelCard
-    _session: Any
+    _network: Network
     _tokenizer: Any
     _linear: LinearModel | None = None
 
@@ -227,16 +265,16 @@ class TextModel:
         return tuple(max(column) for column in zip(*rows, strict=True)), len(rows)
 
     def _run(self, text: str, ids: list[int]) -> tuple[float, ...]:
-        import numpy
-
-        first, last = self._tokenizer.token_to_id("[CLS]"), self._tokenizer.token_to_id("[SEP]")
-        row = numpy.array([[first, *ids[: self.card.max_tokens - 2], last]], dtype=numpy.int64)
-        given = {"input_ids": row, "attention_mask": numpy.ones_like(row)}
-        logits: list[float] = self._session.run(["logits"], given)[0][0].tolist()
-        if self._linear is None or self.card.linear is None:
-            return tuple(logits)
-        shares = [self.card.linear.weights[head] for head in self.card.heads]
-        return tuple(own + s * other for own, s, other in zip(logits, shares, self._linear.logits(text), strict=True))
+        card = self.card
+        second = [0.0] * len(card.heads)
+        if self._linear is not None and card.linear is not None:
+            shares = card.linear.weights
+            second = [shares[h] * logit for h, logit in zip(card.heads, self._linear.logits(text), strict=True)]
+        states, logits = self._network.answer_early(ids)
+        early = tuple(map(sum, zip(logits, second, strict=True)))
+        if all(logit < card.early_exit.get(head, -math.inf) for head, logit in zip(card.heads, early, strict=True)):
+            return early
+        return tuple(map(sum, zip(self._network.answer(states), second, strict=True)))
 
 
 def _split(text: str, starts: list[int]) -> list[tuple[int, int]]:
