@@ -100,6 +100,20 @@ async def test_a_wrong_report_is_refused_with_a_sentence(world: World, wrong: di
     assert answer.json()["error"].startswith("Validation failed: ")
 
 
+async def test_several_posts_are_one_report_and_collections_which_there_are_none_of_are_refused(world: World) -> None:
+    posts = [await world.post("spam_sam", text) for text in ("one thing", "quite another thing")]
+    body = {"account_id": str(world.ids["spam_sam"]), "status_ids": [post["id"] for post in posts]}
+    client = await world.client("alice")
+    refused = await client.post("/api/v1/reports", json={**body, "collection_ids": ["1"]})
+    assert refused.status_code == 422
+    assert "name the posts in status_ids" in refused.json()["error"]
+    taken = await client.post("/api/v1/reports", json={**body, "collection_ids": []})
+    assert taken.status_code == 200, taken.text
+    assert sorted(taken.json()["status_ids"]) == sorted(body["status_ids"])
+    async with world.instance.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM reports") == 1
+
+
 async def test_rules_make_a_report_a_violation(world: World) -> None:
     rules = (await world.anonymous.get("/api/v1/instance/rules")).json()
     assert rules

@@ -23,6 +23,7 @@ def report_entity(view: ReportView, settings: Settings) -> dict[str, Any]:
         "created_at": iso(view.created_at),
         "status_ids": [str(status_id) for status_id in view.status_ids],
         "rule_ids": list(view.rule_ids),
+        # There are no collections of accounts here: a report that names any is refused.
         "collection_ids": [],
         "target_account": account_entity(view.target, settings),
     }
