@@ -46,7 +46,7 @@ async def test_a_request_is_registered_held_and_answered(world: World) -> None:
     held = await send(
         browser, form, "/desk/legal/holds", subjects="@spam_sam", hold_kind="preservation", reason="they asked"
     )
-    assert f'<a href="/desk/accounts/{world.ids["spam_sam"]}">@spam_sam</a>' in held.text
+    assert f'<a href="/desk/accounts/{world.ids["spam_sam"]}" data-opens>@spam_sam</a>' in held.text
     async with world.instance.db.read() as tx:
         hold_id = await tx.fetchval("SELECT id FROM legal_holds")
         request_id = await tx.fetchval("SELECT id FROM legal_requests")
