@@ -151,7 +151,9 @@ async def test_a_server_whose_follower_went_silent_ends_soon_all_the_same(
     await until(one, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", 1)
     postmaster = psutil.Process(int((two.data / "postmaster.pid").read_text().splitlines()[0]))
     silent = [
-        child for child in postmaster.children() if "walreceiver" in " ".join(child.as_dict(["cmdline"])["cmdline"] or ())
+        child
+        for child in postmaster.children()
+        if "walreceiver" in " ".join(child.as_dict(["cmdline"])["cmdline"] or ())
     ]
     assert len(silent) == 1
     silent[0].suspend()
