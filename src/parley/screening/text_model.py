@@ -154,9 +154,10 @@ def _open(folder: Path, card: ModelCard) -> tuple[Network, Any]:
     for name, session in ((FIRST, first), (REST, rest)):
         if session.get_outputs()[-1].shape[-1] != len(card.heads):
             raise ModelUnavailable(f"{CARD} names {len(card.heads)} heads, {name} has others.")
-    return Network(
-        first, rest, tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]"), card.max_tokens
-    ), tokenizer
+    begin, end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    if begin is None or end is None:
+        raise ModelUnavailable("tokenizer.json knows no [CLS] and [SEP]. Install Parley again.")
+    return Network(first, rest, begin, end, card.max_tokens), tokenizer
 
 
 def _open_linear(folder: Path, card: ModelCard) -> LinearModel | None:
