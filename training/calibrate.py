@@ -115,9 +115,12 @@ def early_exits(early: NDArray[Any], last: NDArray[Any], ordinary: NDArray[Any])
     for place, head in enumerate(HEADS):
         flagged = last[:, place] >= threshold_at(ordinary[:, place], SHARES["flag_1_percent"])
         bounds[head] = round(float(np.quantile(early[flagged, place], EARLY_MISSED)), 4)
-    ended = (early < np.array([bounds[head] for head in HEADS])).all(axis=1)
-    console.print(f"Validation rows that the first layers answer: {ended.mean():.3f}")
     return bounds
+
+
+def share_ended(early: NDArray[Any], bounds: dict[str, float]) -> float:
+    """Return the share of texts, [texts, heads], that the first layers answer."""
+    return float((early < np.array([bounds[head] for head in HEADS])).all(axis=1).mean())
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -131,7 +134,7 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
     ordinary = [r for r in read_rows(work / "rows.jsonl.gz") if r.source in ORDINARY_SOURCES]
     texts, usual = ([for_model(row.text) for row in part] for part in (rows, ordinary))
     early, logits = network_logits(texts, folder)
-    _, plain = network_logits(usual, folder, about="Scoring ordinary posts")
+    plain_early, plain = network_logits(usual, folder, about="Scoring ordinary posts")
     described: dict[str, Any] = {}
     if with_linear:
         shutil.copy(work / "linear.npz", folder / "linear.npz")
@@ -140,16 +143,22 @@ def calibrate(work: Path, folder: Path, version: str, *, with_linear: bool) -> d
         console.print(f"Share of the linear model: {chosen}")
         shares = np.array([chosen[head] for head in HEADS], dtype=np.float32)
         early, logits = early + shares * linear, logits + shares * linear
-        plain = plain + shares * score_all(usual, folder / "linear.npz")
+        plain_linear = score_all(usual, folder / "linear.npz")
+        plain_early, plain = plain_early + shares * plain_linear, plain + shares * plain_linear
         described = {"linear": {"file": "linear.npz", "weights": chosen}}
     calibration = fit(rows, logits)
+    bounds = early_exits(early, logits, plain)
+    console.print(
+        f"The first layers answer {share_ended(early, bounds):.3f} of the validation rows, "
+        f"{share_ended(plain_early, bounds):.3f} of ordinary posts."
+    )
     document = {
         "version": version,
         "heads": list(HEADS),
         "max_tokens": MAX_TOKENS,
         "languages": ["en"],
         "calibration": calibration,
-        "early_exit": early_exits(early, logits, plain),
+        "early_exit": bounds,
         "thresholds": {},
         **described,
     }
