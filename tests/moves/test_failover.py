@@ -93,7 +93,8 @@ def test_after_a_cut_of_the_link_the_standby_is_waited_for_again_and_can_take_ov
         assert seen
         assert seen.role == "standby"
         world.network.heal()
-        assert wait_ready(world) is primary  # with a standby that has everything, and is waited for
+        assert wait_ready(world) is primary  # with a standby that has every row, and is waited for
+        wait_files_equal(world)  # what was uploaded alone is copied behind the rows
         load.wait(40)
         primary.kill()
         takes_over(standby)

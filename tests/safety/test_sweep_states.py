@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parley.kit.errors import Invalid
@@ -57,6 +57,7 @@ def test_a_distribution_that_did_not_change_has_an_index_of_nothing(counts: list
     st.dictionaries(st.sampled_from(["violence", "hate"]), st.lists(st.floats(0.01, 1), max_size=200), min_size=1),
     st.floats(1, 100),
 )
+@example({"violence": [], "hate": [1.0] * 6}, 1.0)
 def test_a_threshold_never_asks_for_more_reviews_than_there_are_people(
     scores: dict[str, list[float]], budget: float
 ) -> None:

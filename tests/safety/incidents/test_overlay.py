@@ -77,7 +77,7 @@ def test_newcomers_wait_until_it_is_over_and_others_do_not() -> None:
         ("status", {"text": "hello"}, 0, True),
         ("poll", {"poll_option_1": "tea", "poll_option_2": "coffee"}, 0, True),
         ("message", {"text": "hello"}, 0, True),
-        ("media", {"description": "a house"}, 1, True),
+        ("media", {"description": "a house by the sea"}, 1, True),
         ("media", {"description": "https://example.org/"}, 1, True),
         ("profile", {"username": "ann", "display_name": "Ann"}, 0, True),
         ("profile", {"username": "ann", "note": "I bake"}, 0, True),

@@ -58,7 +58,7 @@ async def test_five_members_are_drawn_and_their_verdict_is_a_decision(world: Wor
 
 
 async def test_jurors_see_words_without_names_and_never_how_others_voted(world: World) -> None:
-    status = await world.post("spam_sam", "Cheap watches, @alice and @bob! Ask @spam_sam for them")
+    status = await world.post("spam_sam", "Cheap watches for sale, @alice and @bob! Write to @spam_sam")
     case_id = await report_spam(world, "bob", status)
     people = await jurors(world, 5)
     await before_a_jury(world, case_id)

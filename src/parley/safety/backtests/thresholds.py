@@ -40,7 +40,8 @@ class Thresholds(msgspec.Struct, frozen=True):
 def find_thresholds(
     scores: Mapping[str, Sequence[float]], days: float, posts: int, reviews_per_day: float
 ) -> Thresholds:
-    """Share the budget equally between the heads; each gets the lowest score that keeps within its part.
+    """Share the budget equally between the heads; each gets the lowest score that keeps within its part. A head of
+    which more texts than that are quite certain (1.0) gets none.
 
     `scores` holds, by head, every score above zero, of `posts` texts in `days` days. Raises Invalid, saying what is
     missing, for a history from which nothing can be learnt.
@@ -64,7 +65,8 @@ def find_thresholds(
             # The first that does not fit any more must stay below, with all that have its score.
             score = min((one for one in ranked[:allowed] if one > ranked[allowed]), default=1.0)
         count = sum(one >= score for one in ranked)
-        heads.append(Threshold(head, score, count / days))
+        if count <= allowed:
+            heads.append(Threshold(head, score, count / days))
     return Thresholds(reviews_per_day, days, posts, tuple(heads))
 
 
