@@ -157,7 +157,7 @@ def _open(folder: Path, card: ModelCard) -> tuple[Network, Any]:
     begin, end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     if begin is None or end is None:
         raise ModelUnavailable("tokenizer.json knows no [CLS] and [SEP]. Install Parley again.")
-    return Network(first, rest, begin, end, card.max_tokens), tokenizer
+    return Network(first, rest, rest.get_inputs()[0].name, begin, end, card.max_tokens), tokenizer
 
 
 def _open_linear(folder: Path, card: ModelCard) -> LinearModel | None:
@@ -177,6 +177,7 @@ class Network:
 
     _first: Any
     _rest: Any
+    _between: str
     _begin: int
     _end: int
     _most_tokens: int
@@ -191,7 +192,7 @@ class Network:
 
     def answer(self, states: Any) -> list[float]:
         """Return the logits by head of the whole network, from the states that `answer_early` gave."""
-        logits: list[float] = self._rest.run(None, {self._rest.get_inputs()[0].name: states})[0][0].tolist()
+        logits: list[float] = self._rest.run(None, {self._between: states})[0][0].tolist()
         return logits
 
 
