@@ -7,7 +7,6 @@ import io
 import json
 import zipfile
 from base64 import b64decode
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,22 +14,20 @@ import pytest
 from typer.testing import CliRunner
 
 from parley.cli import app
-from parley.kit.clock import now
 from parley.kit.signing import is_signed_by, public_key_of
 from parley.safety.transparency.actions import publish_report
 from parley.safety.transparency.reads import draft_report
 from parley.safety.transparency.views import Report
 from parley.web.transparency import hours_words, read_report, show_cell, write_html
 from tests.conftest import World
+from tests.safety.transparency.desk import today, yesterday
 
 pytestmark = pytest.mark.usefixtures("_built_assets")
-
-YESTERDAY = now().date() - timedelta(days=1)
 
 
 async def published(world: World) -> int:
     async with world.instance.db.write() as tx:
-        report = await draft_report(tx, world.settings, None, YESTERDAY, YESTERDAY, suppress_below=5)
+        report = await draft_report(tx, world.settings, None, yesterday(), yesterday(), suppress_below=5)
         return await publish_report(tx, world.settings, None, report)
 
 
@@ -49,9 +46,8 @@ async def test_a_published_report_is_a_page_with_a_table_for_each_plot(world: Wo
             "/api/v1/reports", json={"account_id": bad["account"]["id"], "status_ids": [bad["id"]], "rule_ids": [rule]}
         )
         assert answer.status_code == 200
-    today = now().date()
     async with world.instance.db.read() as tx:
-        report = await draft_report(tx, world.settings, None, today, today)
+        report = await draft_report(tx, world.settings, None, today(), today())
     page = write_html(report)
     assert page.count('class="plot"') >= 1
     assert page.count('class="plot"') <= page.count("<table>")
@@ -101,7 +97,7 @@ def test_the_command_makes_publishes_and_lists_reports(dsn: str, tmp_path: Path,
     monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("PARLEY_CONFIG", "")
     monkeypatch.delenv("PARLEY_CONFIG")
-    days = ["--from", YESTERDAY.isoformat(), "--to", YESTERDAY.isoformat()]
+    days = ["--from", yesterday().isoformat(), "--to", yesterday().isoformat()]
     run = CliRunner()
 
     def call(*arguments: str) -> str:
@@ -110,7 +106,7 @@ def test_the_command_makes_publishes_and_lists_reports(dsn: str, tmp_path: Path,
         return result.stdout
 
     report = msgspec.json.decode(call("report", *days), type=Report)
-    assert report.from_day == YESTERDAY
+    assert report.from_day == yesterday()
     file = tmp_path / "report.html"
     told = json.loads(call("report", *days, "--format", "html", "--out", str(file), "--publish", "--json"))
     assert told["published"].endswith(f"/transparency/{told['id']}")

@@ -16,13 +16,13 @@ from tests.safety.auditing import assert_audit_holds
 from tests.safety.decisions.test_sweeps_decide import mine, state_of
 from tests.safety.decisions.test_telling import letters_to
 from tests.safety.sweeping import HIDDEN, LIMITED, post, sweep, use_stricter
-from tests.safety.transparency.test_statements import TODAY
+from tests.safety.transparency.desk import today
 from tests.statuses.cast import ask, count, known, sees
 
 
 async def statements(world: World) -> list[dict[str, Any]]:
     async with world.instance.db.read() as tx:
-        return [one async for some in list_statements(tx, world.settings, TODAY, TODAY) for one in some]
+        return [one async for some in list_statements(tx, world.settings, today(), today()) for one in some]
 
 
 async def test_a_post_that_screening_limits_is_a_decision_that_can_be_taken_back(world: World, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from parley.kit.clock import now
@@ -21,6 +21,16 @@ ACTION = """
     INSERT INTO decision_actions (decision_id, account_id, kind, subject_type, subject_id, ends_at, applied_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+
+
+def today() -> date:
+    """The day in UTC, asked when a test needs it: a run of the tests may begin before midnight and end after it."""
+    return now().date()
+
+
+def yesterday() -> date:
+    """The newest day that is over."""
+    return today() - timedelta(days=1)
 
 
 async def insert_decision(

@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from parley.kit.clock import now
 from parley.kit.errors import Invalid, NotFound
 from parley.kit.signing import is_signed_by, public_key_of
 from parley.safety.log.views import Actor
@@ -24,10 +23,7 @@ from parley.safety.transparency.report import build_report, suppress, write_csv
 from parley.safety.transparency.views import Column, Report, Table
 from parley.social.accounts.views import Viewer
 from tests.conftest import World
-from tests.safety.transparency.desk import insert_decision, posted
-
-TODAY = now().date()
-YESTERDAY = TODAY - timedelta(days=1)
+from tests.safety.transparency.desk import insert_decision, posted, today, yesterday
 
 
 def table_of(report: Report, key: str) -> list[dict[str, object]]:
@@ -45,7 +41,7 @@ async def test_a_report_counts_what_was_reported_and_screened(world: World) -> N
     )
     assert answer.status_code == 200, answer.text
     async with world.instance.db.read() as tx:
-        report = await build_report(tx, world.settings, TODAY, TODAY)
+        report = await build_report(tx, world.settings, today(), today())
     assert table_of(report, "notices_by_source") == [
         {"source": "Members", "notices": 1, "acted": 0, "not_acted": 0, "open": 1, "median": None}
     ]
@@ -59,7 +55,7 @@ async def test_a_report_counts_what_was_reported_and_screened(world: World) -> N
 
 async def test_a_report_of_an_empty_instance_has_every_table_and_no_figure_that_is_not_there(world: World) -> None:
     async with world.instance.db.read() as tx:
-        report = await build_report(tx, world.settings, YESTERDAY, YESTERDAY)
+        report = await build_report(tx, world.settings, yesterday(), yesterday())
     assert {one.key for one in report.tables} >= {
         *("orders", "notices_by_source", "notices_by_category", "own_initiative", "measures_after_notices"),
         *(
@@ -86,7 +82,7 @@ async def test_a_period_that_cannot_be_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(Invalid, match=said):
         async with world.instance.db.read() as tx:
-            days = [TODAY + timedelta(days=count) for count in (first, last)]
+            days = [today() + timedelta(days=count) for count in (first, last)]
             await build_report(tx, world.settings, *days)
 
 
@@ -94,15 +90,15 @@ async def test_only_who_runs_the_instance_drafts_or_publishes(world: World) -> N
     mia = Viewer(account_id=await world.account("mod_mia", role="moderator"), username="mod_mia", role="moderator")
     async with world.instance.db.write() as tx:
         with pytest.raises(NotFound):
-            await draft_report(tx, world.settings, mia, YESTERDAY, YESTERDAY)
-        report = await draft_report(tx, world.settings, None, YESTERDAY, YESTERDAY)
+            await draft_report(tx, world.settings, mia, yesterday(), yesterday())
+        report = await draft_report(tx, world.settings, None, yesterday(), yesterday())
         with pytest.raises(NotFound):
             await publish_report(tx, world.settings, mia, report)
 
 
 async def test_what_is_published_is_signed_logged_and_frozen(world: World) -> None:
     async with world.instance.db.write() as tx:
-        report = await draft_report(tx, world.settings, None, YESTERDAY, YESTERDAY)
+        report = await draft_report(tx, world.settings, None, yesterday(), yesterday())
         report_id = await publish_report(tx, world.settings, None, report)
     async with world.instance.db.read() as tx:
         found = await get_published_report(tx, None, report_id)
@@ -122,7 +118,7 @@ async def test_a_second_report_about_the_same_days_corrects_the_first_and_both_s
     ids = []
     for _ in range(2):
         async with world.instance.db.write() as tx:
-            report = await draft_report(tx, world.settings, None, YESTERDAY, YESTERDAY)
+            report = await draft_report(tx, world.settings, None, yesterday(), yesterday())
             ids.append(await publish_report(tx, world.settings, None, report))
     async with world.instance.db.read() as tx:
         found = {one.id: one for one in await list_published_reports(tx, None)}
@@ -132,7 +128,7 @@ async def test_a_second_report_about_the_same_days_corrects_the_first_and_both_s
 
 async def test_a_period_that_is_not_over_is_not_published(world: World) -> None:
     async with world.instance.db.write() as tx:
-        report = await draft_report(tx, world.settings, None, TODAY, TODAY)
+        report = await draft_report(tx, world.settings, None, today(), today())
         with pytest.raises(Invalid, match="over"):
             await publish_report(tx, world.settings, None, report)
 
@@ -163,14 +159,14 @@ def test_figures_about_few_people_are_suppressed_and_cannot_be_worked_out_by_sub
 
 async def test_csv_has_one_figure_a_line_and_no_formula_of_a_spreadsheet(world: World) -> None:
     async with world.instance.db.read() as tx:
-        report = await build_report(tx, world.settings, YESTERDAY, YESTERDAY)
+        report = await build_report(tx, world.settings, yesterday(), yesterday())
     odd = msgspec.structs.replace(TABLE, rows=(("=HYPERLINK(1)", 1, 1, 1, 1.0),))
     rows = list(csv.DictReader(io.StringIO(write_csv(msgspec.structs.replace(report, tables=(TABLE, odd))))))
     assert len(rows) == 5 * 4
     assert rows[0] == {
         "instance": "localhost:3000",
-        "from": YESTERDAY.isoformat(),
-        "until": YESTERDAY.isoformat(),
+        "from": yesterday().isoformat(),
+        "until": yesterday().isoformat(),
         "table": "notices",
         "row": "many",
         "column": "notices",
@@ -190,7 +186,7 @@ async def test_a_machine_was_wrong_where_a_person_let_go_and_not_where_a_person_
             )
             final = await insert_decision(tx, author, [(kind, "status", status)], decided_by=mia, source="automated")
             await tx.execute("UPDATE decisions SET reversed_by_id = $2 WHERE id = $1", hidden, final)
-        report = await build_report(tx, world.settings, TODAY, TODAY)
+        report = await build_report(tx, world.settings, today(), today())
     rows = {row["what"]: row for row in table_of(report, "automated")}
     assert rows["Decided by machines alone"] == {
         "what": "Decided by machines alone",
@@ -220,6 +216,6 @@ async def test_orders_are_counted_by_member_state_with_their_times(world: World)
     )
     async with world.instance.db.write() as tx:
         await file_notice(tx, world.settings, Actor("provider", authority.id, "Police"), order)
-        report = await build_report(tx, world.settings, TODAY, TODAY)
+        report = await build_report(tx, world.settings, today(), today())
     (row,) = table_of(report, "orders")
     assert (row["state"], row["kind"], row["orders"], row["late"]) == ("DE", "removal order", 1, 0)

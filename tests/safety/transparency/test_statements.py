@@ -17,14 +17,12 @@ from parley.safety.transparency.categories import category_of, load_categories
 from parley.safety.transparency.statements import EEA, check_statement, list_statements, statement_schema
 from parley.screening import live_ruleset, shipped_policy
 from tests.conftest import World
-from tests.safety.transparency.desk import insert_decision, posted
-
-TODAY = now().date()
+from tests.safety.transparency.desk import insert_decision, posted, today
 
 
 async def statements(world: World) -> list[dict[str, Any]]:
     async with world.instance.db.read() as tx:
-        return [one async for some in list_statements(tx, world.settings, TODAY, TODAY) for one in some]
+        return [one async for some in list_statements(tx, world.settings, today(), today()) for one in some]
 
 
 async def test_a_removal_by_a_person_after_a_report_becomes_a_statement(world: World) -> None:
@@ -44,11 +42,11 @@ async def test_a_removal_by_a_person_after_a_report_becomes_a_statement(world: W
         "incompatible_content_explanation": live_ruleset().clauses["1.1"].text,
         "content_type": ["CONTENT_TYPE_TEXT"],
         "content_language": "EN",
-        "content_date": TODAY.isoformat(),
+        "content_date": today().isoformat(),
         "category": "STATEMENT_CATEGORY_VIOLENCE",
         "category_specification": ["KEYWORD_INCITEMENT_VIOLENCE_HATRED"],
         "territorial_scope": list(EEA),
-        "application_date": TODAY.isoformat(),
+        "application_date": today().isoformat(),
         "source_type": "SOURCE_TYPE_OTHER_NOTIFICATION",
         "automated_detection": "No",
         "automated_decision": "AUTOMATED_DECISION_NOT_AUTOMATED",
