@@ -189,6 +189,28 @@ def measure_categories(
     return found
 
 
+def measure_bars(cases: list[Case], scores: NDArray[np.float64], limits: Json) -> Json:
+    """Return per bar what the shipped model stops of violent cases, in all and by category, and of innocent ones.
+
+    The bars are the scores that a share of ordinary posts reach; the shipped thresholds `flag_1_percent` and `hold` are
+    those of 1 % and 0.5 %.
+    """
+    judged = [(case, score) for case, score in zip(cases, scores[:, HEADS.index("violence")], strict=True)]
+    violent = [(case.category, score) for case, score in judged if case.expect.get("violence")]
+    parts = {"innocent": [score for case, score in judged if case.expect.get("violence") is False]}
+    parts["violent"] = [score for _, score in violent]
+    for category in sorted({category for category, _ in violent}):
+        parts[category] = [score for own, score in violent if own == category]
+    found: Json = {}
+    for part, values in parts.items():
+        hits = {name: int((np.array(values) >= limits["shipped"]["violence"][name]).sum()) for name in SHARES}
+        shares = {
+            name: {"flagged": hits[name] / len(values), "interval": wilson(hits[name], len(values))} for name in hits
+        }
+        found[part] = {"cases": len(values), **shares}
+    return found
+
+
 def wilson(hits: int, count: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson's, which holds for few cases)."""
     z, share = 1.96, hits / count
@@ -232,6 +254,7 @@ def evaluate(work: Path, model: Path, split: str) -> tuple[Json, Scored]:
     cases: list[Case] = read_challenge(split)
     scores = score_texts([case.text for case in cases], model, linear, "Scoring the challenge set")
     figures["challenge_split"] = split
+    figures["bars"] = measure_bars(cases, scores["shipped"], limits)
     figures["challenge"] = measure_categories([(case.category, case.expect) for case in cases], scores, limits)
     return figures, domain
 

@@ -26,6 +26,7 @@ def write_report(figures: Json) -> str:
         _recall(figures["recall"]),
         _evasion(figures["evasion"]),
         _groups(figures["groups"]),
+        _bars(f"Challenge set, `{figures['challenge_split']}` part: what each bar stops", figures["bars"]),
         _categories(f"Challenge set, `{figures['challenge_split']}` part", figures["challenge"]),
         _categories("Written cases that were kept for tests", figures["written"]),
     ]
@@ -127,6 +128,19 @@ def _categories(title: str, cases: Json) -> str:
         + _table(columns, rows[True])
         + "\nWhat must not be found: the share that is flagged all the same (other heads: where any is).\n\n"
         + _table(columns, rows[False])
+    )
+
+
+def _bars(title: str, parts: Json) -> str:
+    bars = [name for name in parts["innocent"] if name != "cases"]
+    rows = [
+        [part, str(found["cases"]), *(_number(found[bar]["flagged"], found[bar]["interval"]) for bar in bars)]
+        for part, found in parts.items()
+    ]
+    return (
+        f"## {title}\n\nThe share of the cases for violence that reach the score which so many ordinary posts reach. "
+        "The default policy shows moderators what reaches the bar of 1 %, and holds what reaches that of 0.5 %.\n\n"
+        + _table(["cases", "", *(f"bar of {bar}" for bar in bars)], rows)
     )
 
 
