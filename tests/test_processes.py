@@ -129,6 +129,33 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
     assert "sometimes" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"PARLEY_HOST": "192.0.2.1"}, ["192.0.2.1", "PARLEY_HOST"]),
+        ({"PARLEY_HOST": "no such host"}, ["no such host", "PARLEY_HOST"]),
+        ({"PARLEY_DATA_DIR": "/proc/parley"}, ["/proc/parley", "PARLEY_DATA_DIR"]),
+        ({"PARLEY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, ["PARLEY_DATABASE_URL"]),
+    ],
+)
+def test_what_only_the_machine_knows_to_be_wrong_stops_the_start_with_a_sentence_too(
+    wrong: dict[str, str], words: list[str], tmp_path: Path
+) -> None:
+    tried = LiveServer(tmp_path, **wrong)
+    result = subprocess.run(
+        [sys.executable, "-m", "parley.cli", "up"],
+        env=tried.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
 def test_the_first_start_says_how_to_become_the_owner(server: LiveServer) -> None:
     text = server.log.read_text()
     assert server.base_url in text

@@ -22,14 +22,23 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     [
         ({"PARLEY_PORT": "nonsense"}, ["port", "PARLEY_PORT", "nonsense"]),
         ({"PARLEY_PORT": "70000"}, ["port", "65535"]),
-        ({"PARLEY_REGISTRATIONS": "maybe"}, ["registrations", "maybe"]),
-        ({"PARLEY_EMAIL_CONFIRMATION": "perhaps"}, ["email_confirmation", "perhaps"]),
+        ({"PARLEY_REGISTRATIONS": "maybe"}, ["registrations", "maybe", "open, approval, invite, closed"]),
+        ({"PARLEY_RATE_LIMITS": "sideways"}, ["rate_limits", "sideways", "on, off"]),
+        ({"PARLEY_EMAIL_CONFIRMATION": "perhaps"}, ["email_confirmation", "perhaps", "true or false"]),
         ({"PARLEY_DOMAIN": "https://social.example/"}, ["domain", "bare domain"]),
         ({"PARLEY_DOMAIN": "social.example:8080"}, ["domain", "port"]),
         ({"PARLEY_DOMAIN": "social"}, ["domain", "full domain"]),
+        ({"PARLEY_DOMAIN": "soc!al.example"}, ["domain", "soc!al.example", "letters"]),
+        ({"PARLEY_DOMAIN": "straße.example"}, ["domain", "xn--"]),
+        ({"PARLEY_DOMAIN": "social..example"}, ["domain", "dots"]),
+        ({"PARLEY_DOMAIN": "localhost:door"}, ["domain", "a port"]),
         ({"PARLEY_RATE_LIMITS": "off", "PARLEY_DOMAIN": "social.example"}, ["rate_limits", "loopback"]),
         ({"PARLEY_DATABASE_URL": "mysql://x"}, ["database_url", "postgresql://"]),
         ({"PARLEY_MAIL": "mail.example"}, ["mail", "smtp://"]),
+        ({"PARLEY_MAIL": "smtp://"}, ["mail", "names no server"]),
+        ({"PARLEY_MAIL": "smtp://mail.example:nothing"}, ["mail", "names no server"]),
+        ({"PARLEY_SECRET_KEY": "abc"}, ["secret_key", "32 random bytes"]),
+        ({"PARLEY_SECRET_KEY": "c2hvcnQ="}, ["secret_key", "32 random bytes"]),
         ({"PARLEY_PRT": "3000"}, ["PARLEY_PRT", "not a setting"]),
     ],
 )
@@ -66,6 +75,7 @@ def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:
         ("[::1]:4000", 3000, "http://[::1]:4000"),
         ("social.example", 3000, "https://social.example"),
         ("Social.Example", 3000, "https://social.example"),
+        ("xn--strae-oqa.example", 3000, "https://xn--strae-oqa.example"),
     ],
 )
 def test_the_address_follows_from_the_domain(domain: str, port: int, base_url: str) -> None:

@@ -146,7 +146,8 @@ def _prepare_or_fail(settings: Settings, dsn: str, server: EmbeddedPostgres | No
     except Exception as error:
         if server:
             server.stop()
-        raise fail(f"The database cannot be prepared: {error}") from error
+        where = "" if server else " PARLEY_DATABASE_URL says where it is."
+        raise fail(f"The database cannot be prepared: {error}.{where}") from error
 
 
 async def _prepare(settings: Settings, dsn: str) -> bool:

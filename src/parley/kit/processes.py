@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import importlib
 import logging
@@ -51,7 +52,7 @@ AFTER_OPENING = 1.5
 
 
 class AlreadyRunning(Exception):
-    """Another Parley holds the data folder or the port; the text says which."""
+    """The data folder or the port is not to be had, mostly because another Parley has it; the text says which."""
 
 
 def lock_data_folder(settings: Settings) -> IO[str]:
@@ -60,8 +61,14 @@ def lock_data_folder(settings: Settings) -> IO[str]:
     The kernel lets go when the process ends, however it ends.
     """
     # Others may pass, as the database's user must when root starts it, but not look around.
-    settings.path().mkdir(mode=0o711, parents=True, exist_ok=True)
-    file = settings.path("parley.lock").open("a+")
+    try:
+        settings.path().mkdir(mode=0o711, parents=True, exist_ok=True)
+        file = settings.path("parley.lock").open("a+")
+    except OSError as error:
+        raise AlreadyRunning(
+            f"The data folder {settings.path()} cannot be written ({error.strerror}). Give this user the right to, or "
+            "set PARLEY_DATA_DIR to another folder."
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -84,9 +91,14 @@ def check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
+            not_ours = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            advice = (
+                "Set PARLEY_HOST to an address of this machine, or 0.0.0.0 for all."
+                if not_ours
+                else "Set PARLEY_PORT to another."
+            )
             raise AlreadyRunning(
-                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). "
-                "Set PARLEY_PORT to another."
+                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). {advice}"
             ) from error
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from parley.kit.settings import Settings, SettingsError
+from parley.kit.settings import KEY_BYTES, Settings, SettingsError
 
-KEY_BYTES = 32
 _NONCE_BYTES = 12
 _VERSION = b"\x01"
 

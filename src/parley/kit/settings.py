@@ -9,6 +9,7 @@ a sentence that says which and why; this module must not fall back silently.
 from __future__ import annotations
 
 import ast
+import base64
 import os
 import re
 import tomllib
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -25,6 +26,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PREFIX = "PARLEY_"
 HOST_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,28}[a-z0-9])?")
 """What a host may be called: it is part of a DNS name in certificates, and stands in PostgreSQL's configuration."""
+
+KEY_BYTES = 32
+"""Length of `secret_key`, for AES-256."""
 
 INTERNAL = "PARLEY_INTERNAL_"
 """What the supervisor tells its own children; not settings."""
@@ -321,7 +325,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
                 _plain(value, known[name].type), known[name].type, strict=False, dec_hook=_as_path
             )
         except msgspec.ValidationError as error:
-            said = str(error).split(" - at")[0]
+            said = _what_it_may_be(known[name].type) or str(error).split(" - at")[0]
             raise SettingsError(f"{name} (from {origin[name]}) is {value!r}: {said}.") from error
     settings = Settings(**values)
     _check(settings)
@@ -340,6 +344,19 @@ def _plain(value: Any, kind: Any) -> Any:
     return value
 
 
+def _what_it_may_be(kind: Any) -> str:
+    """In words, where the library's own would be about types; empty when it says it better."""
+    if get_origin(kind) is Literal:
+        return f"give one of {', '.join(get_args(kind))}"
+    return "give true or false" if kind is bool else ""
+
+
+NAME_OF_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+"""A full domain in ASCII (RFC 1123); one in other letters is written as `xn--...`."""
+
+
 def _check(settings: Settings) -> None:
     """Rules that span several settings, or that a type cannot say."""
     domain = settings.local_domain
@@ -349,6 +366,12 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"domain is {domain!r}: a public domain has no port.")
     if not settings.is_loopback and "." not in domain:
         raise SettingsError(f"domain is {domain!r}: give a full domain, such as social.example.")
+    if not settings.is_loopback and not NAME_OF_HOST.fullmatch(domain):
+        raise SettingsError(
+            f"domain is {domain!r}: a domain has letters a to z, digits, hyphens and dots; write others as xn--..."
+        )
+    if settings.is_loopback and _port_of(urlsplit(settings.base_url)) is None:
+        raise SettingsError(f"domain is {domain!r}: what follows the colon must be a port, such as localhost:3000.")
     if settings.rate_limits == "off" and not settings.is_loopback:
         raise SettingsError("rate_limits is off: that is for tests on a loopback domain only; remove the setting.")
     _check_hosts(settings)
@@ -356,6 +379,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError("database_url must begin with postgresql://.")
     if settings.mail and urlsplit(settings.mail).scheme not in ("smtp", "smtps"):
         raise SettingsError("mail must begin with smtp:// or smtps://; leave it empty to write mails to a folder.")
+    if settings.mail and not (urlsplit(settings.mail).hostname and _port_is_right(urlsplit(settings.mail))):
+        raise SettingsError("mail names no server: give smtp://user:password@mail.example:587.")
+    if settings.secret_key and not _is_key(settings.secret_key):
+        raise SettingsError("secret_key must be 32 random bytes in base64, as `openssl rand -base64 32` makes them.")
     _check_abuse_mail(settings)
     if settings.metrics_token and len(settings.metrics_token) < 16:
         raise SettingsError("metrics_token is too short to be a secret: give at least 16 characters.")
@@ -412,6 +439,21 @@ def _port_of(address: SplitResult) -> int | None:
         return address.port
     except ValueError:
         return None
+
+
+def _port_is_right(address: SplitResult) -> bool:
+    """False for a port that is no number or too large; none at all is fine."""
+    try:
+        return address.port != 0
+    except ValueError:
+        return False
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text.strip(), validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _check_outside_model(settings: Settings) -> None:
