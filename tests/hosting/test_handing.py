@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import io
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 
 from parley import screening
 from parley.handing.bodies import KEPT_BYTES
+from parley.handing.door import TURNED_EVERY
 from parley.hosting.hosts.certificates import (
     CA_CERTIFICATE,
     CA_KEY,
@@ -34,7 +36,8 @@ from parley.main import create_app
 from tests.conftest import World
 from tests.live import free_port
 from tests.media.helpers import upload
-from tests.streaming.ears import events, next_event, next_message, say, socket
+from tests.media.samples import png
+from tests.streaming.ears import asgi_scope, events, next_event, next_message, say, socket
 
 SECRET = base64.b64encode(bytes(32)).decode()
 SOMEBODY = "203.0.113.7"
@@ -340,6 +343,57 @@ async def test_a_standby_whose_primary_is_gone_shows_what_it_has_and_refuses_the
         assert "We are moving" not in said
         assert "another host" not in said
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_a_standby_whose_primary_is_gone_shows_files_whole(two: Two) -> None:
+    """An empty answer would be kept for a year by whoever asked: what has a name never changes."""
+    path, content = await _shown_picture(two)
+    await two.link.close()
+    two.gate_a.turn(State.CLOSED)
+    seen = await two.stranger().get(path)
+    assert seen.status_code == 200
+    assert seen.headers["content-length"] == str(len(content))
+    assert seen.content == content
+    part = await two.stranger().get(path, headers={"range": "bytes=100-299"})
+    assert (part.status_code, part.content) == (206, content[100:300])
+
+
+async def test_a_file_that_is_on_its_way_when_the_gate_is_turned_arrives_whole(two: Two) -> None:
+    path, content = await _shown_picture(two)
+    two.gate_a.turn(State.OPEN, epoch=1)
+    assert (await two.stranger().get(path)).content == content
+    got: list[dict[str, Any]] = []
+
+    async def take_slowly(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and two.gate_a.state is State.OPEN:
+            two.gate_a.turn(State.CLOSED)
+            await asyncio.sleep(2 * TURNED_EVERY)
+        got.append(message)
+
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said.put_nowait({"type": "http.request", "body": b""})
+    serving = asyncio.create_task(two.a.app(asgi_scope(two.a, "http", path), said.get, take_slowly))
+    async with asyncio.timeout(5):
+        while not got or got[-1].get("more_body", True):
+            assert not serving.done(), serving.result()
+            await asyncio.sleep(0.02)
+    said.put_nowait({"type": "http.disconnect"})
+    await serving
+    assert b"".join(part.get("body", b"") for part in got) == content
+
+
+async def _shown_picture(two: Two) -> tuple[str, bytes]:
+    """Where a picture is that both hosts have, and what it is."""
+    client = await two.b.client("alice")
+    sent = await upload(client, png(), "picture.png")
+    while await two.b.run_jobs():
+        pass
+    media = (await client.get(f"/api/v1/media/{sent.json()['id']}")).json()
+    path = httpx.URL(media["url"]).raw_path.decode()
+    shutil.copytree(two.b.settings.path("media"), two.a.settings.path("media"), dirs_exist_ok=True)
+    content = (await two.b.anonymous.get(path)).content
+    assert content
+    return path, content
 
 
 async def test_two_hosts_that_both_hand_on_do_not_send_a_request_round_and_round(two: Two) -> None:

@@ -37,7 +37,10 @@ class Ear:
         assert self.sent.empty(), self.sent.get_nowait()
 
 
-def _scope(world: World, kind: str, path: str, headers: dict[str, str], params: dict[str, Any]) -> dict[str, Any]:
+def asgi_scope(
+    world: World, kind: str, path: str, headers: dict[str, str] | None = None, params: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the server would say of a connection."""
     return {
         "type": kind,
         "asgi": {"version": "3.0"},
@@ -47,13 +50,13 @@ def _scope(world: World, kind: str, path: str, headers: dict[str, str], params: 
         "path": path,
         "raw_path": path.encode(),
         "root_path": "",
-        "query_string": urlencode(params).encode(),
+        "query_string": urlencode(params or {}).encode(),
         "headers": [
-            (name.lower().encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()
+            (name.lower().encode(), value.encode()) for name, value in {"host": "localhost", **(headers or {})}.items()
         ],
         "client": ("127.0.0.1", 1),
         "server": ("localhost", 3000),
-        "subprotocols": [headers["Sec-WebSocket-Protocol"]] if "Sec-WebSocket-Protocol" in headers else [],
+        "subprotocols": [headers["Sec-WebSocket-Protocol"]] if headers and "Sec-WebSocket-Protocol" in headers else [],
         "extensions": {},
     }
 
@@ -64,7 +67,7 @@ async def opened(
 ) -> AsyncIterator[Ear]:
     """A connection that stays open inside the block."""
     ear = Ear()
-    scope = _scope(world, kind, path, headers or {}, params)
+    scope = asgi_scope(world, kind, path, headers, params)
     task = asyncio.create_task(world.app(scope, ear.said.get, ear.sent.put))
     await ear.said.put({"type": "websocket.connect" if kind == "websocket" else "http.request", "body": b""})
     try:

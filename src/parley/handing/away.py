@@ -121,19 +121,23 @@ class Away:
 async def _answer(answer: httpcore.Response, body: KeptBody, send: Any) -> None:
     headers = [(name.lower(), value) for name, value in answer.headers if name.lower() not in HOP_BY_HOP]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    is_stream = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
 
     async def pump() -> None:
         async for part in answer.aiter_stream():
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    if not is_stream:
+    if not is_endless(headers):
         await pump()
         return
     # Such an answer ends when the client goes, and nobody would notice: the other host sends on into nothing.
     with contextlib.suppress(httpcore.NetworkError, httpcore.ProtocolError):
         await run_until_first(pump(), _until_gone(body))
+
+
+def is_endless(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer with these headers, in lower case, goes on for as long as its reader listens."""
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
 
 
 async def _until_gone(body: KeptBody) -> None:
@@ -230,4 +234,4 @@ class _LinkStream(httpcore.AsyncNetworkStream):
         return None
 
 
-__all__ = ["Away", "ClientGone", "Sent"]
+__all__ = ["Away", "ClientGone", "Sent", "is_endless"]

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from parley.handing.answers import Refusals, give_back
-from parley.handing.away import Away, Sent
+from parley.handing.away import Away, Sent, is_endless
 from parley.handing.bodies import ClientGone, KeptBody, Shelf
 from parley.handing.links import Directory, is_gone
 from parley.handing.proofs import take_proof
@@ -183,6 +183,7 @@ class _Request:
         self._came_over = came_over
         self._is_safe = scope["method"] in SAFE
         self._has_begun = self._has_ended = self._was_turned = self._was_taken_back = False
+        self._is_endless = False
         self._open_until: float | None = None
         self._asking_until = 0.0
         self._deadline = time.monotonic() + door.settings.hold_seconds
@@ -289,14 +290,16 @@ class _Request:
         return has_key and not is_open and self._scope["method"] == "POST" and self._scope["path"] in REPEATABLE
 
     async def _receive(self) -> Any:
-        if not self._body.is_read or self._came_over:
+        if not self._body.is_read or self._came_over or not self._is_endless:
             return await self._body.receive()
-        # Only answers that go on and on ask again: they end when this host serves no longer.
+        # It ends when this host serves no longer. Nothing else may: half a file would be taken for the whole one.
         message = await self._door.until_turned(self._body.receive, "http.disconnect")()
         self._was_turned = message.get("code") == RESTARTING
         return message
 
     async def _send_noting(self, message: Any) -> None:
         self._has_begun = True
+        if message["type"] == "http.response.start":
+            self._is_endless = is_endless(message.get("headers", ()))
         self._has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
