@@ -97,6 +97,7 @@ from parley.safety.notices.jobs import (
     answer_notices_of_deletion,
     call_notice_webhook,
     clean_notice_tokens,
+    end_questions,
     forget_notice_senders,
     hide_named,
     hide_overdue_notice,
@@ -293,6 +294,7 @@ SCHEDULES: dict[Job, str] = {
     recount_reporters: "47 * * * *",
     open_cases_of_findings: "* * * * *",
     watch_clocks: "* * * * *",
+    end_questions: "* * * * *",
     expire_leases: "* * * * *",
     reach_escalated: "4-59/10 * * * *",
     mail_warnings: "14,44 * * * *",
@@ -595,7 +597,9 @@ def main() -> None:
     if dsn:
         end_with_parent()  # the watcher started us
         os.nice(NICENESS)
-    asyncio.run(run_worker(settings, dsn or settings.database_url))
+    import uvloop
+
+    uvloop.run(run_worker(settings, dsn or settings.database_url))
     leave(0)
 
 
