@@ -50,7 +50,7 @@ async def notify_of_status(instance: Instance, payload: dict[str, Any]) -> None:
         if subject is None or not subject.open:
             return
         await _tell_named(tx, subject)
-    if subject.visibility != "direct" and not subject.is_reply:
+    if subject.has_subscribers and subject.visibility != "direct" and not subject.is_reply:
         new = NewNotification(type="status", from_account_id=subject.author_id, status_id=subject.id)
         await _tell_audience(instance, "notified_followers", subject.author_id, new)
 

@@ -276,6 +276,8 @@ class Subject(msgspec.Struct, frozen=True):
     original_author_id: int | None
     original_id: int | None
     original_conversation_id: int | None
+    has_subscribers: bool
+    """Followers asked to be told of every post of its author."""
 
 
 GET_SUBJECT = """
@@ -283,7 +285,8 @@ GET_SUBJECT = """
            s.state IN ('published', 'limited') AND s.deleted_at IS NULL AND a.state IN ('active', 'limited'),
            s.visibility::text, coalesce(s.in_reply_to_account_id <> s.account_id, false),
            coalesce(s.in_reply_to_account_id, 0), s.mentioned_ids,
-           CASE WHEN s.quote_state = 'accepted' THEN q.account_id END, o.account_id, o.id, o.conversation_id
+           CASE WHEN s.quote_state = 'accepted' THEN q.account_id END, o.account_id, o.id, o.conversation_id,
+           EXISTS (SELECT FROM follows f WHERE f.target_id = s.account_id AND f.notify)
     FROM statuses s
     JOIN accounts a ON a.id = s.account_id
     LEFT JOIN statuses q ON q.id = s.quote_of_id

@@ -35,18 +35,23 @@ async def fan_out_status(instance: Instance, payload: dict[str, Any]) -> None:
         delivery = await store.get_delivery(tx, payload["status_id"])
         if delivery is None or not delivery.open:
             return
-        await store.insert_own_home_row(tx, delivery)
         if delivery.listed and delivery.tags:
             await store.insert_tag_home_rows(tx, delivery)
         if delivery.visibility == "direct":
             await _move_conversation(tx, delivery)
-    if not delivery.merge_on_read:
-        after: int | None = 0
-        while after is not None:
-            async with instance.db.write() as tx:
-                after, _ = await store.insert_home_rows(tx, delivery, after=after, limit=CHUNK)
-    async with instance.db.write() as tx:
+        after = await _send_home(tx, delivery, 0)
+    while after is not None:
+        async with instance.db.write() as tx:
+            after = await _send_home(tx, delivery, after)
+
+
+async def _send_home(tx: Tx, delivery: Delivery, after: int) -> int | None:
+    """The homes of the next followers; open clients are told with the last of them. Returns where to go on."""
+    limit = 0 if delivery.merge_on_read else CHUNK
+    last = await store.insert_home_rows(tx, delivery, after=after, limit=limit)
+    if last is None:
         await publish(tx, Message("status", ids=(delivery.id,)))
+    return last
 
 
 async def _move_conversation(tx: Tx, delivery: Delivery) -> None:

@@ -90,22 +90,23 @@ INSERT_HOME_ROWS = """
         WHERE target_id = $1 AND account_id > $8 ORDER BY account_id LIMIT $9
     ), sent AS (
         INSERT INTO home_timeline (account_id, status_id, author_id, original_id)
-        SELECT f.account_id, $7, $1, $2 FROM f WHERE /*wants it*/
+        SELECT f.account_id, $7::bigint, $1::bigint, $2::bigint FROM f WHERE /*wants it*/
+        UNION ALL
+        SELECT u.account_id, $7, $1, $2 FROM users u WHERE u.account_id = $1 AND $8 = 0
         ON CONFLICT DO NOTHING
-        RETURNING 1
     )
-    SELECT (SELECT count(*) FROM f) AS seen, (SELECT max(account_id) FROM f) AS last,
-           (SELECT count(*) FROM sent) AS sent
+    SELECT count(*) AS seen, max(account_id) AS last FROM f
 """.replace("/*wants it*/", _WANTS_IT)
 
 
-async def insert_home_rows(tx: Tx, delivery: Delivery, *, after: int, limit: int) -> tuple[int | None, int]:
-    """Send the status to the homes of the next `limit` followers after account `after`.
+async def insert_home_rows(tx: Tx, delivery: Delivery, *, after: int, limit: int) -> int | None:
+    """Send the status to the homes of the next `limit` followers after account `after`; with the first of them
+    (`after` 0), and with none, to its author's own, when that is a member.
 
-    Returns the last follower looked at (None: there are no more) and how many rows were written.
+    Returns the last follower looked at (None: there are no more).
     """
     row = await tx.fetchrow(INSERT_HOME_ROWS, *_wants(delivery), delivery.id, after, limit)
-    return (row["last"] if row["seen"] == limit else None), row["sent"]
+    return row["last"] if row["seen"] == limit else None
 
 
 def _wants(delivery: Delivery) -> tuple[Any, ...]:
@@ -130,18 +131,6 @@ async def list_merged_readers(tx: Tx, delivery: Delivery, reader_ids: list[int])
     """Which of `reader_ids` will find the status of a merge-on-read author in their home."""
     rows = await tx.fetch(LIST_MERGED_READERS, *_wants(delivery), reader_ids)
     return {row["account_id"] for row in rows}
-
-
-INSERT_OWN_HOME_ROW = """
-    INSERT INTO home_timeline (account_id, status_id, author_id, original_id)
-    SELECT $1, $2, $1, $3 FROM users WHERE account_id = $1
-    ON CONFLICT DO NOTHING
-"""
-
-
-async def insert_own_home_row(tx: Tx, delivery: Delivery) -> None:
-    """An author's own post in the own home, for members."""
-    await tx.execute(INSERT_OWN_HOME_ROW, delivery.author_id, delivery.id, delivery.original_id)
 
 
 # Plan: tags by name, tag_follows_tag for each.
