@@ -64,6 +64,8 @@ async def test_verdicts_are_counted_once_by_outcome_rule_and_time(world: World) 
     assert found['parley_held{kind="status"}'] == 1
     assert before['parley_held{kind="status"}'] == 0
     assert sum(value for name, value in found.items() if name.startswith("parley_screening_rule_fired_total")) >= 2
+    took = 'parley_screening_signal_seconds_total{signal="words"}'
+    assert found[took] > before.get(took, 0.0), "what each signal costs"
     assert sum(value for name, value in found.items() if name.startswith("parley_screening_covered_total")) == judged
 
 

@@ -77,7 +77,7 @@ async def test_a_failing_judge_asks_for_a_look(world: World, monkeypatch: pytest
         raise RuntimeError("the judge is not well")
 
     await counted(world)
-    assert 'class="bad"' not in (await browser.get("/operator")).text
+    assert 'class="bad"><dt>Degraded' not in (await browser.get("/operator")).text
     with monkeypatch.context() as patch:
         patch.setattr(screening, "judge", broken)
         await world.post("alice", "good morning")

@@ -138,8 +138,16 @@ def test_a_policy_is_tested_shown_and_explained(run: Run) -> None:
     said = run("policy", "explain", "get ch3ap p1lls here", "--policy", str(SMALL))
     assert "HOLD under rule 7.3 (Spam)" in said
     assert '"ch3ap p1lls", disguised, in the text (cheap-pills, rule 7.3)' in said
+    assert "what each signal took" in said
+    for named in ("shipped", "live", str(SMALL)):
+        assert "is valid" in run("policy", "check", named)
+    assert "does not exist" in run("policy", "check", "./nowhere", code=1)
     found = run("policy", "explain", "cheap pills", "--policy", str(SMALL), "--account-age-days", "0", "--json")
     assert (found["outcome"], found["trust"]) == ("hold", "new")
+    (words,) = [one for one in found["costs"] if one["signal"] == "words"]
+    assert words["on"]
+    assert words["us"] > 0
+    assert words["version"] >= 1
     assert "cannot be judged" in run("policy", "explain", "x", "--policy", str(SMALL), "--kind", "song", code=1)
     assert "from 3: posts are limited for 7 days" in run("policy", "show", str(SMALL))
     assert "There is no version" in run("policy", "show", "abcdef123456", code=1)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from parley import screening
 from parley.screening import Content, Facts, Outcome, Ruleset, Verdict, judge
+from parley.screening.content import MediaMatch
+from parley.screening.signals import SIGNALS
 from parley.screening.verdict import strongest
 from tests.screening.conftest import MEMBER, MODERATOR, NOW, STRANGER, TRUSTED, status
 
@@ -36,13 +38,48 @@ CASES: dict[str, tuple[Content, Facts]] = {
     "too_large_by_member": (status("lorem ipsum " * 5000), MEMBER),
     "too_large_by_trusted": (status("lorem ipsum " * 5000), TRUSTED),
     "limited_marks": (status("a" + "\u0301" * 60), MEMBER),
+    "held_brigade": (
+        status("what a coward", mentions_count=1),
+        msgspec.structs.replace(MEMBER, strangers=1, first_contact=True, strangers_at_target_hour=9, cluster_size=4),
+    ),
+    "held_removed_before": (
+        status("everybody come to my shop and buy it now"),
+        msgspec.structs.replace(TRUSTED, copies_removed=3, copies_removed_clause="8.2"),
+    ),
+    "held_same_to_many": (
+        status("have a look at my new shop", mentions_count=1),
+        msgspec.structs.replace(MEMBER, strangers=1, first_contact=True, copies_hour_own=4),
+    ),
+    "held_known_file": (
+        status(
+            "look",
+            media_count=1,
+            media_matches=(
+                MediaMatch(
+                    bank="terror",
+                    entry=7,
+                    tier="hold",
+                    clause="1.2",
+                    kind="pdq",
+                    distance=12,
+                    form="mirrored",
+                    place="media_1",
+                ),
+            ),
+        ),
+        MEMBER,
+    ),
+    "capped": (
+        status("look", "https://grabify.link/ABC"),
+        msgspec.structs.replace(MEMBER, capped_rules=("links-reject",)),
+    ),
 }
 
 
 def as_json(verdict: Verdict) -> dict[str, object]:
     """What a moderator and the author are told: all but the values that change with every policy."""
     plain = msgspec.json.decode(msgspec.json.encode(verdict))
-    for volatile in ("latency_us", "ruleset", "signals"):
+    for volatile in ("latency_us", "costs_us", "ruleset", "signals"):
         del plain[volatile]
     return plain
 
@@ -55,6 +92,32 @@ def test_explanations_are_those_of_the_golden_files(name: str, shipped: Ruleset)
     if os.environ.get("PARLEY_UPDATE_GOLDEN") == "1":
         path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     assert found == json.loads(path.read_text())
+
+
+def test_a_reason_holds_the_figures_that_its_rule_asked_for_and_none_at_rest(shipped: Ruleset) -> None:
+    crowd = msgspec.structs.replace(MEMBER, strangers=1, strangers_at_target_hour=9, cluster_size=4, published_month=40)
+    because = judge(status("you again", mentions_count=1), crowd, ruleset=shipped, given={}).because
+    assert because == (
+        "Many who do not know the addressed person write to them within the hour, saying the same or made alike "
+        "(strangers who wrote to one of them in the last hour: 9, people addressed who do not know the author: 1, "
+        "accounts made alike: 4).",
+    )
+
+
+def test_every_field_that_the_shipped_rules_count_has_words(shipped: Ruleset) -> None:
+    said = {name for signal in SIGNALS for name in signal.says}
+    counted = {name for signal in SIGNALS for name, kind in signal.fields.items() if kind == "int"}
+    asked = {name for rule in shipped.rules for name in counted if name in rule.when}
+    banks = {name for name in counted if name.startswith(("words.", "links.", "media.")) and name.endswith(".count")}
+    assert asked - said - banks == set(), "what a bank found is quoted instead"
+    assert said <= {name for signal in SIGNALS for name in signal.fields}
+
+
+def test_each_signal_says_what_it_costs_and_a_verdict_what_it_took(shipped: Ruleset) -> None:
+    assert all(signal.cost_us > 0 for signal in SIGNALS)
+    verdict = judge(status("Good morning from the harbour"), MEMBER, ruleset=shipped)
+    assert verdict.costs_us.keys() == {signal.name for signal in shipped.signals}
+    assert sum(verdict.costs_us.values()) <= verdict.latency_us
 
 
 def test_a_rejected_post_says_which_rule_and_what_to_change(shipped: Ruleset) -> None:

@@ -237,7 +237,7 @@ def test_a_rule_on_a_score_says_how_sure_the_model_is(shipped: Ruleset) -> None:
     rule = msgspec.structs.replace(
         shipped.rules[0], when="text.violence.score >= 0.9", because="The text model found a threat.", matches=""
     )
-    assert rule_reason(rule, [], {"text.violence.score": 0.934}) == (
+    assert rule_reason(rule, [], {"text.violence.score": 0.934}, shipped.signals) == (
         "The text model found a threat: very likely a threat, incitement to violence or praise of it (0.93)."
     )
 

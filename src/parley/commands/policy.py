@@ -53,15 +53,24 @@ def load_named(written: str) -> Ruleset:
     return with_transaction(settings, load)
 
 
+def _is_folder(written: str) -> bool:
+    return Path(written).exists() or "/" in written or written == "."
+
+
 @app.command("check")
 def policy_check(
-    folder: Annotated[str, typer.Argument(help="Folder of the policy; the one in use when not given.")] = "",
+    policy: Named = "",
     as_json: AsJson = False,
 ) -> None:
     """Validate a moderation policy and run the test cases written beside its rules."""
     from parley import screening
+    from parley.screening.cases import run_cases
 
-    problems = screening.check_policy(folder or settings_or_exit().policy_dir or None)
+    if policy in ("", "shipped") or _is_folder(policy):
+        folder = "" if policy == "shipped" else policy or settings_or_exit().policy_dir
+        problems = screening.check_policy(folder or None)
+    else:
+        problems = run_cases(load_named(policy))
     texts = [str(problem) for problem in problems]
     show(
         {"problems": texts},
@@ -168,6 +177,7 @@ def policy_explain(
 
     from parley.kit.clock import now
     from parley.screening import Content, Facts, judge
+    from parley.screening.signals import SIGNALS
 
     ruleset = load_named(policy)
     wanted = {"kind": kind, "texts": {"text": text}, "links": link or [], "mentions_count": mentions}
@@ -176,7 +186,8 @@ def policy_explain(
     except msgspec.ValidationError as error:
         raise fail(f"This cannot be judged: {error}.") from error
     facts = Facts(now=now(), account_age_days=account_age_days, published_statuses=published_statuses, role=role)
-    judge(content, facts, ruleset=ruleset)  # loads the model, so that the time below is that of a post
+    # Loads the model, so that the times below are those of a post; another text, for this one would be remembered.
+    judge(Content(kind="status", texts={"text": "The gate of the old garden squeaks again"}), facts, ruleset=ruleset)
     verdict = judge(content, facts, ruleset=ruleset)
     words = _carrying_words(text)
     result = msgspec.to_builtins(
@@ -192,6 +203,15 @@ def policy_explain(
             "trust": verdict.trust,
             "degraded": verdict.degraded,
             "latency_us": verdict.latency_us,
+            "costs": [
+                {
+                    "signal": s.name,
+                    "version": s.version,
+                    "on": s in ruleset.signals,
+                    "us": verdict.costs_us.get(s.name, 0),
+                }
+                for s in SIGNALS
+            ],
             "ruleset": verdict.ruleset,
             "words": words,
         }
@@ -211,6 +231,8 @@ def _carrying_words(text: str) -> list[str]:
 
 
 def _explained(verdict: Verdict, ruleset: Ruleset, words: list[str]) -> str:
+    from parley.screening.signals import SIGNALS
+
     clause = ruleset.clauses.get(verdict.clause or "")
     lines = [f"{str(verdict.outcome).upper()}{f' under rule {clause.id} ({clause.title})' if clause else ''}"]
     lines += [f'The author is told: "{verdict.sentence}"'] if verdict.sentence else []
@@ -224,6 +246,11 @@ def _explained(verdict: Verdict, ruleset: Ruleset, words: list[str]) -> str:
     lines += [
         f"  {name} = {value}" for name, value in sorted(verdict.signals.items()) if value not in (False, 0, 0.0, "", [])
     ]
+    lines.append("what each signal took, in microseconds (its version):")
+    took = (f"{s.name} {verdict.costs_us.get(s.name, 0)} ({s.version})" for s in ruleset.signals)
+    lines.append(f"  {', '.join(took)}")
+    off = [s.name for s in SIGNALS if s not in ruleset.signals]
+    lines += [f"switched off: {', '.join(off)}"] if off else []
     lines.append(f"in {verdict.latency_us / 1000:.1f} ms, author {verdict.trust}, ruleset {verdict.ruleset[:12]}")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,18 @@ class _Counted:
         )
         self.failures = Counter(
             "parley_job_failures", "Runs of jobs that ended with an error.", ["job"], registry=self.registry
+        )
+        self.signals = Counter(
+            "parley_screening_signal_seconds",
+            "Time that each signal of the judge took.",
+            ["signal"],
+            registry=self.registry,
+        )
+        self.refused_files = Counter(
+            "parley_file_store_refusals",
+            "Files that could not be put, read or deleted where they are kept.",
+            ["area", "doing"],
+            registry=self.registry,
         )
         self.connections = Gauge(
             "parley_database_connections",
@@ -103,6 +115,22 @@ def note_job(name: str, seconds: float, *, failed: bool) -> None:
     _counted().jobs.labels(name).observe(seconds)
     if failed:
         _counted().failures.labels(name).inc()
+
+
+@cache
+def _counted_signal(name: str) -> Any:
+    return _counted().signals.labels(name)
+
+
+def note_signals(microseconds: Mapping[str, int]) -> None:
+    """Count what each signal took for one revision."""
+    for name, took in microseconds.items():
+        _counted_signal(name).inc(took / 1_000_000)
+
+
+def note_refused_file(area: str, doing: str) -> None:
+    """Count one file that the store did not take, give or delete."""
+    _counted().refused_files.labels(area, doing).inc()
 
 
 def note_connections(db: Database) -> None:

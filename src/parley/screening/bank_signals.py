@@ -123,6 +123,8 @@ BANK_SIGNALS: tuple[Signal, ...] = (
         "Phrases of the word bank, found through look-alikes, numbers for letters, spacing and repeats.",
         _tier_fields("words") | {"words.disguised": "int"},
         measure_words,
+        cost_us=250,
+        says={"words.disguised": "phrases in disguise"},
     ),
     Signal(
         "links",
@@ -139,5 +141,15 @@ BANK_SIGNALS: tuple[Signal, ...] = (
             "links.addresses": "int",
         },
         measure_links,
+        cost_us=30,
+        says={
+            "links.count": "links",
+            "links.hosts": "sites linked to",
+            "links.shortened": "links that hide where they lead",
+            "links.misleading": "links made to mislead",
+            "links.unsafe": "links that are no address of a page",
+            "links.programs": "links to programs",
+            "links.addresses": "links to bare network addresses",
+        },
     ),
 )

@@ -71,7 +71,7 @@ CONTEXT_SIGNALS: tuple[Signal, ...] = (
         "context",
         1,
         "The setting: what became of the author's posts, whom this one addresses, how heated the thread is. "
-        "Costs a few microseconds; the counting is part of one look-up for each post.",
+        "The counting is part of one look-up for each post.",
         {
             "context.posts_ten_minutes": "int",
             "context.published_month": "int",
@@ -91,12 +91,31 @@ CONTEXT_SIGNALS: tuple[Signal, ...] = (
             "context.thread_people": "int",
         },
         measure_context,
+        cost_us=4,
+        says={
+            "context.posts_ten_minutes": "posts in ten minutes",
+            "context.published_month": "posts published in a month",
+            "context.held_month": "posts held in a month",
+            "context.removed_month": "posts removed in a month",
+            "context.refused_month": "posts refused in a month",
+            "context.refused_hour": "posts refused in the last hour",
+            "context.reporters_week": "members who reported the author within a week",
+            "context.cluster_size": "accounts made alike",
+            "context.linked_banned": "accounts shut out with which the author has much in common",
+            "context.people_hour": "people addressed in the last hour",
+            "context.strangers": "people addressed who do not know the author",
+            "context.unanswered": "times that one of them did not answer",
+            "context.strangers_at_target_hour": "strangers who wrote to one of them in the last hour",
+            "context.reply_depth": "depth of the thread",
+            "context.thread_posts": "answers in the thread in ten minutes",
+            "context.thread_people": "people in the thread",
+        },
     ),
     Signal(
         "copies",
         1,
         "Copies: how many others said the same in the last hour, and whether it was taken down before. "
-        "Costs a twentieth of a millisecond for the fingerprint, before the judge is asked.",
+        "The fingerprint, a twentieth of a millisecond, is made before the judge is asked.",
         {
             "copies.seen_hour_accounts": "int",
             "copies.own_hour": "int",
@@ -105,5 +124,11 @@ CONTEXT_SIGNALS: tuple[Signal, ...] = (
             "copies.removed_clause": "string",
         },
         measure_copies,
+        cost_us=3,
+        says={
+            "copies.seen_hour_accounts": "other accounts that said the same in the last hour",
+            "copies.own_hour": "times that the author said it in the last hour",
+            "copies.removed_count": "times that it was taken down",
+        },
     ),
 )

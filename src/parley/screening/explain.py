@@ -5,11 +5,13 @@ Every sentence names the clause and what to change. This file must not decide an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from parley.screening.content import Kind
 from parley.screening.rules import Rule
 from parley.screening.ruleset import Clause
+from parley.screening.signal import Signal
 from parley.screening.text_signals import describe_scores
 from parley.screening.verdict import Match, Outcome, SignalValue
 
@@ -36,6 +38,10 @@ _FIELDS = {
     "links": "the links",
     "all_texts": "its texts taken together",
 }
+
+_FIELD = re.compile(r"[a-z]\w*(?:\.[a-z_]\w*)+")
+_AT_REST: dict[str, SignalValue] = {"context.cluster_size": 1}
+_EVEN_AT_NOUGHT = frozenset({"account.age_hours", "account.age_days", "account.followers", "account.published"})
 
 
 def author_sentence(outcome: Outcome, kind: Kind, clause: Clause | None, hours: int, *, degraded: bool) -> str:
@@ -66,14 +72,35 @@ def _hours(hours: int) -> str:
     return "an hour" if hours == 1 else f"{hours} hours"
 
 
-def rule_reason(rule: Rule, matches: Sequence[Match], values: Mapping[str, SignalValue]) -> str:
-    """Return why a rule fired, with what was found if it speaks of a bank, and how sure the text model is."""
+def rule_reason(
+    rule: Rule, matches: Sequence[Match], values: Mapping[str, SignalValue], signals: tuple[Signal, ...]
+) -> str:
+    """Return why a rule fired: the figures that it asks for, what was found if it speaks of a bank, and how sure the
+    text model is."""
     found = [describe_match(match) for match in matches if f"{match.bank}.{match.tier}" == rule.matches]
     shown = f": {'; '.join(found[:3])}" if found else ""
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     scores = describe_scores(rule.when, values)
     sure = f": {', '.join(scores)}" if scores else ""
-    return f"{rule.because.rstrip('.')}{sure}{shown}{more}."
+    figures = describe_figures(rule.when, values, signals)
+    known = f" ({', '.join(figures)})" if figures else ""
+    return f"{rule.because.rstrip('.')}{known}{sure}{shown}{more}."
+
+
+def describe_figures(expression: str, values: Mapping[str, SignalValue], signals: tuple[Signal, ...]) -> list[str]:
+    """Return what was measured of the fields that a rule's expression asks for, in words: `people mentioned: 9`.
+
+    What is at rest is left out, but for what tells something at nought.
+    """
+    found = []
+    for name in dict.fromkeys(_FIELD.findall(expression)):
+        words = next((signal.says[name] for signal in signals if name in signal.says), "")
+        value = values.get(name)
+        at_rest = not value or value == _AT_REST.get(name)
+        if not words or value is None or (at_rest and name not in _EVEN_AT_NOUGHT):
+            continue
+        found.append(words if value is True else f"{words}: {value}")
+    return found
 
 
 def describe_match(match: Match) -> str:

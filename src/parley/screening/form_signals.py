@@ -88,6 +88,13 @@ FORM_SIGNALS: tuple[Signal, ...] = (
             "content.is_reply": "bool",
         },
         measure_content,
+        cost_us=3,
+        says={
+            "content.mentions": "people mentioned",
+            "content.tags": "hashtags",
+            "content.media": "files",
+            "content.is_edit": "an edit",
+        },
     ),
     Signal(
         "account",
@@ -108,6 +115,17 @@ FORM_SIGNALS: tuple[Signal, ...] = (
             "account.first_contact": "bool",
         },
         measure_account,
+        cost_us=4,
+        says={
+            "account.age_hours": "age of the account in hours",
+            "account.age_days": "age of the account in days",
+            "account.published": "posts published before",
+            "account.domain": "server",
+            "account.followers": "followers",
+            "account.strikes": "strikes that count",
+            "account.posts_last_hour": "posts in the last hour",
+            "account.first_contact": "somebody is addressed with whom the author never spoke",
+        },
     ),
     Signal(
         "text",
@@ -121,5 +139,13 @@ FORM_SIGNALS: tuple[Signal, ...] = (
             "text.stacked_marks": "int",
         },
         measure_text,
+        cost_us=30,
+        says={
+            "text.characters": "characters",
+            "text.words": "words",
+            "text.capitals_percent": "capitals in percent",
+            "text.repeated_percent": "repeated words in percent",
+            "text.stacked_marks": "stacked marks",
+        },
     ),
 )

@@ -7,6 +7,7 @@ never to silence. This file must not read a database, the network or (but for th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter_ns
 
 from parley.screening.content import STAFF_ROLES, Content, Facts, Kind, Trust
@@ -52,7 +53,7 @@ def judge(
         limits=ruleset.head.limits,
         texts=texts,
     )
-    values, matches, broken = _measure(frame, ruleset, given)
+    values, matches, broken, costs = _measure(frame, ruleset, given)
     true, unknown = fired(ruleset.rules, ruleset.expressions, values, content.kind, facts.now)
     failures = [f"Not everything was looked at: {'; '.join(exceeded[:3])}."] if exceeded else []
     failures += [f"The signal {name!r} failed ({why})." for name, why in broken.items()]
@@ -60,7 +61,8 @@ def judge(
     modes = [_fail_modes(ruleset, name).mode(trust) for name in broken]
     if exceeded or (failures and not broken):
         modes.append(ruleset.head.fail_modes.mode(trust))
-    return _decide(content, facts, ruleset, trust, values, matches, true, failures, modes, tuple(broken), started)
+    verdict = _decide(content, facts, ruleset, trust, values, matches, true, failures, modes, tuple(broken))
+    return replace(verdict, costs_us=costs, latency_us=(perf_counter_ns() - started) // 1000)
 
 
 def screen_failed(facts: Facts, error: BaseException, *, kind: Kind = "status") -> Verdict:
@@ -117,15 +119,18 @@ def _within_limits(content: Content, limits: Limits) -> tuple[dict[str, str], li
 
 def _measure(
     frame: Frame, ruleset: Ruleset, given: Mapping[str, SignalValue] | None
-) -> tuple[dict[str, SignalValue], list[Match], dict[str, str]]:
-    """Run every enabled signal guarded; return values, matches, and the failed signals with the reason."""
+) -> tuple[dict[str, SignalValue], list[Match], dict[str, str], dict[str, int]]:
+    """Run every enabled signal guarded; return values, matches, the failed signals with the reason, and what each
+    signal took in microseconds."""
     values: dict[str, SignalValue] = dict(ruleset.quiet)
     matches: list[Match] = []
     broken: dict[str, str] = {}
+    costs: dict[str, int] = {}
     for signal in ruleset.signals:
         if given is not None and signal.from_model:
             values.update(quiet_values([signal]))
             continue
+        began = perf_counter_ns()
         try:
             measured = signal.measure(frame)
             missing = signal.fields.keys() - measured.values.keys()
@@ -136,10 +141,12 @@ def _measure(
             for name in signal.fields:
                 values.pop(name, None)
             continue
+        finally:
+            costs[signal.name] = (perf_counter_ns() - began) // 1000
         values.update(measured.values)
         matches.extend(measured.matches)
     values.update(given or {})
-    return values, matches, broken
+    return values, matches, broken, costs
 
 
 def _fail_modes(ruleset: Ruleset, signal: str) -> FailModes:
@@ -158,7 +165,6 @@ def _decide(
     failures: list[str],
     modes: list[Outcome],
     broken: tuple[str, ...],
-    started: int,
 ) -> Verdict:
     """Let the strongest outcome win; among equals the clause of the greatest severity, then the first rule."""
     rules = [_fire(rule, matches, values, ruleset, facts) for rule in true]
@@ -186,7 +192,6 @@ def _decide(
         ruleset=ruleset.sha256,
         degraded=bool(failures),
         failed_signals=broken,
-        latency_us=(perf_counter_ns() - started) // 1000,
     )
 
 
@@ -197,7 +202,7 @@ def _fire(
     if clause is None:
         found = {m.clause for m in matches if f"{m.bank}.{m.tier}" == rule.matches and not m.background}
         clause = min(found, key=lambda name: (_severity(ruleset, name), name), default=None)
-    because, outcome = rule_reason(rule, matches, values), rule.outcome
+    because, outcome = rule_reason(rule, matches, values, ruleset.signals), rule.outcome
     if rule.id in facts.capped_rules:
         outcome = _softened(rule, _severity(ruleset, clause))
     capped = outcome is not rule.outcome

@@ -93,9 +93,10 @@ MEDIA_SIGNALS: tuple[Signal, ...] = (
     Signal(
         "media",
         1,
-        "Files known from banks of hashes (PDQ, frames of videos, MD5, SHA). Costs next to nothing here: files are "
-        "hashed and looked up when they are uploaded.",
+        "Files known from banks of hashes (PDQ, frames of videos, MD5, SHA). They are hashed and looked up when they "
+        "are uploaded, not here.",
         _FIELDS,
         measure_media,
+        cost_us=10,
     ),
 )

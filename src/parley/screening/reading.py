@@ -25,7 +25,7 @@ from parley.screening.sources import Keys, Sources, policy_files
 from parley.screening.verdict import Outcome
 from parley.screening.yaml_files import Document, Problem
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Raised with every change of the judge itself that can alter a verdict: it is part of the ruleset's hash."""
 
 
@@ -110,12 +110,13 @@ def _head(document: Document, signals: Sequence[Signal]) -> PolicyHead | None:
         if switch.fail:
             _check_fail_modes(document, ("signals", name, "fail"), switch.fail)
     _check_ladder(document, head.ladder)
-    if head.retention.closed_case_days < head.clocks.appeal_open_days:
-        document.problem(
-            ("retention", "closed_case_days"),
-            f"{head.retention.closed_case_days} is shorter than appeal_open_days: a decision that may still be "
-            "appealed needs its evidence.",
-        )
+    for name in ("closed_case_days", "known_file_days"):
+        days = getattr(head.retention, name)
+        if days < head.clocks.appeal_open_days:
+            document.problem(
+                ("retention", name),
+                f"{days} is shorter than appeal_open_days: a decision that may still be appealed needs its evidence.",
+            )
     return head
 
 

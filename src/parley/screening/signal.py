@@ -7,7 +7,7 @@ equal values. The signals themselves stand in the `..._signals.py` files; `signa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from msgspec import Struct
@@ -80,6 +80,9 @@ class Signal:
     """One signal. `about` says in a few plain words what it measures, for the page that lists signals.
 
     `from_model` says that its values change with a model, so that a policy's tests must fix those that they need.
+    `cost_us` is about what it takes for an ordinary post, in microseconds on one core (`python -m bench.screening`
+    measures it); what it took for a post stands in that post's verdict. `says` puts a field into words, for the reason
+    that a moderator reads: `people mentioned`, followed by the value.
     """
 
     name: str
@@ -88,6 +91,8 @@ class Signal:
     fields: Mapping[str, FieldType]
     measure: Callable[[Frame], Measured]
     from_model: bool = False
+    cost_us: int = 0
+    says: Mapping[str, str] = field(default_factory=dict)
 
 
 _QUIET: dict[FieldType, SignalValue] = {"bool": False, "int": 0, "double": 0.0, "string": "", "list": []}

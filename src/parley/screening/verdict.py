@@ -94,7 +94,8 @@ class Verdict:
     `signals` holds every measured value by its full name (`words.hold.count`). `ruleset` is the SHA-256 of
     the policy and of the versions of the signals. `degraded` says that something could not be measured, so
     that the policy's fail mode took part and the revision must be screened again. `latency_us` is the time
-    taken in microseconds; it takes no part in comparisons, so equal input gives equal verdicts.
+    taken in microseconds, `costs_us` what of it each signal took, by its name (what several signals need is computed
+    by the first that asks); neither takes part in comparisons, so equal input gives equal verdicts.
     """
 
     outcome: Outcome
@@ -110,3 +111,4 @@ class Verdict:
     degraded: bool = False
     failed_signals: tuple[str, ...] = ()
     latency_us: int = field(default=0, compare=False)
+    costs_us: dict[str, int] = field(default_factory=dict, compare=False)

@@ -42,10 +42,12 @@ DOES = {
 
 
 class SignalLine(msgspec.Struct, frozen=True):
-    """One signal of the judge: whether the live policy uses it, and how often it failed in 24 hours."""
+    """One signal of the judge: whether the live policy uses it, what it costs in microseconds, and how often it failed
+    in 24 hours."""
 
     name: str
     version: int
+    cost_us: int
     about: str
     enabled: bool
     failures: int
@@ -165,6 +167,7 @@ def _signals(whole: Tally) -> list[SignalLine]:
         SignalLine(
             name=signal.name,
             version=signal.version,
+            cost_us=signal.cost_us,
             about=signal.about,
             enabled=signal.name in enabled,
             failures=whole.failed.get(signal.name, 0),

@@ -18,6 +18,7 @@ from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import RejectedByPolicy
 from parley.kit.jobs import enqueue
+from parley.kit.metrics import note_signals
 from parley.screening import Content, Facts, Outcome, Verdict
 from parley.screening.content import MediaMatch
 from parley.screening.media_signals import is_waiting, wait_for_media
@@ -87,7 +88,9 @@ def judge_safely(content: Content, facts: Facts) -> Verdict:
     """
     started = time.perf_counter()
     try:
-        return wait_for_media(screening.judge(content, facts), content)
+        verdict = screening.judge(content, facts)
+        note_signals(verdict.costs_us)
+        return wait_for_media(verdict, content)
     except Exception as error:
         log.exception("the judge failed; the fail mode applies")
         verdict = screening.screen_failed(facts, error)
