@@ -8,6 +8,7 @@ https://github.com/jepsen-io/jepsen/blob/main/jepsen/src/jepsen/checker.clj
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
@@ -15,6 +16,8 @@ from statistics import median
 import msgspec
 
 from tests.moves.history import REGISTERS, SETS, Delivery, Event
+
+NO_BYTES = hashlib.sha256(b"").hexdigest()
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,8 @@ class Final(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     switches: dict[str, bool] = {}
     files: dict[str, str] = {}
+    urls: dict[str, str] = {}
+    """Of each upload whose file is served: where."""
     held: dict[str, tuple[str, ...]] = {}
 
 
@@ -124,13 +129,20 @@ def lost_elements(acknowledged: Iterable[Event], final: Final) -> tuple[str, ...
 
 
 def damaged_uploads(events: Iterable[Event], final: Final) -> tuple[str, ...]:
-    """Uploads whose file is not the one that was served first."""
-    first = {one.key: one.sha256 for one in events if one.type == "seen" and one.sha256}
-    return tuple(
-        sorted(
-            key for key, digest in first.items() if " " not in final.files.get(key, " ") and final.files[key] != digest
-        )
-    )
+    """Uploads whose file is not the one that was served first, or is not where it was."""
+    damaged = []
+    for one in events:
+        if one.type != "seen" or not one.sha256 or " " in (now := final.files.get(one.key, " ")):
+            continue
+        if now != one.sha256:
+            damaged.append(f"{one.key} ({_bytes_of(one.sha256)} at first, {_bytes_of(now)} at the end)")
+        elif final.urls.get(one.key, one.url) != one.url:
+            damaged.append(f"{one.key} (at {one.url} at first, at {final.urls[one.key]} at the end)")
+    return tuple(sorted(damaged))
+
+
+def _bytes_of(digest: str) -> str:
+    return "no bytes" if digest == NO_BYTES else digest[:8]
 
 
 def shared_uploads(acknowledged: Iterable[Event]) -> tuple[str, ...]:

@@ -179,16 +179,18 @@ async def _read_final(load: Load, host: Host) -> Final:
                 for target in job.targets:
                     switches[f"{job.writer}/{target}"] = await _is_on(client, job.kind, target, mine)
         files: dict[str, str] = {}
+        urls: dict[str, str] = {}
         tokens = {job.writer: job.token for job in load.orders.jobs}
         for event in load.events:
             if event.type == "ok" and event.kind == "upload":
                 mine = {"Authorization": f"Bearer {tokens[event.writer]}"}
-                files[event.key] = await _file_hash(client, event.id, mine)
+                files[event.key], urls[event.key] = await _file_hash(client, event.id, mine)
     held = {
         writer: tuple(one for one in ids if one not in load.held_before)
         for writer, ids in (await held_uploads(host, load.orders)).items()
     }
-    return Final(counts=counts, switches=switches, files=files, held=held)
+    places = {key: url for key, url in urls.items() if url}
+    return Final(counts=counts, switches=switches, files=files, urls=places, held=held)
 
 
 async def _all_keys(client: httpx.AsyncClient, job: Job, headers: dict[str, str]) -> list[str]:
@@ -212,8 +214,9 @@ async def _is_on(client: httpx.AsyncClient, kind: str, target: str, headers: dic
     return answer.status_code == 200 and bool(answer.json()["favourited"])
 
 
-async def _file_hash(client: httpx.AsyncClient, media_id: str, headers: dict[str, str]) -> str:
-    """SHA-256 of the file of an upload, as it is served; or why there is none. Waits until it has been prepared."""
+async def _file_hash(client: httpx.AsyncClient, media_id: str, headers: dict[str, str]) -> tuple[str, str]:
+    """SHA-256 of the file of an upload, as it is served, and where; or why there is none, and nothing. Waits until it
+    has been prepared."""
     said = "is not there"
     for _ in range(480):
         answer = await client.get(f"/api/v1/media/{media_id}", headers=headers)
@@ -222,12 +225,13 @@ async def _file_hash(client: httpx.AsyncClient, media_id: str, headers: dict[str
             await asyncio.sleep(0.25)
             continue
         if answer.status_code != 200 or not answer.json().get("url"):
-            return f"the upload {'is not there' if answer.status_code == 404 else f'answers {answer.status_code}'}"
-        file = await client.get("/" + answer.json()["url"].split("/", 3)[3])
+            return f"the upload {'is not there' if answer.status_code == 404 else f'answers {answer.status_code}'}", ""
+        url = str(answer.json()["url"])
+        file = await client.get("/" + url.split("/", 3)[3])
         if file.status_code != 200:
-            return f"its file answers {file.status_code}"
-        return hashlib.sha256(file.content).hexdigest()
-    return said
+            return f"its file answers {file.status_code}", ""
+        return hashlib.sha256(file.content).hexdigest(), url
+    return said, ""
 
 
 async def held_uploads(host: Host, orders: Orders) -> dict[str, tuple[str, ...]]:

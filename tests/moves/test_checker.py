@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -93,16 +95,30 @@ def test_a_delivery_without_an_epoch_after_one_with_it_is_a_fault() -> None:
     assert old_epochs(mails[::-1][:1]) == ()
 
 
+def seen_file(number: int, content: bytes, url: str = "") -> Event:
+    key, digest = f"upload1-{number:05d}", hashlib.sha256(content).hexdigest()
+    return Event(
+        at=1.0, type="seen", writer="upload1", number=number, kind="upload", key=key, sha256=digest, url=url or key
+    )
+
+
 def test_a_lost_upload_and_a_damaged_file_are_two_faults() -> None:
-    events = [*op(1, "upload"), *op(2, "upload"), *op(3, "upload")]
-    for number in (1, 2, 3):
-        key = f"upload1-{number:05d}"
-        events.append(
-            Event(at=1.0, type="seen", writer="upload1", number=number, kind="upload", key=key, sha256=f"{number}" * 64)
-        )
-    files = {"upload1-00001": "1" * 64, "upload1-00002": "9" * 64, "upload1-00003": "its file answers 404"}
-    report = check(events, Final(files=files))
-    assert report.damaged == ("upload1-00002",)
+    events = [one for number in range(1, 6) for one in op(number, "upload")]
+    events += [seen_file(1, b"1"), seen_file(2, b"2"), seen_file(3, b"3"), seen_file(4, b""), seen_file(5, b"5", "old")]
+    whole = {f"upload1-{number:05d}": hashlib.sha256(f"{number}".encode()).hexdigest() for number in range(1, 6)}
+    other = hashlib.sha256(b"other").hexdigest()
+    report = check(
+        events,
+        Final(
+            files={**whole, "upload1-00002": other, "upload1-00003": "its file answers 404"},
+            urls={**{key: key for key in whole}, "upload1-00005": "new"},
+        ),
+    )
+    assert report.damaged == (
+        f"upload1-00002 ({whole['upload1-00002'][:8]} at first, {other[:8]} at the end)",
+        f"upload1-00004 (no bytes at first, {whole['upload1-00004'][:8]} at the end)",
+        "upload1-00005 (at old at first, at new at the end)",
+    )
     assert report.lost == ("upload1-00003 (its file answers 404)",)
     assert len(report.faults) == 2
 
