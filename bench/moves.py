@@ -34,7 +34,7 @@ from bench.world import seed_world
 from parley.kit.postgres import embedded_binaries
 from tests.moves.checker import Report
 from tests.moves.load import writing
-from tests.moves.nemesis import cancelling_commits
+from tests.moves.nemesis import kill_in_a_storm
 from tests.moves.pairs import judge, pair, prove_log, status_of, wait_files_equal, wait_ready, wait_until
 from tests.moves.providers import Host, World, has_name_server
 
@@ -49,6 +49,9 @@ SHIPPED: dict[str, Any] = {"lease_seconds": "5", "on_disk": True}
 """As it ships, on a real disk."""
 DELAY = 0.15
 """Seconds one way, where there is a delay."""
+
+STORM = 20
+"""So many waits are cancelled, and so many writers answered after that, before the primary is killed."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,14 +203,9 @@ def partitioned(writes: int) -> Iterator[Result]:
         yield Result(name="partition, synchronous", report=report, took_over=took)
         primary = wait_ready(world)
         standby = world.other(primary)
-        with (
-            writing(world, WRITERS, host=primary, resolve="both", patience=6.0, pace=0.02) as load,
-            cancelling_commits(primary) as storm,
-        ):
+        with writing(world, WRITERS, host=primary, resolve="both", patience=6.0, pace=0.02) as load:
             load.wait(writes // 4, patience=600)
-            world.network.cut(primary.name, standby.name)
-            time.sleep(2)
-            since = primary.kill()
+            since = kill_in_a_storm(world, load, primary, told=STORM)
             world.network.heal()
             took = takes_over(standby, since)
             load.wait(writes // 4, patience=600)
@@ -216,7 +214,7 @@ def partitioned(writes: int) -> Iterator[Result]:
             name="kill -9 in a storm of cancelled waits",
             report=report,
             took_over=took,
-            world=f"{storm.cancelled} cancelled",
+            world=f"every wait cancelled, {STORM} at least",
         )
 
 
@@ -251,14 +249,9 @@ def _without_commit_guard(world: World, writes: int) -> Result:
     primary.parley("standby", "commits", "sync")
     _restart(world, primary, "commit_guard_off")
     name = "control: storm of cancelled waits, commit guard off"
-    with (
-        writing(world, WRITERS, host=primary, resolve="both", patience=4.0, pace=0.02) as load,
-        cancelling_commits(primary),
-    ):
+    with writing(world, WRITERS, host=primary, resolve="both", patience=4.0, pace=0.02) as load:
         load.wait(writes // 4, patience=600)
-        world.network.cut("a", "b")
-        time.sleep(2)
-        since = primary.kill()
+        since = kill_in_a_storm(world, load, primary, told=STORM)
         took = by_hand(standby, since)
         load.wait(writes // 4, patience=600)
         report = judge(world, load, standby, say=name)
