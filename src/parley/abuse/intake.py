@@ -26,6 +26,7 @@ from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice, note_reply
 from parley.safety.notices.harms import load_harms
 from parley.safety.notices.keeping import keep_raw
+from parley.safety.notices.questions import take_reply
 from parley.safety.notices.reads import find_notice_of_mails, get_provider_by_sender, list_notice_urls
 from parley.safety.notices.sending import own_ids_of
 from parley.safety.notices.urls import own_hosts
@@ -95,6 +96,8 @@ async def _take(
         known = await find_notice_of_mails(tx, [mail.message_id], sender=mail.sender, provider_id=whose)
         if known is not None:
             return Taken("known", known)
+    if earlier is not None and mail.automatic != "replied" and not mail.is_bounce:
+        await take_reply(tx, actor, earlier, address=mail.sender, text=mail.understood.statement)
     if earlier is not None and await _says_nothing_new(tx, mail, earlier):
         await note_reply(tx, actor, earlier, address=mail.sender, message_id=mail.message_id, raw_sha256=kept.sha256)
         return Taken("reply", earlier)

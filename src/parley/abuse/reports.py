@@ -2,6 +2,7 @@
 
 POST /api/abuse/v1/reports       a report: XARF 4, XARF 3, or plain JSON. 202 and its id.
 GET  /api/abuse/v1/reports/{id}  where it stands, and what became of each URL.
+POST /api/abuse/v1/reports/{id}/answers  what its sender says when it is asked for facts.
 GET  /api/abuse/v1/key           the key with which answers are signed.
 """
 
@@ -28,6 +29,7 @@ from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice
 from parley.safety.notices.keeping import keep_raw
 from parley.safety.notices.providers import authenticate_provider, check_signature
+from parley.safety.notices.questions import answer_question
 from parley.safety.notices.reads import (
     count_copies,
     get_provider_notice,
@@ -138,6 +140,24 @@ async def show_report(request: Asked, report_id: FromPath[str]) -> Response[dict
         return Response(await _describe(tx, request, notice), headers={"Cache-Control": "no-store"})
 
 
+@post("/api/abuse/v1/reports/{report_id:str}/answers", status_code=200, scope=None)
+async def send_answer(request: Asked, report_id: FromPath[str]) -> Response[dict[str, Any]]:
+    """Answer the open question about a report: `{"text": "..."}`. The clock goes on."""
+    instance = instance_of(request)
+    provider = await _provider(request)
+    await count_try(instance.db, instance.settings, bucket_of("abuse-api", provider.id), MOST_REPORTS, REPORTS_PER)
+    body = await request.body()
+    check_signature(provider, body, request.headers.get("x-body-signature", ""))
+    text = read_json(body).get("text")
+    if not isinstance(text, str):
+        raise BadRequest('Send the answer as JSON: {"text": "..."}.')
+    async with instance.db.write() as tx:
+        notice = await get_provider_notice(tx, provider.id, parse_id(report_id))
+        await answer_question(tx, Actor("provider", provider.id, provider.name), notice.id, text)
+        described = await _describe(tx, request, await get_provider_notice(tx, provider.id, notice.id))
+    return Response(described, headers={"Cache-Control": "no-store"})
+
+
 async def _describe(tx: Tx, request: Asked, notice: NoticeView) -> dict[str, Any]:
     settings = instance_of(request).settings
     lines = (await load_ledgers(tx, [notice.id]))[notice.id]
@@ -159,6 +179,18 @@ async def _describe(tx: Tx, request: Asked, notice: NoticeView) -> dict[str, Any
         "receipt_url": receipt_address(settings, notice.id),
         "compliance_url": await get_compliance_address(tx, settings, notice.provider.id) if notice.provider else None,
         "urls": [describe_line(line) for line in lines],
+        "questions": [
+            {
+                "text": one.question,
+                "state": one.state,
+                "asked_at": one.asked_at,
+                "answer_by": one.until_at,
+                "ended_at": one.ended_at,
+                "clock_stands_still": one.paused and one.state == "open",
+            }
+            for one in notice.questions
+        ],
+        "answers_url": f"{settings.base_url}/api/abuse/v1/reports/{notice.id}/answers",
         "responses": [
             {
                 "number": one.number,
@@ -206,4 +238,4 @@ def _token_of(request: Asked, data: dict[str, Any]) -> str:
     return hashlib.sha256(given.encode()).hexdigest() if given else ""
 
 
-routes = [send_report, show_report, show_key]
+routes = [send_report, show_report, send_answer, show_key]

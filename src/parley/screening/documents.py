@@ -99,6 +99,8 @@ class Clocks(_Strict, frozen=True, kw_only=True):
     provider_notice: Hours = 24
     severity_0_interim: Hours = 1
     user_report: Hours = 24
+    answer_wait: Hours = 24
+    """For how long together the clock of a notice may stand still while its sender is asked for facts."""
     appeal_target: Hours = 72
     appeal_open_days: Hours = 180
 

@@ -24,6 +24,7 @@ from parley.safety.decisions.templates import languages
 from parley.safety.decisions.views import Suggestion, Suggestions
 from parley.safety.evidence.actions import note_evidence_viewed
 from parley.safety.log.views import EventView, human
+from parley.safety.notices.reads import list_case_notices
 from parley.safety.wellness.reads import wellness_of
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import list_staff
@@ -81,9 +82,16 @@ async def show_case(request: AnyRequest, case_id: FromPath[str]) -> Response[str
 
 
 async def render_case(
-    request: AnyRequest, case_id: int, *, chosen: Chosen | None = None, said: str = "", code: int = 200
+    request: AnyRequest,
+    case_id: int,
+    *,
+    chosen: Chosen | None = None,
+    said: str = "",
+    code: int = 200,
+    question: str = "",
 ) -> Response[str]:
-    """The page; `chosen` is what stood in its form when something went wrong, `said` what that was.
+    """The page; `chosen` is what stood in its form when something went wrong (`question`: what was to be asked), `said`
+    what that was.
 
     That its evidence was looked at goes into the log, once for each look, whichever way it came about.
     """
@@ -97,6 +105,8 @@ async def render_case(
         colleagues = [one for one in await list_staff(tx, viewer) if one.id != viewer.account_id]
         proposals = await list_proposals(tx, viewer, case_id=case_id)
         wellness = await wellness_of(tx, viewer)
+        named = any(report.notice_id is not None for report in view.reports)
+        notices = await list_case_notices(tx, viewer, case_id) if named else []
         done = await read_done(tx, viewer, request.query_params.get("done"))
     async with visit.instance.db.write() as tx:  # once the case is known to be there, and the viewer's to see
         await note_evidence_viewed(tx, viewer, case_id)
@@ -122,6 +132,9 @@ async def render_case(
         languages=[(code, LANGUAGES.get(code, code)) for code in languages()],
         language_name=LANGUAGES.get(best.language, best.language),
         proposals=proposals,
+        asked=[(one, q) for one in notices for q in one.questions],
+        askable=[one for one in notices if one.answered_at is None and one.open_question is None],
+        question=question,
         wellness=wellness,
         copies=copies,
         copies_of=copied,

@@ -12,13 +12,14 @@ from litestar import get, post
 from litestar.params import FromPath
 from litestar.response import Response
 
-from parley.kit.errors import Invalid, NotFound, ParleyError
+from parley.kit.errors import Conflict, Invalid, NotFound, ParleyError
 from parley.kit.ids import parse_id
 from parley.kit.mail import is_mail_address
 from parley.safety.cases.views import Source
 from parley.safety.notices.actions import file_bulk_notice
 from parley.safety.notices.harms import load_harms
 from parley.safety.notices.keeping import MOST_SHOWN, note_raw_access, read_raw
+from parley.safety.notices.questions import ask_sender, stop_waiting
 from parley.safety.notices.reads import (
     count_notices,
     get_notice,
@@ -32,6 +33,7 @@ from parley.safety.notices.reads import (
 from parley.safety.notices.responses import respond_to_notice
 from parley.safety.notices.views import OUTCOME_WORDS, NewNotice, OrderKind
 from parley.screening import live_ruleset
+from parley.web.desk_case import render_case
 from parley.web.desk_frame import count_write, need_staff, render_desk
 from parley.web.desk_words import SOURCES
 from parley.web.pages import redirect
@@ -161,7 +163,15 @@ async def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response
 
 
 async def _notice(
-    visit: Visit, notice_id: int, *, said: str = "", code: int = 200, words: str = "", raw: str = "", cut: bool = False
+    visit: Visit,
+    notice_id: int,
+    *,
+    said: str = "",
+    code: int = 200,
+    words: str = "",
+    question: str = "",
+    raw: str = "",
+    cut: bool = False,
 ) -> Response[str]:
     viewer = need_staff(visit)
     settings = visit.instance.settings
@@ -187,6 +197,7 @@ async def _notice(
         receipt=receipt_address(settings, notice_id),
         said=said,
         words=words,
+        question=question,
         raw=raw,
         cut=cut,
     )
@@ -230,4 +241,41 @@ async def respond(request: AnyRequest, notice_id: FromPath[str]) -> Response[str
     return redirect(visit, f"/desk/notices/{found}", "responded")
 
 
-routes: list[Any] = [show_notices, show_new_notice, file_new_notice, show_notice, show_raw, respond]
+@post("/desk/notices/{notice_id:str}/ask")
+async def ask(request: AnyRequest, notice_id: FromPath[str]) -> Response[str]:
+    """Ask whoever sent the notice for what is missing: its clock stands still until they answer."""
+    visit = await visit_of(request)
+    viewer = need_staff(visit)
+    found = parse_id(notice_id)
+    form = await read_form(request)
+    case, question = str(form.get("case", "")), str(form.get("question", ""))
+    try:
+        async with visit.instance.db.write() as tx:
+            await count_write(tx, visit)
+            await ask_sender(tx, viewer, found, question)
+    except (Invalid, Conflict) as error:
+        if case:
+            return await render_case(request, parse_id(case), said=error.text, code=error.status, question=question)
+        return await _notice(visit, found, said=error.text, code=error.status, question=question)
+    return redirect(visit, f"/desk/cases/{parse_id(case)}" if case else f"/desk/notices/{found}", "asked")
+
+
+@post("/desk/notices/{notice_id:str}/go-on")
+async def go_on(request: AnyRequest, notice_id: FromPath[str]) -> Response[str]:
+    """Wait no more for the answer to a question."""
+    visit = await visit_of(request)
+    viewer = need_staff(visit)
+    found = parse_id(notice_id)
+    case = str((await read_form(request)).get("case", ""))
+    try:
+        async with visit.instance.db.write() as tx:
+            await count_write(tx, visit)
+            await stop_waiting(tx, viewer, found)
+    except Conflict as error:
+        if case:
+            return await render_case(request, parse_id(case), said=error.text, code=error.status)
+        return await _notice(visit, found, said=error.text, code=error.status)
+    return redirect(visit, f"/desk/cases/{parse_id(case)}" if case else f"/desk/notices/{found}", "asked-no-more")
+
+
+routes: list[Any] = [show_notices, show_new_notice, file_new_notice, show_notice, show_raw, respond, ask, go_on]

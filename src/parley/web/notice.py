@@ -28,6 +28,7 @@ from parley.safety.log.views import Actor
 from parley.safety.notices.actions import file_notice
 from parley.safety.notices.challenges import make_challenge, use_solution
 from parley.safety.notices.harms import CHILD_ABUSE, load_harms, read_harms
+from parley.safety.notices.questions import answer_question
 from parley.safety.notices.reads import get_notice_by_receipt, list_responses, load_ledgers, make_receipt
 from parley.safety.notices.strangers import check_strangers, count_stranger, get_load
 from parley.safety.notices.views import OUTCOME_WORDS, LedgerLine, NewNotice
@@ -48,6 +49,7 @@ PROGRESS_WORDS = {
     "PROCESSING": "A moderator is looking at it.",
     "COMPLETED": "Decided.",
 }
+ASKED = "A moderator has a question for you."
 
 
 @get("/notice")
@@ -180,7 +182,7 @@ async def _receipt(
         contested=contested,
         receipt=receipt,
         address=f"{settings.base_url}/notice/{receipt}",
-        progress=PROGRESS_WORDS[notice.progress],
+        progress=ASKED if notice.open_question else PROGRESS_WORDS[notice.progress],
         outcome_words=OUTCOME_WORDS,
         said=said,
         typed=typed or {},
@@ -196,6 +198,22 @@ async def _contested(tx: Tx, notice_id: int, line: LedgerLine) -> Contested | No
     except NotFound:
         return None
     return Contested(decided.decision_id, chance)
+
+
+@post("/notice/{receipt:str}/answer")
+async def answer(request: AnyRequest, receipt: FromPath[str]) -> Response[str]:
+    """Whoever sent the notice answers a moderator's question: the clock goes on."""
+    visit = await visit_of(request)
+    settings = visit.instance.settings
+    typed = {name: str(value) for name, value in (await read_form(request)).items() if isinstance(value, str)}
+    await count_try(visit.instance.db, settings, bucket_of("contest", receipt), MOST_CONTESTED, NOTICES_PER)
+    try:
+        async with visit.instance.db.write() as tx:
+            notice = await get_notice_by_receipt(tx, settings, receipt)
+            await answer_question(tx, Actor("public"), notice.id, typed.get("answer", ""))
+    except (Invalid, Conflict) as error:
+        return await _receipt(visit, receipt, said=error.text, code=error.status, typed=typed)
+    return redirect(visit, f"/notice/{receipt}", "answered")
 
 
 @post("/notice/{receipt:str}/contest")
@@ -220,4 +238,4 @@ async def contest(request: AnyRequest, receipt: FromPath[str]) -> Response[str]:
     return redirect(visit, f"/notice/{receipt}", "contested")
 
 
-routes: list[Any] = [show_notice_form, send_notice, show_receipt, contest]
+routes: list[Any] = [show_notice_form, send_notice, show_receipt, answer, contest]

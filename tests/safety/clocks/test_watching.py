@@ -14,11 +14,12 @@ from parley.kit.db import Tx
 from parley.kit.errors import Invalid, NotFound
 from parley.safety.cases import store
 from parley.safety.cases.actions import claim_case
+from parley.safety.cases.clocks import pause_clock, resume_clock
 from parley.safety.cases.findings import open_case_of_finding
 from parley.safety.cases.reports import file_outside_report
 from parley.safety.cases.views import NewSubject, Source
 from parley.safety.clocks import actions as clocks
-from parley.safety.clocks.actions import meet_clocks, pause_clock, resume_clock, start_clock
+from parley.safety.clocks.actions import meet_clocks, start_clock
 from parley.safety.clocks.jobs import hide_overdue, mail_breaches, watch_clocks
 from parley.safety.decisions.actions import decide
 from parley.safety.decisions.views import NewAction, NewDecision

@@ -56,6 +56,8 @@ async def start_subject_clocks(
     running: dict[tuple[int, str], datetime] = {}
     for clock in await store_clocks.list_subject_clocks(tx, [one[0] for one in wanted]) if wanted else ():
         assert clock.case_subject_id is not None
+        if clock.state == "paused":
+            continue  # what was promised to somebody else waits for nobody's answer
         key = (clock.case_subject_id, clock.kind)
         running[key] = min(clock.due_at, running.get(key, clock.due_at))
     for case_subject_id, source, severity, promises in wanted:
@@ -157,16 +159,19 @@ async def pause_clock(tx: Tx, actor: Actor, clock_id: int) -> None:
         await store.update_case_due(tx, clock.case_id)
 
 
-async def resume_clock(tx: Tx, actor: Actor, clock_id: int) -> None:
-    """Let it go on, with as much time as was left. Raises NotFound, and Invalid when it did not stand still."""
+async def resume_clock(tx: Tx, actor: Actor, clock_id: int) -> datetime:
+    """Let it go on, with as much time as was left; returns when it is due. Raises NotFound, and Invalid when it did not
+    stand still."""
     clock = await _locked(tx, clock_id)
     if clock.state != "paused":
         check_clock(clock.state, "running")
     assert clock.paused_at is not None
     await append_event(tx, actor, "clock_resumed", case_id=clock.case_id, clock_id=str(clock_id))
-    await store_clocks.update_clock_resumed(tx, clock_id, due_after_pause(clock.due_at, clock.paused_at, now()))
+    due_at = due_after_pause(clock.due_at, clock.paused_at, now())
+    await store_clocks.update_clock_resumed(tx, clock_id, due_at)
     if clock.case_id is not None:
         await store.update_case_due(tx, clock.case_id)
+    return due_at
 
 
 async def _locked(tx: Tx, clock_id: int) -> ClockRow:

@@ -119,6 +119,44 @@ async def get_locked_clock(tx: Tx, clock_id: int) -> ClockRow | None:
     return ClockRow(*row) if row else None
 
 
+LIST_CLOCKS = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks WHERE id = ANY($1::bigint[]) ORDER BY id
+"""
+
+
+async def list_clocks(tx: Tx, clock_ids: Sequence[int]) -> list[ClockRow]:
+    """Clocks by id."""
+    return [ClockRow(*row) for row in await tx.fetch(LIST_CLOCKS, list(clock_ids))]
+
+
+# What was promised to the sender of a notice and may wait for what they know: the decision. Not about a threat to life,
+# not what hides content in the interim, and not about what somebody else has named too.
+LIST_PAUSABLE = """
+    SELECT id, kind, source, severity, state, case_id, case_subject_id, notice_id, appeal_id, started_at, due_at,
+        paused_at, ended_at
+    FROM sla_clocks
+    WHERE notice_id = $1 AND case_id IS NULL AND kind = 'resolve' AND state = 'running' AND severity > 0 AND due_at > $3
+    UNION ALL
+    SELECT k.id, k.kind, k.source, k.severity, k.state, k.case_id, k.case_subject_id, k.notice_id, k.appeal_id,
+        k.started_at, k.due_at, k.paused_at, k.ended_at
+    FROM reports r
+    JOIN case_subjects s ON s.id = ANY(r.subject_ids) AND s.settled_at IS NULL AND s.severity > 0
+    JOIN sla_clocks k ON k.case_subject_id = s.id AND k.kind = 'resolve' AND k.state = 'running' AND k.severity > 0
+        AND k.source = $2 AND k.due_at > $3
+    WHERE r.notice_id = $1 AND r.state <> 'closed' AND NOT EXISTS (
+        SELECT FROM reports o WHERE o.case_id = s.case_id AND o.state <> 'closed'
+          AND s.id = ANY(o.subject_ids) AND o.notice_id IS DISTINCT FROM $1)
+    ORDER BY id
+"""
+
+
+async def list_pausable(tx: Tx, notice_id: int, source: str, moment: datetime) -> list[ClockRow]:
+    """Running clocks that may stand still while the sender of a notice is asked."""
+    return [ClockRow(*row) for row in await tx.fetch(LIST_PAUSABLE, notice_id, source, moment)]
+
+
 UPDATE_CLOCKS_ENDED = """UPDATE sla_clocks SET state = $2, ended_at = $3 WHERE id = ANY($1::bigint[])"""
 
 

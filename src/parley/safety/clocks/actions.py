@@ -18,8 +18,6 @@ from parley.safety.cases import store, store_clocks
 from parley.safety.cases.actions import STAFF, escalate_case, note_interim
 from parley.safety.cases.clocks import meet_clocks as meet_clocks
 from parley.safety.cases.clocks import note_breaches
-from parley.safety.cases.clocks import pause_clock as pause_clock
-from parley.safety.cases.clocks import resume_clock as resume_clock
 from parley.safety.cases.clocks import start_clock as start_clock
 from parley.safety.cases.priority import may_hide
 from parley.safety.cases.store_clocks import ClockRow, MeasureRow

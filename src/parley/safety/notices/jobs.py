@@ -21,10 +21,11 @@ from parley.safety.decisions.actions import decide_automatically
 from parley.safety.decisions.views import NewAction, NewDecision
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
-from parley.safety.notices import store, store_notices, store_raw
+from parley.safety.notices import store, store_notices, store_questions, store_raw
 from parley.safety.notices.formats import attach_format
 from parley.safety.notices.keeping import sweep
-from parley.safety.notices.letters import answer_text, receipt_text
+from parley.safety.notices.letters import answer_text, question_text, receipt_text
+from parley.safety.notices.questions import end_question
 from parley.safety.notices.reads import count_copies, list_responses, load_ledgers, load_notice
 from parley.safety.notices.responses import answer_when_settled
 from parley.safety.notices.sending import answer_subject, full_message_id
@@ -46,7 +47,7 @@ FORGET_EACH = 500
 
 
 async def mail_notice_message(instance: Instance, payload: dict[str, Any]) -> None:
-    """Job: send a receipt or an answer. Payload: `message_id`."""
+    """Job: send a receipt, a question or an answer. Payload: `message_id`."""
     async with instance.db.read() as tx:
         row = await store_notices.get_message(tx, int(payload["message_id"]))
         if row is None or row.sent_at is not None or not is_mail_address(row.address):
@@ -56,7 +57,13 @@ async def mail_notice_message(instance: Instance, payload: dict[str, Any]) -> No
         if row.kind == "answer":
             lines = await count_copies(tx, lines)
         response = await _response_of(tx, row)
-    text, files = _write(instance, notice, lines, row, response)
+        question = next((one for one in notice.questions if one.id == row.question_id), None)
+    if question is not None:
+        if question.state != "open":
+            return  # nobody waits for the answer any more
+        text, files = question_text(instance.settings, notice, question), list[Attached]()
+    else:
+        text, files = _write(instance, notice, lines, row, response)
     await send_mail(
         instance.settings,
         row.address,
@@ -195,6 +202,18 @@ async def hide_undecided(instance: Instance, notice_id: int) -> None:
                 log.error(
                     "notice %s: what account %s posted could not be hidden: %s", notice_id, account_id, error.text
                 )
+
+
+# ---- Questions ------------------------------------------------------------------------------------------------------
+
+
+async def end_questions(instance: Instance, payload: dict[str, Any]) -> None:
+    """Each minute: whoever was asked has not answered in time, so the clocks go on."""
+    async with instance.db.read() as tx:
+        overdue = await store_questions.list_overdue(tx, now(), FORGET_EACH)
+    for notice_id in overdue:
+        async with instance.db.write() as tx:
+            await end_question(tx, ME, notice_id, "expired")
 
 
 # ---- Answers --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from parley.kit.settings import Settings
 from parley.safety.notices.reads import receipt_address
-from parley.safety.notices.views import OUTCOME_WORDS, Found, LedgerLine, NoticeView
+from parley.safety.notices.views import OUTCOME_WORDS, Found, LedgerLine, NoticeView, QuestionView
 
 MOST_LINES = 200
 
@@ -42,6 +42,20 @@ def receipt_text(settings: Settings, notice: NoticeView, lines: Sequence[LedgerL
         "a program may hide content until then. Where your notice stands:\n\n"
         f"{receipt_address(settings, notice.id)}\n\n"
         "If you disagree with a decision you can ask for another look there, for six months.\n\n" + _foot(settings)
+    )
+
+
+def question_text(settings: Settings, notice: NoticeView, question: QuestionView) -> str:
+    """Asks whoever sent a notice for what is missing."""
+    meanwhile = (
+        f"We wait for your answer until {_time(question.until_at)}, and decide with what we have then."
+        if question.paused
+        else "We do not wait for your answer before we act, but it helps us to decide rightly: please be quick."
+    )
+    return (
+        f"Hello,\n\nto decide about your notice of {_time(notice.received_at)}, number {notice.id}, we need to know\n"
+        f"more:\n\n{question.question}\n\nPlease answer to this mail, or there:\n\n"
+        f"{receipt_address(settings, notice.id)}\n\n{meanwhile}\n\n" + _foot(settings)
     )
 
 

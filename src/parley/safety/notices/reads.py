@@ -16,7 +16,7 @@ from parley.kit.errors import NotFound
 from parley.kit.secrets import keyed_hash
 from parley.kit.settings import Settings
 from parley.safety.cases.views import Source
-from parley.safety.notices import store, store_ledger, store_notices
+from parley.safety.notices import store, store_ledger, store_notices, store_questions
 from parley.safety.notices.states import outcome_of_url, preserved, progress_of, subject_of
 from parley.safety.notices.store_ledger import ActionRow, SubjectRow
 from parley.safety.notices.store_notices import StoredNotice, UrlRow
@@ -31,6 +31,7 @@ from parley.safety.notices.views import (
     NoticeView,
     OrderKind,
     ProviderView,
+    QuestionView,
     ResponseView,
 )
 from parley.social.accounts.reads import get_account_views
@@ -42,6 +43,8 @@ PROGRAM = Viewer(account_id=0, username="parley", role="moderator")
 
 MOST_COPIED = 50
 """For how many posts of a notice copies are counted when it is read."""
+MOST_OF_CASE = 5
+"""How many notices of a case are shown with it."""
 TAKEN_DOWN = frozenset({"removed", "hidden_interim"})
 _RECEIPT = re.compile(r"[0-9]{1,19}-[0-9a-f]{40}")
 _MAC = 40
@@ -241,7 +244,9 @@ async def load_notice(tx: Tx, notice_id: int) -> NoticeView:
     lines = (await load_ledgers(tx, [notice_id]))[notice_id]
     providers = await store.list_providers_by_id(tx, [row.provider_id]) if row.provider_id is not None else {}
     filed = await get_account_views(tx, [row.filed_by]) if row.filed_by is not None else {}
-    progress, reason = progress_of([line.outcome for line in lines], answered=row.answered_at is not None)
+    questions = tuple([present_question(one) for one in await store_questions.list_questions(tx, notice_id)])
+    asked = any(one.state == "open" for one in questions)
+    progress, reason = progress_of([line.outcome for line in lines], answered=row.answered_at is not None, asked=asked)
     cases = (await store_notices.list_notice_cases(tx, [notice_id])).get(notice_id, [])
     plain = {
         name: getattr(row, name)
@@ -262,7 +267,23 @@ async def load_notice(tx: Tx, notice_id: int) -> NoticeView:
         progress=progress,
         reason=reason,
         case_ids=tuple(cases),
+        questions=questions,
     )
+
+
+def present_question(row: store_questions.QuestionRow) -> QuestionView:
+    """A question without the ids of its clocks."""
+    plain = {name: getattr(row, name) for name in row.__struct_fields__ if name not in ("notice_id", "paused_clocks")}
+    return msgspec.convert({**plain, "paused": bool(row.paused_clocks)}, QuestionView)
+
+
+async def list_case_notices(tx: Tx, viewer: Viewer, case_id: int) -> list[NoticeView]:
+    """The newest notices that led to a case, without those that are about the viewer. For the staff."""
+    if not viewer.is_staff:
+        raise NotFound
+    ids = await store_questions.list_case_notices(tx, case_id, MOST_OF_CASE)
+    own = await store_ledger.list_about_account(tx, ids, viewer.account_id) if ids else set()
+    return [await load_notice(tx, one) for one in ids if one not in own]
 
 
 async def list_notices(

@@ -21,8 +21,9 @@ from parley.safety.evidence.orders import end_order
 from parley.safety.log.actions import append_event, keep_cause
 from parley.safety.log.views import Actor, human, system
 from parley.safety.notices import store_notices
+from parley.safety.notices.questions import end_question
 from parley.safety.notices.reads import count_copies, load_ledgers, load_notice, need_other_staff
-from parley.safety.notices.sending import queue_message
+from parley.safety.notices.sending import answer_address, queue_message
 from parley.safety.notices.states import reason_of
 from parley.safety.notices.store_notices import ResponseRow
 from parley.safety.notices.views import OUTCOME_WORDS, LedgerLine, NoticeView
@@ -90,8 +91,10 @@ async def _answer(
     written_by: int | None,
 ) -> int:
     number = len(await store_notices.list_responses(tx, notice_id)) + 1
+    await end_question(tx, actor, notice_id, "ended")  # nobody waits for it any more; clocks end as they would have
     response_id, moment = await get_new_id(tx), now()
     notice = await load_notice(tx, notice_id)
+    lines = [msgspec.structs.replace(line, due_at=notice.due_at) for line in lines]
     counted = await count_copies(tx, lines)
     contents = _canonical.encode(describe_answer(settings, notice, counted, number, words))
     await append_event(
@@ -127,13 +130,6 @@ async def _answer(
     if notice.provider is not None and notice.provider.webhook_url and notice.provider.revoked_at is None:
         await queue_message(tx, notice_id, "webhook", notice.provider.webhook_url, response_id=response_id)
     return response_id
-
-
-def answer_address(notice: NoticeView) -> str:
-    """Where the answer is mailed: to the provider's own address when it is one, else back to whoever wrote."""
-    if notice.provider is not None:
-        return notice.provider.contact_mail or notice.answer_to
-    return notice.answer_to
 
 
 def describe_answer(

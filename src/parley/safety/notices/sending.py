@@ -14,15 +14,26 @@ from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.safety.notices import store_notices
 from parley.safety.notices.store_notices import MessageRow
+from parley.safety.notices.views import NoticeView
 
 OWN_ID = re.compile(r"<notice-[0-9]{1,19}-[0-9a-z-]{1,40}@[^<>\s]{1,255}>", re.IGNORECASE)
 """Ids of our own mails."""
 
 
 async def queue_message(
-    tx: Tx, notice_id: int, kind: str, address: str, *, response_id: int | None = None, moment: datetime | None = None
+    tx: Tx,
+    notice_id: int,
+    kind: str,
+    address: str,
+    *,
+    response_id: int | None = None,
+    question_id: int | None = None,
+    moment: datetime | None = None,
 ) -> int:
-    """Queue a receipt or an answer (`kind`) for `address`, or a call (`webhook`). The caller has appended an event."""
+    """Queue a receipt, a question or an answer (`kind`) for `address`, or a call (`webhook`).
+
+    The caller has appended an event.
+    """
     row_id = await get_new_id(tx)
     row = MessageRow(
         id=row_id,
@@ -36,11 +47,19 @@ async def queue_message(
         problem="",
         created_at=moment or now(),
         sent_at=None,
+        question_id=question_id,
     )
     await store_notices.insert_message(tx, row)
     job = "call_notice_webhook" if kind == "webhook" else "mail_notice_message"
     await enqueue(tx, job, {"message_id": row_id})
     return row_id
+
+
+def answer_address(notice: NoticeView) -> str:
+    """Where answers and questions are mailed: to the provider's own address when it is one, else back to who wrote."""
+    if notice.provider is not None:
+        return notice.provider.contact_mail or notice.answer_to
+    return notice.answer_to
 
 
 def own_message_id(notice_id: int, row_id: int) -> str:

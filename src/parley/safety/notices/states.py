@@ -173,10 +173,13 @@ def outcome_of_url(found: Found, subjects: Sequence[LedgerSubject]) -> Outcome:
     return min((one.outcome for one in subjects), key=_RANK.index)
 
 
-def progress_of(outcomes: Sequence[Outcome], *, answered: bool) -> tuple[Progress, str]:
-    """Where a notice stands, and the code that says why (docs/hosts/README.md lists them)."""
+def progress_of(outcomes: Sequence[Outcome], *, answered: bool, asked: bool = False) -> tuple[Progress, str]:
+    """Where a notice stands, and the code that says why (docs/hosts/README.md lists them). `asked`: its sender has not
+    answered a question yet."""
     if answered:
         return "COMPLETED", reason_of(outcomes)
+    if asked:
+        return "PROCESSING", "information_requested"
     begun = any(one not in ("waiting", "unknown", "not_ours", "gone") for one in outcomes)
     if begun:
         return "PROCESSING", "interim_measures" if "hidden" in outcomes else "under_review"

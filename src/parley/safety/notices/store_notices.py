@@ -326,12 +326,13 @@ class MessageRow(msgspec.Struct, frozen=True):
     problem: str
     created_at: datetime
     sent_at: datetime | None
+    question_id: int | None = None
 
 
 INSERT_MESSAGE = """
     INSERT INTO notice_messages (id, notice_id, direction, kind, response_id, address, message_id, raw_sha256, problem,
-        created_at, sent_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        created_at, sent_at, question_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 
 
@@ -341,7 +342,8 @@ async def insert_message(tx: Tx, row: MessageRow) -> None:
 
 
 LIST_MESSAGES = """
-    SELECT id, notice_id, direction, kind, response_id, address, message_id, raw_sha256, problem, created_at, sent_at
+    SELECT id, notice_id, direction, kind, response_id, address, message_id, raw_sha256, problem, created_at, sent_at,
+           question_id
     FROM notice_messages WHERE notice_id = $1 ORDER BY id
 """
 
@@ -352,7 +354,8 @@ async def list_messages(tx: Tx, notice_id: int) -> list[MessageRow]:
 
 
 GET_MESSAGE = """
-    SELECT id, notice_id, direction, kind, response_id, address, message_id, raw_sha256, problem, created_at, sent_at
+    SELECT id, notice_id, direction, kind, response_id, address, message_id, raw_sha256, problem, created_at, sent_at,
+           question_id
     FROM notice_messages WHERE id = $1
 """
 

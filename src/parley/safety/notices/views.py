@@ -38,6 +38,9 @@ asked for it; nothing here; not ours."""
 
 Progress = Literal["QUEUED", "PROCESSING", "COMPLETED"]
 
+Ended = Literal["answered", "expired", "ended"]
+"""How a question to a sender ended: answered; nobody answered in time; not needed any more."""
+
 OUTCOME_WORDS: dict[str, str] = {
     "waiting": "Waiting for a decision",
     "hidden": "Hidden until it is decided",
@@ -179,6 +182,23 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
         return self.first_action_at <= self.due_at
 
 
+class QuestionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to whoever sent a notice."""
+
+    id: int
+    question: str
+    answer: str
+    """Empty: none, or one whose words could not be read; the raw mail is kept."""
+    state: Literal["open", "answered", "expired", "ended"]
+    paused: bool
+    """Whether the clock stands still, or stood, meanwhile."""
+    asked_by: int
+    asked_at: datetime
+    until_at: datetime
+    """When the clock goes on without an answer."""
+    ended_at: datetime | None
+
+
 class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     """A notice as the staff see it."""
 
@@ -214,6 +234,13 @@ class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """A code that says where it stands: see states.py."""
     case_ids: tuple[int, ...] = ()
+    questions: tuple[QuestionView, ...] = ()
+    """What its sender was asked, in order."""
+
+    @property
+    def open_question(self) -> QuestionView | None:
+        """What its sender has not answered yet."""
+        return next((one for one in self.questions if one.state == "open"), None)
 
     @property
     def sender(self) -> str:
