@@ -202,3 +202,22 @@ async def test_a_host_that_reports_by_its_program_is_told_where_its_page_is(worl
     async with world.instance.db.write() as tx:
         address = await give_compliance_address(tx, world.settings, None, provider.id)
     assert await report() == address
+
+
+async def test_sums_are_of_all_notices_and_only_the_list_ends(
+    world: World, named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parley.safety.transparency.compliance.MOST_NOTICES", 2)
+    monkeypatch.setattr("parley.safety.transparency.compliance.AT_ONCE", 2)
+    for number in range(5):
+        await notice(world, named.provider_id, [f"{world.settings.base_url}/@nobody/{number + 10}"], harms=())
+    view = await read(world, named)
+    assert len(view.notices) == 2
+    assert view.older == 4
+    assert (view.urls, view.answered, view.in_time) == (8, 7, 7)
+    assert dict(view.outcomes) == {"waiting": 1, "unknown": 6, "not_ours": 1}
+    assert view.timings[0].count == 6
+    with time_travel(timedelta(hours=30)):
+        late = await read(world, named)
+    assert late.late == 1, "it is in a notice that is not listed any more"
+    assert any("Nothing had been done" in one.what for one in late.breaches)

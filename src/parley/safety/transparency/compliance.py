@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from parley.kit.clock import now
 from parley.kit.db import Database, Tx
 from parley.kit.errors import NotFound
-from parley.kit.ids import id_at
+from parley.kit.ids import MAX_ID, id_at
 from parley.kit.settings import Settings
 from parley.safety.notices.reads import count_copies, load_ledgers
 from parley.safety.notices.views import OUTCOME_WORDS, LedgerLine
@@ -64,16 +65,18 @@ async def build_compliance(tx: Tx, settings: Settings, provider_id: int) -> Comp
     provider = await store_providers.get_provider(tx, provider_id)
     if provider is None:
         raise NotFound
-    heads = await store_providers.list_provider_notices(tx, provider_id, MOST_NOTICES)
-    total = await store_providers.count_provider_notices(tx, provider_id)
-    ledgers = await _load(tx, heads)
     moment = now()
+    heads = await store_providers.list_provider_notices(tx, provider_id, MAX_ID, MOST_NOTICES)
+    ledgers = await _load(tx, heads)
     notices = tuple(_notice(head, ledgers[head.id], moment) for head in heads)
+    sums = _Sums()
+    for one in notices:
+        sums.add(one)
+    older = await _add_older(tx, provider_id, heads, sums, moment)
     lines = [line for one in notices for line in one.lines]
-    clauses = sorted({line.clause for line in lines if line.clause})
+    clauses = sorted(sums.clauses)
     swept = await store_providers.count_swept(tx, id_at(provider.since), clauses) if provider.since and clauses else 0
     ruleset = live_ruleset()
-    outcomes: Counter[str] = Counter(line.outcome for line in lines)
     return Compliance(
         instance=settings.name,
         domain=settings.local_domain,
@@ -81,22 +84,86 @@ async def build_compliance(tx: Tx, settings: Settings, provider_id: int) -> Comp
         made_at=moment,
         since=provider.since,
         policy=f"{ruleset.name} {ruleset.version}",
-        urls=len(lines),
-        answered=sum(line.outcome not in ("waiting", "hidden") for line in lines),
-        in_time=sum(line.in_time is True for line in lines),
-        late=sum(line.in_time is False for line in lines),
-        outcomes=tuple((key, outcomes[key]) for key in OUTCOME_WORDS if outcomes.get(key)),
+        urls=sums.outcomes.total(),
+        answered=sum(count for key, count in sums.outcomes.items() if key not in ("waiting", "hidden")),
+        in_time=sums.in_time,
+        late=sums.late,
+        outcomes=tuple((key, sums.outcomes[key]) for key in OUTCOME_WORDS if sums.outcomes.get(key)),
         like_it=sum(line.like_it for line in lines),
         like_it_acted=sum(line.like_it_acted for line in lines),
         swept=swept,
-        timings=_timings(notices),
-        breaches=await _breaches(tx, provider_id, notices),
+        timings=sums.timings(),
+        breaches=await _breaches(tx, provider_id, sums.breaches),
         backlog=await get_backlog(tx),
         days=await _days(tx, moment),
         notices=notices,
-        older=total - len(heads),
+        older=older,
         log=await get_log_head(tx),
     )
+
+
+@dataclass
+class _Sums:
+    """What is added up over all notices of a provider, those that are not listed too."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    in_time: int = 0
+    late: int = 0
+    late_ends: int = 0
+    clauses: set[str] = field(default_factory=set)
+    receipts: list[float | None] = field(default_factory=list)
+    firsts: list[float | None] = field(default_factory=list)
+    ends: list[float | None] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)
+
+    def add(self, one: NoticeLines) -> None:
+        """Count one notice."""
+        self.receipts.append(_hours(one.received_at, one.acknowledged_at))
+        self.ends.append(_hours(one.received_at, one.resolved_at))
+        self.late_ends += one.resolved_at is not None and one.due_at is not None and one.resolved_at > one.due_at
+        for line in one.lines:
+            self.outcomes[line.outcome] += 1
+            self.firsts.append(line.hours)
+            self.in_time += line.in_time is True
+            if line.clause:
+                self.clauses.add(line.clause)
+            if line.in_time is False:
+                self.late += 1
+                self._note_late(one, line)
+
+    def _note_late(self, one: NoticeLines, line: UrlLine) -> None:
+        if one.due_at is None:
+            return
+        what = f"Nothing had been done in time about {line.url}"
+        self.breaches.append(
+            Breach(reference=one.reference or one.id, what=what, due_at=one.due_at, ended_at=line.first_action_at)
+        )
+        if len(self.breaches) > 2 * MOST_BREACHES:
+            self.breaches = sorted(self.breaches, key=_due, reverse=True)[:MOST_BREACHES]
+
+    def timings(self) -> tuple[Timing, ...]:
+        """How long it took, over all of them."""
+        return (
+            _timing("acknowledged", "A receipt", self.receipts, 0),
+            _timing("first_action", "First action on a URL", self.firsts, self.late),
+            _timing("resolved", "Everything decided", self.ends, self.late_ends),
+        )
+
+
+async def _add_older(tx: Tx, provider_id: int, listed: Sequence[NoticeHead], sums: _Sums, moment: datetime) -> int:
+    """Count the notices that are too old to be listed, a few at a time; returns how many they are.
+
+    What became of a URL is worked out in one place (safety/notices/states.py), for sums as for lists.
+    """
+    older = 0
+    below = listed[-1].id if len(listed) == MOST_NOTICES else 0
+    while heads := await store_providers.list_provider_notices(tx, provider_id, below, AT_ONCE):
+        ledgers = await load_ledgers(tx, [head.id for head in heads])
+        for head in heads:
+            sums.add(_notice(head, ledgers[head.id], moment))
+        older += len(heads)
+        below = heads[-1].id
+    return older
 
 
 async def _load(tx: Tx, heads: Sequence[NoticeHead]) -> Mapping[int, Sequence[LedgerLine]]:
@@ -127,6 +194,8 @@ def _notice(head: NoticeHead, ledger: Sequence[LedgerLine], moment: datetime) ->
         answered_at=head.answered_at,
         due_at=head.due_at,
         breached=head.breached or any(line.in_time is False for line in lines),
+        waits_since=head.asked_at,
+        stood_still_hours=round(head.stood_still_hours, 2),
         lines=lines,
     )
 
@@ -157,33 +226,6 @@ def _hours(start: datetime, end: datetime | None) -> float | None:
     return round(max((end - start).total_seconds(), 0) / 3600, 4) if end is not None else None
 
 
-def _timings(notices: Sequence[NoticeLines]) -> tuple[Timing, ...]:
-    firsts = [line for one in notices for line in one.lines]
-    return (
-        _timing(
-            "acknowledged",
-            "A receipt",
-            [_hours(one.received_at, one.acknowledged_at) for one in notices],
-            0,
-        ),
-        _timing(
-            "first_action",
-            "First action on a URL",
-            [line.hours for line in firsts],
-            sum(line.in_time is False for line in firsts),
-        ),
-        _timing(
-            "resolved",
-            "Everything decided",
-            [_hours(one.received_at, one.resolved_at) for one in notices],
-            sum(
-                one.resolved_at is not None and one.due_at is not None and one.resolved_at > one.due_at
-                for one in notices
-            ),
-        ),
-    )
-
-
 def _timing(key: str, title: str, hours: Iterable[float | None], breached: int) -> Timing:
     known = sorted(one for one in hours if one is not None)
     return Timing(
@@ -206,8 +248,8 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return round(ordered[low] + (ordered[high] - ordered[low]) * (place - low), 4)
 
 
-async def _breaches(tx: Tx, provider_id: int, notices: Sequence[NoticeLines]) -> tuple[Breach, ...]:
-    """Every promise that was broken, whether a clock or the ledger says so."""
+async def _breaches(tx: Tx, provider_id: int, late: Sequence[Breach]) -> tuple[Breach, ...]:
+    """Every promise that was broken, whether a clock or (`late`) the ledger says so; the newest of them."""
     found = [
         Breach(
             reference=row.reference or str(row.notice_id),
@@ -217,16 +259,11 @@ async def _breaches(tx: Tx, provider_id: int, notices: Sequence[NoticeLines]) ->
         )
         for row in await store_providers.list_provider_breaches(tx, provider_id, MOST_BREACHES)
     ]
-    for one in notices:
-        for line in one.lines:
-            if line.in_time is False and one.due_at is not None:
-                what = f"Nothing had been done in time about {line.url}"
-                found.append(
-                    Breach(
-                        reference=one.reference or one.id, what=what, due_at=one.due_at, ended_at=line.first_action_at
-                    )
-                )
-    return tuple(sorted(found, key=lambda one: one.due_at, reverse=True)[:MOST_BREACHES])
+    return tuple(sorted([*found, *late], key=_due, reverse=True)[:MOST_BREACHES])
+
+
+def _due(one: Breach) -> datetime:
+    return one.due_at
 
 
 async def _days(tx: Tx, moment: datetime) -> tuple[Day, ...]:

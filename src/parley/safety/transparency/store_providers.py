@@ -50,31 +50,25 @@ class NoticeHead(msgspec.Struct, frozen=True):
     acknowledged_at: datetime | None
     answered_at: datetime | None
     due_at: datetime
-    urls: int
     breached: bool
+    asked_at: datetime | None
+    stood_still_hours: float
 
 
 LIST_PROVIDER_NOTICES = """
     SELECT n.id, n.reference, n.channel, n.received_at, n.acknowledged_at, n.answered_at, n.due_at,
-           (SELECT count(*) FROM notice_urls u WHERE u.notice_id = n.id),
-           EXISTS (SELECT FROM sla_clocks c WHERE c.notice_id = n.id AND c.state = 'breached')
-    FROM notices n WHERE n.provider_id = $1 ORDER BY n.id DESC LIMIT $2
+           EXISTS (SELECT FROM sla_clocks c WHERE c.notice_id = n.id AND c.state = 'breached'),
+           (SELECT q.asked_at FROM notice_questions q WHERE q.notice_id = n.id AND q.state = 'open'),
+           (SELECT coalesce(sum(extract(epoch FROM q.ended_at - q.asked_at)::float8), 0) / 3600
+            FROM notice_questions q
+            WHERE q.notice_id = n.id AND q.state <> 'open' AND q.paused_clocks <> '{}')
+    FROM notices n WHERE n.provider_id = $1 AND n.id < $2 ORDER BY n.id DESC LIMIT $3
 """
 
 
-async def list_provider_notices(tx: Tx, provider_id: int, limit: int) -> list[NoticeHead]:
-    """The notices of a provider, the newest first."""
-    return [NoticeHead(*row) for row in await tx.fetch(LIST_PROVIDER_NOTICES, provider_id, limit)]
-
-
-COUNT_PROVIDER_NOTICES = """
-    SELECT count(*) FROM notices WHERE provider_id = $1
-"""
-
-
-async def count_provider_notices(tx: Tx, provider_id: int) -> int:
-    """How many notices a provider has sent."""
-    return int(await tx.fetchval(COUNT_PROVIDER_NOTICES, provider_id))
+async def list_provider_notices(tx: Tx, provider_id: int, below: int, limit: int) -> list[NoticeHead]:
+    """The notices of a provider with ids below one, the newest first."""
+    return [NoticeHead(*row) for row in await tx.fetch(LIST_PROVIDER_NOTICES, provider_id, below, limit)]
 
 
 class BreachRow(msgspec.Struct, frozen=True):

@@ -113,6 +113,10 @@ class NoticeLines(msgspec.Struct, frozen=True, kw_only=True):
     """When the signed answer was given."""
     due_at: datetime | None
     breached: bool
+    waits_since: datetime | None = None
+    """When you were asked for facts without which we do not decide; None: nothing is asked."""
+    stood_still_hours: float = 0.0
+    """For how long the clock of the decision stood still altogether because we had asked you; `due_at` moved so far."""
     lines: tuple[UrlLine, ...]
 
 
