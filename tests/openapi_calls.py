@@ -179,6 +179,7 @@ def _name_paths(ids: dict[str, str]) -> None:
         "/api/v1/scheduled_statuses/{id}": ids["scheduled"],
         "/api/v1/follow_requests/{account_id}": ids["dave"],
         "/api/v1/suggestions/{account_id}": ids["dave"],
+        "/api/v1/filters/{id}": ids["keyword"],
         "/api/v2/filters/{id}": ids["filter"],
         "/api/v2/filters/{filter_id}": ids["filter"],
         "/api/v2/filters/keywords/{id}": ids["keyword"],
@@ -330,6 +331,17 @@ async def _fresh_filter(stage: Stage) -> Call:
     return Call(path={"id": str(made["id"])})
 
 
+async def _fresh_phrase(stage: Stage) -> Call:
+    """A filter of the old kind, with what may be changed of it."""
+    wanted = {"phrase": "cricket", "context": ["home"]}
+    made = await stage.ask("alice", "POST", "/api/v1/filters", json=wanted)
+    return Call(path={"id": str(made["id"])}, json={**wanted, "phrase": "croquet", "irreversible": True})
+
+
+async def _gone_phrase(stage: Stage) -> Call:
+    return Call(path=(await _fresh_phrase(stage)).path)
+
+
 async def _fresh_keyword(stage: Stage) -> Call:
     path = f"/api/v2/filters/{stage.ids['filter']}/keywords"
     return Call(path={"id": str((await stage.ask("alice", "POST", path, json={"keyword": "gone"}))["id"])})
@@ -450,6 +462,9 @@ CALLS: dict[str, Callable[[Stage], Awaitable[Call]]] = {
     "postStatusTranslate": _always(expect=503),
     "getTimelineLink": _always(params={"url": "https://example.org/roses"}, expect=404),
     "getSearchV2": _search_all,
+    "createFilter": _always(json={"phrase": "golf", "context": ["home"], "whole_word": True, "expires_in": 3600}),
+    "updateFilter": _fresh_phrase,
+    "deleteFilter": _gone_phrase,
     "createFilterV2": _always(json={"title": "Quiet", "context": ["home", "public"], "filter_action": "hide"}),
     "updateFilterV2": _always(json={"title": "No spoilers", "context": ["home", "thread"]}),
     "deleteFilterV2": _fresh_filter,

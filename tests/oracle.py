@@ -31,6 +31,10 @@ def _description() -> dict[str, Any]:
         quote = description["components"]["schemas"][entity]["properties"]["quote"]
         if "oneOf" in quote:
             quote["anyOf"] = quote.pop("oneOf")
+    # In words this answers with a list, as it does; in its schema with one entity alone.
+    answer = description["paths"]["/api/v1/filters"]["get"]["responses"]["200"]["content"]["application/json"]
+    if "$ref" in answer["schema"]:
+        answer["schema"] = {"type": "array", "items": answer["schema"]}
     return description
 
 

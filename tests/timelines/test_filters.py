@@ -194,3 +194,56 @@ async def test_filters_cost_a_page_no_query(world: World) -> None:
     with world.queries() as after:
         await fetch(client, HOME)
     assert len(before) == len(after)
+
+
+OLD_FILTERS = "/api/v1/filters"
+
+
+async def test_an_app_from_before_filters_had_keywords_makes_changes_and_removes_one(world: World) -> None:
+    client = await world.client("bob")
+    made = assert_matches(
+        None, await client.post(OLD_FILTERS, data={"phrase": "football", "context[]": ["home", "public"]})
+    )
+    assert_entity("V1Filter", made)
+    assert (made["phrase"], made["context"], made["whole_word"]) == ("football", ["home", "public"], False)
+    assert (made["irreversible"], made["expires_at"]) == (False, None)
+    new = (await client.get(FILTERS)).json()
+    assert [(one["title"], one["filter_action"]) for one in new] == [("football", "warn")]
+    post = await world.post("alice", "The football season begins")
+    seen = await fetch(client, PUBLIC)
+    assert [one["filtered"][0]["keyword_matches"] for one in seen if one["id"] == post["id"]] == [["football"]]
+
+    address = f"{OLD_FILTERS}/{made['id']}"
+    changed = await client.put(
+        address, json={"phrase": "tennis", "context": ["home"], "irreversible": True, "expires_in": 60}
+    )
+    assert changed.status_code == 200, changed.text
+    assert (await client.get(address)).json() == changed.json()
+    assert (changed.json()["phrase"], changed.json()["irreversible"]) == ("tennis", True)
+    assert changed.json()["expires_at"] is not None
+    assert (await client.get(f"{FILTERS}/{new[0]['id']}")).json()["filter_action"] == "hide"
+
+    assert (await client.delete(address)).json() == {}
+    assert (await client.get(OLD_FILTERS)).json() == (await client.get(FILTERS)).json() == []
+    for params in ({"phrase": " ", "context": ["home"]}, {"phrase": "golf"}, {"phrase": "golf", "context": ["moon"]}):
+        assert (await client.post(OLD_FILTERS, json=params)).status_code == 422
+
+
+async def test_an_old_app_sees_each_keyword_and_changes_no_more_than_that(world: World) -> None:
+    made = await make(world, "bob", keywords_attributes=[{"keyword": "football"}, {"keyword": "golf"}])
+    client = await world.client("bob")
+    first, second = (await client.get(OLD_FILTERS)).json()
+    assert (first["phrase"], second["phrase"], first["context"]) == ("football", "golf", ["home", "public"])
+    address = f"{OLD_FILTERS}/{first['id']}"
+    same = {"phrase": "polo", "whole_word": False, "context": ["home", "public"], "irreversible": False}
+    assert (await client.put(address, json=same)).json()["phrase"] == "polo"
+    for change in ({"context": ["home"]}, {"irreversible": True}, {"expires_in": 60}):
+        refused = await client.put(address, json={"phrase": "polo", **change})
+        assert refused.status_code == 422
+        assert "several keywords" in refused.json()["error"]
+    assert (await client.delete(address)).status_code == 200
+    left = (await client.get(f"{FILTERS}/{made['id']}")).json()
+    assert [one["keyword"] for one in left["keywords"]] == ["golf"]
+    other = await world.client("alice")
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await other.request(method, f"{OLD_FILTERS}/{second['id']}")).status_code == 404

@@ -51,7 +51,7 @@ class FilterForm(msgspec.Struct):
             title=self.title,
             contexts=self.context,
             action=self.filter_action,
-            expires_in=_seconds(self.expires_in),
+            expires_in=read_seconds(self.expires_in),
             keywords=[
                 KeywordChange(
                     id=parse_id(one.id) if one.id else None,
@@ -64,7 +64,8 @@ class FilterForm(msgspec.Struct):
         )
 
 
-def _seconds(value: int | str | None) -> int | None:
+def read_seconds(value: int | str | None) -> int | None:
+    """`expires_in` as apps write it: 0 for ever, None for no word about it; raises Invalid."""
     if value is None or isinstance(value, int):
         return value
     if not value.strip():
@@ -78,7 +79,7 @@ async def _form_of(request: Asked) -> FilterForm:
     return to_struct(listify(await read_params(request), FilterForm), FilterForm)
 
 
-def _forget(request: Asked) -> None:
+def forget_filters(request: Asked) -> None:
     """The process that made a change must not serve old filters until its own live message comes back."""
     reads.cache_of(instance_of(request).live).forget(need_viewer(request).account_id)
 
@@ -103,7 +104,7 @@ async def create_filter(request: Asked) -> Filter:
     form = await _form_of(request)
     async with instance_of(request).db.write() as tx:
         view = await actions.create_filter(tx, need_viewer(request), form.change())
-    _forget(request)
+    forget_filters(request)
     return filter_entity(view)
 
 
@@ -113,7 +114,7 @@ async def update_filter(request: Asked, id: FromPath[str]) -> Filter:
     form = await _form_of(request)
     async with instance_of(request).db.write() as tx:
         view = await actions.update_filter(tx, need_viewer(request), parse_id(id), form.change())
-    _forget(request)
+    forget_filters(request)
     return filter_entity(view)
 
 
@@ -122,7 +123,7 @@ async def delete_filter(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Remove one."""
     async with instance_of(request).db.write() as tx:
         await actions.delete_filter(tx, need_viewer(request), parse_id(id))
-    _forget(request)
+    forget_filters(request)
     return {}
 
 
@@ -142,7 +143,7 @@ async def add_keyword(request: Asked, id: FromPath[str]) -> FilterKeyword:
         view = await actions.add_keyword(
             tx, need_viewer(request), parse_id(id), form.keyword or "", whole_word=form.whole_word is not False
         )
-    _forget(request)
+    forget_filters(request)
     return keyword_entity(view)
 
 
@@ -161,7 +162,7 @@ async def update_keyword(request: Asked, id: FromPath[str]) -> FilterKeyword:
         view = await actions.update_keyword(
             tx, need_viewer(request), parse_id(id), keyword=form.keyword, whole_word=form.whole_word
         )
-    _forget(request)
+    forget_filters(request)
     return keyword_entity(view)
 
 
@@ -170,7 +171,7 @@ async def delete_keyword(request: Asked, id: FromPath[str]) -> dict[str, Any]:
     """Remove a word."""
     async with instance_of(request).db.write() as tx:
         await actions.delete_keyword(tx, need_viewer(request), parse_id(id))
-    _forget(request)
+    forget_filters(request)
     return {}
 
 
@@ -196,7 +197,7 @@ async def add_filtered_status(request: Asked, id: FromPath[str]) -> FilterStatus
     async with instance_of(request).db.write() as tx:
         status = await get_status(tx, viewer, parse_id(form.status_id))
         view = await actions.add_filtered_status(tx, viewer, parse_id(id), status.id)
-    _forget(request)
+    forget_filters(request)
     return filtered_status_entity(view)
 
 
@@ -215,7 +216,7 @@ async def delete_filtered_status(request: Asked, id: FromPath[str]) -> FilterSta
     async with instance_of(request).db.write() as tx:
         view = await reads.get_filtered_status(tx, viewer, parse_id(id))
         await actions.delete_filtered_status(tx, viewer, view.id)
-    _forget(request)
+    forget_filters(request)
     return filtered_status_entity(view)
 
 

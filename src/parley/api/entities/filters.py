@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from parley.kit.clock import iso
+from parley.social.filters.phrases import PhraseView
 from parley.social.filters.views import FilteredStatusView, FilterView, KeywordView, MatchView
 
 UNSET = msgspec.UNSET
@@ -39,6 +40,17 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     statuses: Sequence[FilterStatus] | msgspec.UnsetType = UNSET
 
 
+class FilterV1(msgspec.Struct, frozen=True, kw_only=True):
+    """https://docs.joinmastodon.org/entities/V1_Filter/"""
+
+    id: str
+    phrase: str
+    context: Sequence[str]
+    whole_word: bool
+    expires_at: str | None
+    irreversible: bool
+
+
 class FilterResult(msgspec.Struct, frozen=True):
     """https://docs.joinmastodon.org/entities/FilterResult/"""
 
@@ -67,6 +79,18 @@ def filter_entity(view: FilterView, *, whole: bool = True) -> Filter:
         filter_action=view.action,
         keywords=[keyword_entity(one) for one in view.keywords] if whole else UNSET,
         statuses=[filtered_status_entity(one) for one in view.statuses] if whole else UNSET,
+    )
+
+
+def filter_v1_entity(view: PhraseView) -> FilterV1:
+    """A word of a filter, as a filter of its own."""
+    return FilterV1(
+        id=str(view.keyword.id),
+        phrase=view.keyword.keyword,
+        context=view.filter.contexts,
+        whole_word=view.keyword.whole_word,
+        expires_at=iso(view.filter.expires_at) if view.filter.expires_at else None,
+        irreversible=view.filter.action == "hide",
     )
 
 
