@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from parley.safety.appeals.actions import file_appeal
 from parley.safety.decisions import proposals
+from parley.social.accounts.views import Viewer
 from tests.conftest import World
 from tests.safety.auditing import assert_audit_holds
 from tests.statuses.cast import known
@@ -149,3 +151,58 @@ async def test_undoing_the_decision_about_one_copy_leaves_the_others(world: Worl
     assert "Undone for this author" in back.text
     assert sorted(await scene.seen()) == [200, 404, 404]
     assert "1 copy" in (await scene.mia.get(f"/desk/decisions/{first}")).text
+
+
+async def appealed(scene: Scene) -> tuple[httpx.AsyncClient, httpx.Response, str]:
+    """All three posts are removed; the author of the first appeals, and another moderator takes the appeal."""
+    world = scene.world
+    shown = await review(scene.mia, scene.page, clause="7.1", action="remove", account_action="", copies=scene.post)
+    await confirm(scene.mia, scene.page, shown)
+    assert await scene.seen() == [404, 404, 404]
+    async with world.instance.db.write() as tx:
+        first, author = (await tx.fetch("SELECT id, account_id FROM decisions ORDER BY id LIMIT 1"))[0]
+        who = Viewer(account_id=author, username=next(name for name, id_ in world.ids.items() if id_ == author))
+        appeal_id = await file_appeal(tx, world.settings, who, first, "It is a line of a play.", role="author")
+    address = f"/desk/appeals/{appeal_id}"
+    claim = form_to((await scene.ben.get(address)).text, "/claim")
+    return scene.ben, await send(scene.ben, claim, claim.action), address
+
+
+async def strikes_in_force(world: World) -> int:
+    async with world.instance.db.read() as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM strikes WHERE refunded_at IS NULL"))
+
+
+async def test_an_appeal_that_overturns_a_decision_brings_its_copies_back_too(world: World) -> None:
+    scene = await Scene(world).begin()
+    ben, page, address = await appealed(scene)
+    assert "The same was decided about 2 copies by others" in page.text
+    assert await strikes_in_force(world) == 3
+    form = form_to(page.text, "/decide")
+    answer = await send(ben, form, form.action, outcome="overturned", answer="So it is.")
+    assert answer.status_code == 200, answer.text
+    await world.run_jobs()
+    assert await scene.seen() == [200, 200, 200]
+    assert await strikes_in_force(world) == 0
+    async with world.instance.db.read() as tx:
+        reversals = await tx.fetch("SELECT account_id, decided_by FROM decisions WHERE kind = 'appeal'")
+        labels = await tx.fetchval("SELECT count(*) FROM labels WHERE source = 'appeal'")
+    assert {row["account_id"] for row in reversals} == {world.ids[name] for name in ("spam_sam", "bob", "carol")}
+    assert {row["decided_by"] for row in reversals} == {world.ids["mod_ben"]}
+    assert labels == 3, "the judge learns of each"
+    for name in ("bob", "carol"):
+        told = (await (await world.client(name)).get("/api/v1/notifications")).json()
+        assert sum(one["type"] == "moderation_warning" for one in told) == 2, "that it was removed, and that it is back"
+    assert "The same was decided" not in (await ben.get(address)).text
+    await assert_audit_holds(world)
+
+
+async def test_a_reviewer_may_give_one_author_alone_right(world: World) -> None:
+    scene = await Scene(world).begin()
+    ben, page, _ = await appealed(scene)
+    form = form_to(page.text, "/decide")
+    await send(ben, form, form.action, outcome="overturned", answer="You may.", one_alone="1")
+    await world.run_jobs()
+    assert sorted(await scene.seen()) == [200, 404, 404]
+    assert await strikes_in_force(world) == 2
+    await assert_audit_holds(world)

@@ -17,6 +17,7 @@ from parley.safety.appeals.actions import MOST_CHARACTERS, claim_appeal, decide_
 from parley.safety.appeals.reads import count_appeals, get_appeal, list_appeals, list_decision_words
 from parley.safety.appeals.states import OUTCOMES, Outcome
 from parley.safety.appeals.views import AppealView
+from parley.safety.decisions.copying import get_copies
 from parley.safety.decisions.kinds import SUBJECTS
 from parley.safety.decisions.reads import get_decision
 from parley.safety.decisions.views import ActionKind, DecisionView, NewAction, NewDecision
@@ -62,6 +63,7 @@ async def _page(
         appeal = await get_appeal(tx, viewer, appeal_id)
         decision = await get_decision(tx, viewer, appeal.decision_id)
         words = await list_decision_words(tx, viewer, decision)
+        copies = await get_copies(tx, viewer, decision.id)
     return await render_desk(
         visit,
         "desk_appeal.html",
@@ -70,6 +72,7 @@ async def _page(
         appeal=appeal,
         decision=decision,
         words=words,
+        copies=copies,
         mine=appeal.state == "in_review" and appeal.reviewer_id == viewer.account_id,
         answers=ANSWERS,
         kinds=[(one.kind, one.label) for one in POST_CHOICES],
@@ -90,7 +93,8 @@ async def act_on_appeal(request: AnyRequest, appeal_id: FromPath[str], step: Fro
     found = parse_id(appeal_id)
     form = await read_form(request)
     typed = {
-        name: str(form.get(name, "")) for name in ("outcome", "answer", "action", "account_action", "clause", "hours")
+        name: str(form.get(name, ""))
+        for name in ("outcome", "answer", "action", "account_action", "clause", "hours", "one_alone")
     }
     try:
         async with visit.instance.db.write() as tx:
@@ -104,7 +108,14 @@ async def act_on_appeal(request: AnyRequest, appeal_id: FromPath[str], step: Fro
                 decision = await get_decision(tx, viewer, appeal.decision_id)
                 outcome, new = _read(appeal, decision, typed)
                 await decide_appeal(
-                    tx, visit.instance.settings, viewer, found, outcome, answer=typed["answer"], decision=new
+                    tx,
+                    visit.instance.settings,
+                    viewer,
+                    found,
+                    outcome,
+                    answer=typed["answer"],
+                    decision=new,
+                    copies=not typed["one_alone"],
                 )
     except ParleyError as error:
         if error.status not in SHOWN_AGAIN:

@@ -24,6 +24,7 @@ from parley.safety.cases.actions import meet_clocks, reopen_case, start_clock
 from parley.safety.cases.views import Source
 from parley.safety.decisions.actions import decide, decide_automatically, reverse_decision
 from parley.safety.decisions.kinds import GENTLE
+from parley.safety.decisions.reversing import overturn_copies
 from parley.safety.decisions.views import NewDecision, Proposal
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Actor, Subject, human, member, system
@@ -210,12 +211,14 @@ async def decide_appeal(
     *,
     answer: str,
     decision: NewDecision | None = None,
+    copies: bool = True,
 ) -> AppealView:
     """Answer an appeal, and do what the answer says, in one transaction.
 
-    `upheld` leaves everything as it is; `overturned` takes the decision back with all it did; `modified` also puts
-    `decision` in its place. A reporter who appealed is given right by another decision: `overturned` needs one then
-    too. Raises Conflict when the new decision would need a second person: then nothing has happened.
+    `upheld` leaves everything as it is; `overturned` takes the decision back with all it did, and (`copies`) those that
+    repeated it for copies of what it is about; `modified` also puts `decision` in its place. A reporter who appealed is
+    given right by another decision: `overturned` needs one then too. Raises Conflict when the new decision would need a
+    second person: then nothing has happened.
     """
     row = await _reviewable(tx, viewer, appeal_id)
     if row.state != "in_review" or row.reviewer_id != viewer.account_id:
@@ -223,6 +226,8 @@ async def decide_appeal(
     said = _check_text(answer, "Give the appellant an answer: why the decision stands, or what was wrong.")
     _check_outcome(row, outcome, decision)
     made = await _carry_out(tx, settings, human(viewer), row, outcome, said, decision, viewer)
+    if copies and outcome == "overturned" and row.role == "author":
+        await overturn_copies(tx, settings, human(viewer), row.decision_id, viewer=viewer)
     await _end(tx, human(viewer), row, outcome, said, made)
     return await get_appeal(tx, viewer, appeal_id)
 
@@ -307,6 +312,8 @@ async def decide_appeal_by_jury(
         row = msgspec.structs.replace(row, state="in_review")
     _check_outcome(row, outcome, decision)
     made = await _carry_out(tx, settings, actor, row, outcome, answer, decision, None)
+    if outcome == "overturned" and row.role == "author":
+        await overturn_copies(tx, settings, actor, row.decision_id, viewer=None)
     await _end(tx, actor, row, outcome, answer, made)
     return made
 

@@ -18,7 +18,7 @@ from parley.kit.settings import Settings
 from parley.safety.cases import store as cases
 from parley.safety.cases.actions import open_case, reopen_case
 from parley.safety.cases.views import NewSubject, Source
-from parley.safety.decisions import store
+from parley.safety.decisions import store, store_copies
 from parley.safety.decisions.effects import restore_again, restore_ended, reverse_action
 from parley.safety.decisions.kinds import GENTLE
 from parley.safety.decisions.making import MOST_CHARACTERS
@@ -101,6 +101,26 @@ async def reverse_decision(
     await tell_author(tx, settings, reversal_id, ended=tuple(ended) if kind == "expiry" else ())
     await _record(tx, row, reversal_id, kind, by)
     return reversal_id
+
+
+async def overturn_copies(
+    tx: Tx, settings: Settings, actor: Actor, decision_id: int, *, viewer: Viewer | None
+) -> list[int]:
+    """After an appeal overturned a decision: overturn what repeated it for copies, too; ids of the reversals.
+
+    What was no breach of one is none of the others, whose authors need not appeal. Copies by people about whom the
+    viewer may not decide stay; their authors can appeal.
+    """
+    made = []
+    for number in await store_copies.list_copies_in_force(tx, decision_id):
+        row = (await store.list_decisions(tx, [number]))[0]
+        if viewer is not None:
+            try:
+                await check_rank(tx, viewer, row.account_id)
+            except (Forbidden, NotFound):
+                continue
+        made.append(await reverse_decision(tx, settings, actor, number, kind="appeal", viewer=viewer))
+    return made
 
 
 async def check_may_undo(tx: Tx, viewer: Viewer, decision_id: int) -> DecisionRow:
