@@ -23,6 +23,8 @@ from parley.safety.decisions.views import NewAction
 from parley.safety.incidents.actions import declare_incident
 from parley.safety.incidents.views import NewIncident
 from parley.safety.log.views import Subject
+from parley.safety.sweeps.running import undo_sweep
+from parley.screening import Ruleset
 from parley.social.accounts.views import Viewer
 from parley.social.policies.live import load_live
 from tests.abuse.hosts import a_host
@@ -30,6 +32,7 @@ from tests.conftest import World
 from tests.media.samples import jpeg
 from tests.safety.decisions.deciding import account, decided, status, viewer_of
 from tests.safety.juries.sitting import before_a_jury, jurors, report_spam, vote
+from tests.safety.sweeping import cheese_history, staff, sweep, write_policy
 from tests.sessions.pages import send_form
 from tests.statuses.cast import known, upload
 from tests.web.acting import Before, assert_decided, look
@@ -231,12 +234,38 @@ async def incident(world: World) -> Before:
     return before
 
 
+async def _history(world: World) -> Ruleset:
+    """Posts that were fine under the policy of yesterday, and the stricter one that the instance starts with today."""
+    await cheese_history(world)
+    folder = write_policy(world.settings.path("stricter"))
+    stricter = msgspec.structs.replace(world.settings, policy_dir=str(folder))
+    return await load_live(world.instance.db, stricter, starting=True)
+
+
+async def sweep_over_history(world: World) -> Before:
+    ruleset = await _history(world)
+    before = await look(world)
+    done = await sweep(world, ruleset)
+    assert done.state == "completed"
+    await world.run_jobs()
+    return before
+
+
+async def sweep_undone(world: World) -> Before:
+    ruleset = await _history(world)
+    done = await sweep(world, ruleset)
+    before = await look(world)
+    await undo_sweep(world.instance.db, world.settings, await staff(world, "ada", "admin"), done.id)
+    await world.run_jobs()
+    return before
+
+
 DOORS: dict[str, Callable[[World], Awaitable[Before]]] = {
     door.__name__: door
     for door in (
         *(page, page_undo, second_person, members_api_and_breach, trusted_host_over_the_api, host_and_breach),
         *(pasted_list, command, jury, appeal, end_of_a_restriction, change_that_was_asked_for, file_and_profile),
-        *(incident,),
+        *(incident, sweep_over_history, sweep_undone),
     )
 }
 
