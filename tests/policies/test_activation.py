@@ -29,9 +29,14 @@ async def proposed(world: World, tx: Tx, name: str = "alice", **changes: tuple[s
     return await propose_policy(tx, await staff(world, name), small(**(changes or STRICTER)), note="trying")
 
 
-async def tried(world: World, tx: Tx, sha256: str, *, stopped: int = 3, judged: int = 10_000) -> None:
+async def tried(
+    world: World, tx: Tx, sha256: str, *, stopped: int = 3, released: int = 0, judged: int = 10_000
+) -> None:
     against = screening.live_ruleset().sha256
-    await record_backtest(tx, sha256, backtest_id=7, against=against, judged=judged, stopped=stopped)
+    await record_backtest(tx, sha256, backtest_id=7, against=against, judged=judged, stopped=stopped, released=released)
+
+
+MILDER = {"rules": ("id: links-hold\n    state: LIVE", "id: links-hold\n    state: BACKGROUND")}
 
 
 async def events(tx: Tx, kind: str) -> list[dict[str, Any]]:
@@ -167,7 +172,39 @@ async def test_an_emergency_replaces_the_backtest_but_not_the_second_person(rule
         assert activation.note == "EMERGENCY, without a backtest: a raid is under way"
 
 
-async def test_a_change_that_stops_nothing_more_needs_neither(ruled: World) -> None:
+async def test_nothing_that_lets_more_through_goes_live_without_a_backtest(ruled: World) -> None:
+    alice = await staff(ruled, "alice")
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, **MILDER)
+        with pytest.raises(Conflict, match="may let more through than before: run `parley policy backtest"):
+            await activate_policy(tx, alice, sha256, ruled.settings)
+        await tried(ruled, tx, sha256, stopped=0, released=3)
+        done = await activate_policy(tx, alice, sha256, ruled.settings)
+        assert (done.needs_second, [change.frees for change in done.changes]) == (False, [True])
+
+
+async def test_what_lets_much_through_needs_four_eyes(ruled: World) -> None:
+    alice = await staff(ruled, "alice")
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, **MILDER)
+        await tried(ruled, tx, sha256, stopped=0, released=101)
+        with pytest.raises(Conflict, match="may let through more than one person decides on"):
+            await activate_policy(tx, alice, sha256, ruled.settings)
+        await approve_policy(tx, await staff(ruled, "mod_mia", "moderator"), sha256)
+        done = await activate_policy(tx, alice, sha256, ruled.settings)
+        assert (done.needs_second, done.alone) == (True, False)
+
+
+async def test_a_rule_that_misfires_at_night_is_stopped_by_one_person_who_says_why(ruled: World) -> None:
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, **MILDER)
+        await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings, emergency="it holds everybody")
+        (activation, _) = await list_activations(tx)
+        assert activation.note == "EMERGENCY, without a backtest: it holds everybody"
+        assert [fact["without_backtest"] for fact in await events(tx, "PolicyActivated")] == [True]
+
+
+async def test_a_change_that_stops_nothing_more_and_frees_nothing_needs_neither(ruled: World) -> None:
     async with ruled.instance.db.write() as tx:
         sha256 = await proposed(ruled, tx, policy=("name: A small policy", "name: Our own rules"))
         done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)

@@ -118,23 +118,24 @@ def test_filling_in_thresholds_leaves_every_other_expression_alone(text: str) ->
         assert fill_in_limits(text, {}) == (text, set())
 
 
-def test_a_difference_says_what_may_stop_more() -> None:
+def test_a_difference_says_what_may_stop_more_and_what_may_let_more_through() -> None:
     old = compiled()
-    cases: list[tuple[dict[str, Any], bool]] = [
-        ({"policy": ("name: A small policy", "name: Another")}, False),
-        ({"policy": ("known_after_posts: 3", "known_after_posts: 30")}, True),
-        ({"policy": ("most_mentions: 20", "most_mentions: 5")}, False),  # its rule is in the background
-        ({"rules": ("state: BACKGROUND", "state: LIVE")}, True),
-        ({"rules": ("outcome: hold", "outcome: allow_flag")}, False),
-        ({"rules": ("state: LIVE", "state: DRAFT")}, False),
-        ({"words": ("tier: hold", "tier: flag")}, False),
-        ({"words": ('"cheap pills"]\n    hits', '"cheap pills", "magic beans"]\n    hits')}, True),
-        ({"links": ("title: Traps", "title: Snares")}, False),
-        ({"clauses": ("severity: 3", "severity: 2")}, False),
-        (STRICTER, True),
+    cases: list[tuple[dict[str, Any], bool, bool]] = [
+        ({"policy": ("name: A small policy", "name: Another")}, False, False),
+        ({"policy": ("known_after_posts: 3", "known_after_posts: 30")}, True, True),
+        ({"policy": ("most_mentions: 20", "most_mentions: 5")}, False, False),  # its rule is in the background
+        ({"rules": ("state: BACKGROUND", "state: LIVE")}, True, False),
+        ({"rules": ("outcome: hold", "outcome: allow_flag")}, False, True),
+        ({"rules": ("state: LIVE", "state: DRAFT")}, False, True),
+        ({"words": ("tier: hold", "tier: flag")}, False, True),
+        ({"words": ('"cheap pills"]\n    hits', '"cheap pills", "magic beans"]\n    hits')}, True, True),
+        ({"links": ("title: Traps", "title: Snares")}, False, False),
+        ({"clauses": ("severity: 3", "severity: 2")}, False, False),
+        (STRICTER, True, False),
     ]
-    for changes, stops in cases:
+    for changes, stops, frees in cases:
         found = compare_rulesets(old, compiled(**changes))
         assert found, changes
         assert any(change.stops for change in found) is stops, (changes, [str(change) for change in found])
+        assert any(change.frees for change in found) is frees, (changes, [str(change) for change in found])
     assert compare_rulesets(old, compiled()) == []

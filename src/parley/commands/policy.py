@@ -137,7 +137,9 @@ def policy_diff(
     result = {
         "old": before.policy_sha256,
         "new": after.policy_sha256,
-        "changes": [{"part": c.part, "name": c.name, "text": c.text, "stops": c.stops} for c in changes],
+        "changes": [
+            {"part": c.part, "name": c.name, "text": c.text, "stops": c.stops, "frees": c.frees} for c in changes
+        ],
         "cases": [
             {
                 "file": c.case.file,
@@ -149,9 +151,11 @@ def policy_diff(
             for c in cases
         ],
     }
-    lines = [f"{'!' if change.stops else ' '} {change}" for change in changes]
+    lines = [f"{'!' if change.stops else ' '}{'-' if change.frees else ' '} {change}" for change in changes]
     if any(change.stops for change in changes):
         lines.append("\nWhat is marked with ! may stop posts that go through now.")
+    if any(change.frees for change in changes):
+        lines.append("\nWhat is marked with - may let through, or show to nobody, what is stopped or flagged now.")
     if cases:
         lines.append(f"\n{len(cases)} test cases come out differently:")
         lines += [f"  {c.case.file}:{c.case.line} {c.case.case.name}: {c.before} becomes {c.after}" for c in cases]

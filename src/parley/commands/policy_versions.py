@@ -53,7 +53,7 @@ def policy_propose(
     short = sha256[:12]
     text = (
         f"Kept as {short}. Next: see what changes (parley policy diff live {short}), try it on history\n"
-        f"(parley policy backtest {short}), have it approved if it stops much, and make it live\n"
+        f"(parley policy backtest {short}), have it approved if it stops or frees much, and make it live\n"
         f"(parley policy activate {short} --as {who})."
     )
     show({"sha256": sha256}, as_json, text)
@@ -77,7 +77,10 @@ def policy_activate(
     who: As,
     note: Note = "",
     emergency: Annotated[
-        str, typer.Option(help="Reason to go live without a backtest. It does not replace the second person.")
+        str,
+        typer.Option(
+            help="Reason to go live without a backtest. It replaces no second person where more may be stopped."
+        ),
     ] = "",
     follow: Annotated[
         bool, typer.Option("--follow", help="Let the folder's or the shipped policy take its place when that changes.")

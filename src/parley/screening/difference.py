@@ -32,18 +32,21 @@ _HEAD = (
     "retention",
 )
 _DECIDING_HEAD = ("trust", "fail_modes", "limits", "signals")
+_FREEING_HEAD = (*_DECIDING_HEAD, "caps")
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """One difference. `part` and `name` say where: `rule` `words-hold`; `text` says what, in plain words.
 
-    `stops` says that afterwards something may be refused, held or quarantined that was not before.
+    `stops` says that afterwards something may be refused, held or quarantined that was not before; `frees` that
+    something may be let through, or looked at by nobody, that was not before.
     """
 
     part: str
     name: str
     text: str
     stops: bool = False
+    frees: bool = False
 
     def __str__(self) -> str:
         return f"{self.part} {self.name}: {self.text}"
@@ -75,7 +78,8 @@ def _head(old: Ruleset, new: Ruleset) -> list[Change]:
     for key in _HEAD:
         before, after = msgspec.to_builtins(getattr(old.head, key)), msgspec.to_builtins(getattr(new.head, key))
         if before != after:
-            changes.append(Change(part="policy", name=key, text=_values(before, after), stops=key in _DECIDING_HEAD))
+            stops, frees = key in _DECIDING_HEAD, key in _FREEING_HEAD
+            changes.append(Change(part="policy", name=key, text=_values(before, after), stops=stops, frees=frees))
     return changes
 
 
@@ -138,7 +142,11 @@ def _thresholds(old: Ruleset, new: Ruleset) -> list[Change]:
 
 def _rules(old: Ruleset, new: Ruleset) -> list[Change]:
     before, after = {rule.id: rule for rule in old.rules}, {rule.id: rule for rule in new.rules}
-    changes = [Change(part="rule", name=name, text="is taken out") for name in before if name not in after]
+    changes = [
+        Change(part="rule", name=name, text="is taken out", frees=_acts(rule))
+        for name, rule in before.items()
+        if name not in after
+    ]
     for name, rule in after.items():
         known = before.get(name)
         if known is None:
@@ -150,7 +158,8 @@ def _rules(old: Ruleset, new: Ruleset) -> list[Change]:
             if _condition(known, old) != _condition(rule, new) and known.when == rule.when:
                 text = "; ".join(filter(None, [text, "a threshold that it uses changes"]))
         if text:
-            changes.append(Change(part="rule", name=name, text=text, stops=_stops(known, rule, old, new)))
+            stops, frees = _stops(known, rule, old, new), _frees(known, rule, old, new)
+            changes.append(Change(part="rule", name=name, text=text, stops=stops, frees=frees))
     return changes
 
 
@@ -167,8 +176,24 @@ def _stops(before: Rule | None, after: Rule, old: Ruleset, new: Ruleset) -> bool
         return False
     if before is None or not before.decides:
         return True
-    same = before.outcome is after.outcome and before.kinds == after.kinds and before.expires == after.expires
-    return not (same and _condition(before, old) == _condition(after, new))
+    return before.outcome is not after.outcome or not _fires_alike(before, after, old, new)
+
+
+def _frees(before: Rule | None, after: Rule, old: Ruleset, new: Ruleset) -> bool:
+    if before is None or not _acts(before):
+        return False
+    milder = not after.decides or after.outcome.rank < before.outcome.rank
+    less = after.cap_per_hour < before.cap_per_hour or after.over_cap.rank < before.over_cap.rank
+    return milder or less or not _fires_alike(before, after, old, new)
+
+
+def _acts(rule: Rule) -> bool:
+    return rule.decides and rule.outcome is not Outcome.ALLOW
+
+
+def _fires_alike(before: Rule, after: Rule, old: Ruleset, new: Ruleset) -> bool:
+    same = before.kinds == after.kinds and before.expires == after.expires
+    return same and _condition(before, old) == _condition(after, new)
 
 
 def _entries(
@@ -177,7 +202,11 @@ def _entries(
     new: Iterable[WordEntry | LinkEntry | AccountEntry],
 ) -> list[Change]:
     before, after = {entry.id: entry for entry in old}, {entry.id: entry for entry in new}
-    changes = [Change(part=bank, name=name, text="is taken out") for name in before if name not in after]
+    changes = [
+        Change(part=bank, name=name, text="is taken out", frees=not entry.background)
+        for name, entry in before.items()
+        if name not in after
+    ]
     for name, entry in after.items():
         known = before.get(name)
         live = not entry.background and entry.tier in _STOPPING
@@ -187,7 +216,8 @@ def _entries(
         elif known != entry:
             text = _fields(known, entry)
             only_words = msgspec.structs.replace(known, title=entry.title, clause=entry.clause) == entry
-            changes.append(Change(part=bank, name=name, text=text, stops=live and not only_words))
+            stops, frees = live and not only_words, not known.background and not only_words
+            changes.append(Change(part=bank, name=name, text=text, stops=stops, frees=frees))
     return changes
 
 
@@ -197,4 +227,4 @@ def _shorteners(old: Ruleset, new: Ruleset) -> list[Change]:
         return []
     parts = [f"without {', '.join(sorted(gone))}"] if gone else []
     parts += [f"also {', '.join(sorted(come))}"] if come else []
-    return [Change(part="links", name="shorteners", text="; ".join(parts), stops=bool(come))]
+    return [Change(part="links", name="shorteners", text="; ".join(parts), stops=bool(come), frees=bool(gone))]

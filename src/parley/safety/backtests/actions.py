@@ -88,9 +88,15 @@ async def _keep(
     if version and result.rule is None:
         judged = round(result.judged / result.share) if result.share else 0
         stopped = round(result.stopped / result.share) if result.share else 0
-        detail = {"share": result.share, "sampled": result.judged}
         await record_backtest(
-            tx, version, backtest_id=backtest_id, against=live.sha256, judged=judged, stopped=stopped, detail=detail
+            tx,
+            version,
+            backtest_id=backtest_id,
+            against=live.sha256,
+            judged=judged,
+            stopped=stopped,
+            released=round(result.released / result.share) if result.share else 0,
+            detail={"share": result.share, "sampled": result.judged},
         )
     return await get_backtest(tx, backtest_id)
 

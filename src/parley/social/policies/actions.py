@@ -100,15 +100,18 @@ async def record_backtest(
     against: str,
     judged: int,
     stopped: int,
+    released: int = 0,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Keep what a version would have done to history: of `judged` posts, `stopped` newly held, refused or quarantined.
+    """Keep what a version would have done to history: of `judged` posts, `stopped` newly held, refused or quarantined,
+    and `released` no longer so.
 
     `against` is the hash of the ruleset, or of the policy's files, with which it was compared. Called by whoever ran
     the backtest, in its transaction.
     """
     version = await find_version(tx, sha256)
-    await store.insert_backtest(tx, version.sha256, backtest_id, against, (judged, stopped), detail or {})
+    kept = {**(detail or {}), "released": released}
+    await store.insert_backtest(tx, version.sha256, backtest_id, against, (judged, stopped), kept)
 
 
 class _Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +120,7 @@ class _Terms(msgspec.Struct, frozen=True, kw_only=True):
     new: Ruleset
     changes: tuple[Change, ...]
     stops: tuple[str, ...]
+    frees: tuple[str, ...]
     backtest: BacktestRow | None
     needs_second: bool
     alone: bool
@@ -136,8 +140,9 @@ async def activate_policy(
 
     Raises Forbidden for who is no admin, Invalid when its tests fail or an entry of the banks names a clause that it
     has not, Conflict when a backtest or a second member of the staff is missing. `emergency` gives the reason to go
-    without a backtest; it does not replace the second member. With `follow`, the folder's or the shipped policy takes
-    its place as soon as that changes; otherwise it stays until another is activated. Everything is on record.
+    without a backtest; it does not replace the second member where more may be stopped. With `follow`, the folder's or
+    the shipped policy takes its place as soon as that changes; otherwise it stays until another is activated.
+    Everything is on record.
     """
     if not staff.is_admin:
         raise Forbidden("Only admins and owners make a policy live.")
@@ -148,14 +153,18 @@ async def activate_policy(
         raise Conflict("This version is live already.")
     await _checked(await store.list_files(tx, version.sha256))
     terms = await _terms(tx, staff, version, live)
-    if terms.stops and terms.backtest is None and not emergency:
+    if (terms.stops or terms.frees) and terms.backtest is None and not emergency:
+        what = (
+            f"{_listed(terms.stops)} may stop more" if terms.stops else f"{_listed(terms.frees)} may let more through"
+        )
         raise Conflict(
-            f"{_listed(terms.stops)} may stop more than before: run `parley policy backtest {version.sha256[:12]}` "
+            f"{what} than before: run `parley policy backtest {version.sha256[:12]}` "
             "against what is live now, or give a reason with --emergency."
         )
     if terms.alone and settings.four_eyes:
+        does = "stop" if terms.stops else "let through"
         raise Conflict(
-            f"{_listed(terms.stops)} may stop more than one person decides on: somebody other than "
+            f"{_listed(terms.stops or terms.frees)} may {does} more than one person decides on: somebody other than "
             f"@{version.proposed_name or staff.username} runs `parley policy approve {version.sha256[:12]}` first."
         )
     await _go_live(tx, staff, terms, live, note, emergency, pinned=not follow)
@@ -182,16 +191,28 @@ async def _terms(tx: Tx, staff: Staff, version: VersionRow, live: LiveRow) -> _T
     backtest = await store.get_backtest(tx, version.sha256)
     if backtest is not None and not await _is_current(tx, backtest, live):
         backtest = None
-    needs_second = bool(stops) and (backtest is None or _is_much(backtest, limits))
-    alone = needs_second and not await _has_second(tx, version, staff)
-    return _Terms(new=new, changes=changes, stops=stops, backtest=backtest, needs_second=needs_second, alone=alone)
+    frees = tuple(f"{change.part}:{change.name}" for change in changes if change.frees)
+    if backtest is None:
+        needs_second = bool(stops)  # who lets more through in an emergency may be alone at night; it is on record
+    else:
+        much = bool(stops) and is_much(backtest.stopped, backtest.judged, limits)
+        needs_second = much or (bool(frees) and is_much(backtest.released, backtest.judged, limits))
+    return _Terms(
+        new=new,
+        changes=changes,
+        stops=stops,
+        frees=frees,
+        backtest=backtest,
+        needs_second=needs_second,
+        alone=needs_second and not await _has_second(tx, version, staff),
+    )
 
 
 async def _go_live(
     tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str, emergency: str, *, pinned: bool
 ) -> None:
     new, backtest = terms.new, terms.backtest
-    without = bool(terms.stops) and backtest is None
+    without = bool(terms.stops or terms.frees) and backtest is None
     notes = [note, f"EMERGENCY, without a backtest: {emergency}" if without else ""]
     notes.append("WITHOUT FOUR EYES: the setting four_eyes is off" if terms.alone else "")
     await store.insert_activation(
@@ -228,9 +249,10 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:3])}{more}"
 
 
-def _is_much(backtest: BacktestRow, limits: Activation) -> bool:
-    share = 100 * backtest.stopped / backtest.judged if backtest.judged else 0.0
-    return backtest.stopped > limits.four_eyes_over_posts or share > limits.four_eyes_over_percent
+def is_much(count: int, judged: int, limits: Activation) -> bool:
+    """Whether so many of what was judged are more than one person decides on."""
+    share = 100 * count / judged if judged else 0.0
+    return count > limits.four_eyes_over_posts or share > limits.four_eyes_over_percent
 
 
 async def _has_second(tx: Tx, version: VersionRow, staff: Staff) -> bool:

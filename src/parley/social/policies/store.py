@@ -145,10 +145,13 @@ class BacktestRow(msgspec.Struct, frozen=True):
     against: str
     judged: int
     stopped: int
+    released: int
+    """Let through that was stopped."""
 
 
 GET_BACKTEST = """
-    SELECT backtest_id, against, judged, stopped FROM policy_backtests WHERE sha256 = $1 ORDER BY id DESC LIMIT 1
+    SELECT backtest_id, against, judged, stopped, coalesce((detail ->> 'released')::bigint, 0)
+    FROM policy_backtests WHERE sha256 = $1 ORDER BY id DESC LIMIT 1
 """
 
 
