@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from parley import screening
@@ -59,7 +60,7 @@ async def test_a_candidate_judges_beside_the_live_model_and_takes_its_place_only
         with pytest.raises(Conflict):
             await add_candidate(tx, ada, live, folder)
         with pytest.raises(Invalid, match="compared over 0"):
-            await promote_candidate(tx, ada)
+            await promote_candidate(tx, ada, settings)
     held = await post(world, "alice", status=SENTENCE)
     await post(world, "alice", status="good morning, everybody")
     results = await count(world, "SELECT count(*) FROM screening_results")
@@ -80,11 +81,15 @@ async def test_a_candidate_judges_beside_the_live_model_and_takes_its_place_only
 
     async with db.write() as tx:
         with pytest.raises(Invalid):
-            await promote_candidate(tx, ada)
+            await promote_candidate(tx, ada, settings)
         with pytest.raises(Forbidden):
-            await promote_candidate(tx, mia, least=1)
+            await promote_candidate(tx, mia, settings, least=1)
+    eve = await staff(world, "eve", "admin")
     async with db.write() as tx:
-        assert await promote_candidate(tx, ada, least=1) == ""
+        with pytest.raises(Conflict, match="not for one person to decide"):
+            await promote_candidate(tx, ada, settings, least=1)
+    async with db.write() as tx:
+        assert await promote_candidate(tx, eve, settings, least=1) == ""
     promoted = await load_live(db, settings)
     assert promoted.sha256 != live.sha256
     assert promoted.policy_sha256 == live.policy_sha256
@@ -97,7 +102,7 @@ async def test_a_candidate_judges_beside_the_live_model_and_takes_its_place_only
     changed = "SELECT count(*) FROM events WHERE type = 'RulesetChanged' AND payload ->> 'ruleset' = $1"
     assert await count(world, changed, promoted.sha256) == 1, "so that a sweep is planned"
 
-    async with db.write() as tx:
+    async with db.write() as tx:  # going back needs nobody else
         assert await models.roll_back_model(tx, ada) == ""
     assert (await load_live(db, settings)).sha256 == live.sha256
     assert text_model.live_model().card.version != "candidate"
@@ -128,3 +133,19 @@ async def test_a_model_that_cannot_be_used_is_no_candidate_and_one_can_be_stoppe
             await compare_candidate(tx, ada)
     await judge_by_candidate(world.instance, {})
     assert await count(world, "SELECT count(*) FROM candidate_results") == 0
+
+
+async def test_one_person_may_promote_without_four_eyes_but_it_is_on_record(world: World, tmp_path: Path) -> None:
+    db, alone = world.instance.db, msgspec.structs.replace(world.settings, four_eyes=False)
+    live = await load_live(db, alone, starting=True)
+    await known(world, "alice")
+    ada = await staff(world, "ada", "admin")
+    async with db.write() as tx:
+        await add_candidate(tx, ada, live, make_candidate(tmp_path / "candidate"))
+    await post(world, "alice", status="good morning, everybody")
+    await judge_by_candidate(world.instance, {})
+    async with db.write() as tx:
+        await compare_candidate(tx, ada)
+        await promote_candidate(tx, ada, alone, least=1, note="trying")
+    noted = "SELECT count(*) FROM text_model_promotions WHERE note = $1"
+    assert await count(world, noted, "trying; WITHOUT FOUR EYES: the setting four_eyes is off") == 1

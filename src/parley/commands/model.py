@@ -80,14 +80,19 @@ def model_promote(
     note: Annotated[str, typer.Option(help="Why; it is on record.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let the candidate take the live model's place, in every process and without a restart. Plans a sweep."""
+    """Let the candidate take the live model's place, in every process and without a restart. Plans a sweep.
+
+    Where it would stop or let through much, whoever brought it in needs another admin or owner to do this.
+    """
     from parley.safety.candidates.actions import promote_candidate
+
+    settings = settings_or_exit()
 
     async def promote(db: Database, _ruleset: Ruleset) -> str:
         async with db.write() as tx:
-            return await promote_candidate(tx, await find_staff(tx, by), least=least, note=note)
+            return await promote_candidate(tx, await find_staff(tx, by), settings, least=least, note=note)
 
-    previous = with_judge(settings_or_exit(), promote)
+    previous = with_judge(settings, promote)
     text = f"It is live. Before it was {previous[:12] or 'the model that ships'}: parley model rollback goes back."
     show({"previous": previous}, as_json, text)
 

@@ -12,12 +12,14 @@ from parley.kit.clock import now
 from parley.kit.db import Tx, UniqueViolation
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from parley.kit.ids import id_at
+from parley.kit.settings import Settings
 from parley.safety.candidates import store
 from parley.safety.candidates.store import CandidateRow, ComparedRow
 from parley.safety.candidates.views import CandidateView, Comparison, Disagreement
 from parley.safety.history import list_past_named
 from parley.safety.sweeps.effects import LONGEST_SAMPLE
-from parley.screening import Outcome, Ruleset
+from parley.screening import Outcome, Ruleset, live_ruleset
+from parley.social.policies.actions import is_much
 from parley.social.policies.models import keep_model, promote_model
 from parley.social.policies.views import Staff
 from parley.social.verdicts.labels import Label, Revision, list_labels
@@ -141,18 +143,33 @@ class _Comparing:
         )
 
 
-async def promote_candidate(tx: Tx, staff: Staff, *, least: int = LEAST_COMPARED, note: str = "") -> str:
+async def promote_candidate(
+    tx: Tx, staff: Staff, settings: Settings, *, least: int = LEAST_COMPARED, note: str = ""
+) -> str:
     """Let the candidate take the live model's place; returns the hash of the one before.
 
-    Raises Invalid unless it was compared over at least `least` revisions, Forbidden and Conflict.
+    Where the comparison says that more would be stopped or let through than the live policy's `activation:` leaves to
+    one person, or where it is over fewer than LEAST_COMPARED revisions, whoever brought the candidate in cannot promote
+    it alone. Raises Invalid unless it was compared over at least `least` revisions, Forbidden and Conflict.
     """
     row = await _need(tx)
-    judged = msgspec.convert(row.compared, Comparison).judged if row.compared else 0
-    if judged < max(least, 1):
+    found = msgspec.convert(row.compared, Comparison) if row.compared else None
+    judged = found.judged if found else 0
+    if found is None or judged < max(least, 1):
         raise Invalid(
             f"The candidate was compared over {judged} revisions; {least} are needed. Let it judge for a while, then "
             "run `parley model compare`."
         )
+    limits = live_ruleset().head.activation
+    much = is_much(found.stopped, judged, limits) or is_much(found.released, judged, limits)
+    alone = (much or judged < LEAST_COMPARED) and row.added_by == staff.account_id
+    if alone and settings.four_eyes and staff.is_admin:
+        raise Conflict(
+            f"Of {judged} revisions it would stop {found.stopped} more and let {found.released} more through: that is "
+            "not for one person to decide. Another admin or owner runs `parley model promote --by NAME`."
+        )
+    if alone:
+        note = "; ".join(filter(None, [note, "WITHOUT FOUR EYES: the setting four_eyes is off"]))
     previous = await promote_model(tx, staff, row.sha256, candidate_id=row.id, note=note)
     await store.update_state(tx, row.id, "promoted")
     return previous

@@ -18,6 +18,7 @@ class CandidateRow(msgspec.Struct, frozen=True):
     version: str
     state: str
     cursor: int
+    added_by: int
     compared: dict[str, Any] | None
     compared_at: datetime | None
     created_at: datetime
@@ -34,7 +35,7 @@ async def insert_candidate(tx: Tx, sha256: str, against: str, added_by: int, cur
 
 
 GET_CANDIDATE = """
-    SELECT c.id, c.sha256, m.version, c.state, c.cursor, c.compared, c.compared_at, c.created_at
+    SELECT c.id, c.sha256, m.version, c.state, c.cursor, c.added_by, c.compared, c.compared_at, c.created_at
     FROM model_candidates c JOIN text_models m ON m.sha256 = c.sha256
     WHERE c.state = 'judging' FOR NO KEY UPDATE OF c
 """
