@@ -128,6 +128,22 @@ async def test_a_held_post_is_marked_for_its_author_and_invisible_to_all_others(
             assert "Win a boat" not in (await client.get(path)).text, path
 
 
+async def test_the_note_about_a_held_post_shows_the_post_and_says_when_it_is_out(world: World) -> None:
+    await world.account("spam_sam", age_days=0)
+    sam = await sign_in(world.browser(), "spam_sam", PASSWORD)
+    await submit(sam, "/", "/compose", text="Win a boat at https://boats.example/now")
+    await world.run_jobs()
+    told = (await sam.get("/notifications")).text
+    assert "A note from the moderators" in told
+    assert "Win a boat" in told
+    assert "published since" not in told
+    client = await world.client("spam_sam")
+    held = (await client.get(f"/api/v1/accounts/{world.ids['spam_sam']}/statuses")).json()[0]
+    changed = await client.put(f"/api/v1/statuses/{held['id']}", json={"status": "Win a boat"})
+    assert changed.status_code == 200, changed.text
+    assert "published since" in (await sam.get("/notifications")).text
+
+
 async def test_who_sounds_as_if_in_danger_is_offered_help_and_nobody_else_sees_the_offer(world: World) -> None:
     await world.account("alice")
     await world.account("bob")

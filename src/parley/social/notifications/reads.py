@@ -29,6 +29,9 @@ GROUPED_TYPES = ("favourite", "reblog", "follow", "admin.sign_up")
 STATUS_TYPES = frozenset({"mention", "status", "reblog", "favourite", "poll", "update", "quote", "quoted_update"})
 """Types that show a status, and are worth nothing without it."""
 
+SHOWING_TYPES = STATUS_TYPES | {"moderation_warning"}
+"""Types that show their status where there is one: a note about a post outlives it."""
+
 GROUP_SCAN = 10
 """How many notifications are looked through for each group on a page."""
 
@@ -68,7 +71,7 @@ async def list_notifications(
 
 async def _present(tx: Tx, viewer: Viewer, rows: Sequence[NotificationRow]) -> list[NotificationView]:
     accounts = await get_account_views(tx, [row.from_account_id for row in rows])
-    ids = list(dict.fromkeys(row.status_id for row in rows if row.status_id and row.type in STATUS_TYPES))
+    ids = list(dict.fromkeys(row.status_id for row in rows if row.status_id and row.type in SHOWING_TYPES))
     statuses = {status.id: status for status in await list_statuses(tx, viewer, ids)}
     views = []
     for row in rows:
