@@ -94,7 +94,7 @@ async def submit(
 
 
 async def send(
-    browser: httpx.AsyncClient, form: Form, action: str, files: dict[str, Any] | None = None, **values: str
+    browser: httpx.AsyncClient, form: Form, action: str, files: dict[str, Any] | None = None, **values: Any
 ) -> httpx.Response:
     """Send a form that was read before."""
     sent = {**form.values, **values}

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from parley.web.filters import SWATCHES, swatch
 from tests.conftest import PASSWORD, World, open_world
 from tests.web.forms import find_form, read_forms, send, sign_in, submit
 
@@ -310,6 +311,17 @@ async def test_a_poll_is_posted_and_voted_in(world: World) -> None:
     assert "100 %" in voted.text
 
 
+async def test_where_several_choices_are_allowed_the_shares_are_of_people(world: World) -> None:
+    bob = await signed_in(world, "bob")
+    asked = {"options": ["Rye", "Spelt"], "expires_in": 3600, "multiple": True}
+    status = await world.post("alice", "Rye or spelt?", poll=asked)
+    page = (await bob.get("/local")).text
+    form = next(form for form in read_forms(page) if form.action == f"/polls/{status['poll']['id']}/vote")
+    voted = await send(bob, form, form.action, choice=["0", "1"])
+    assert voted.text.count("100 %") == 2
+    assert "1 person" in voted.text
+
+
 async def test_a_post_is_edited_its_versions_shown_and_then_deleted(world: World) -> None:
     browser = await signed_in(world, "alice")
     status = await world.post("alice", "Frist post")
@@ -583,3 +595,15 @@ async def test_hashed_assets_are_kept_for_ever_and_pages_are_not(world: World) -
     assert plain.content == answer.content
     for trick in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static/build/../../visits.py"):
         assert (await world.anonymous.get(trick)).status_code == 404
+
+
+def test_accounts_without_a_picture_differ_in_colour_and_white_stands_out_on_each() -> None:
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    assert min(1.05 / (light(colour) + 0.05) for colour in SWATCHES) >= 4.5
+    # Ids of accounts that different connections made: the lower sixteen bits are multiples of 32.
+    made = [((1_795_000_000_000 + 977 * number) << 16) | (32 * number) for number in range(64)]
+    assert {swatch(one) for one in made} == set(SWATCHES)
