@@ -91,6 +91,7 @@ from parley.safety.golden.jobs import refresh_golden_cases
 from parley.safety.incidents.jobs import end_incidents, mail_incident, mail_incident_to
 from parley.safety.juries.jobs import mail_jury_call, run_juries
 from parley.safety.log.checkpoints import sign_log_head
+from parley.safety.notices.following_jobs import follow_notice_links
 from parley.safety.notices.jobs import (
     answer_notice,
     answer_notices_of_decision,
@@ -328,7 +329,7 @@ JOBS: tuple[Job, ...] = (
     *(capture_held, delete_evidence_copies, mail_overdue_requests),
     *(delete_stored_files, keep_evidence_files, keep_hidden_file, leave_blocked_domain, send_hash_opinions),
     *(mail_approval, mail_confirmation, mail_confirmation_again, mail_password_reset, mail_security_notice),
-    *(answer_notice, call_notice_webhook, hide_named, mail_notice_message),
+    *(answer_notice, call_notice_webhook, follow_notice_links, hide_named, mail_notice_message),
     *(mail_stuck_appeal, mail_jury_call, mail_incident, mail_incident_to),
     *(make_archive, mail_archive, read_archive, run_import),
 )

@@ -59,6 +59,7 @@ async def _ask(world: World, notice_id: str, *, case: bool = True) -> tuple[http
         found = re.search(r'href="(/desk/cases/\d+)"', page.text)
         assert found
         page = await mia.get(found[1])
+        assert '<details data-key="i">' in page.text
     return mia, await submit(mia, page, f"/desk/notices/{notice_id}/ask", question=WHAT)
 
 
@@ -81,6 +82,7 @@ async def test_a_case_waits_for_what_its_host_knows_and_goes_on_with_the_answer(
     assert asked.status_code == 303, asked.text
     page = (await mia.get(asked.headers["location"])).text
     assert "the clock of the decision stands still" in page
+    assert 'data-key="i"' not in page, "one question at a time"
     assert WHAT in page
     # What hides content in time goes on; only the decision waits.
     assert ("first_action", "running", False) in await _clocks(world)

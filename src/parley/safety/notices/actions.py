@@ -25,6 +25,7 @@ from parley.safety.cases.views import NewSubject, Source
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import Actor, human
 from parley.safety.notices import store_ledger, store_notices
+from parley.safety.notices.following import list_short_links
 from parley.safety.notices.harms import Meaning, load_harms, read_harms
 from parley.safety.notices.preserving import preserve_notice, register_notice
 from parley.safety.notices.reads import load_ledgers
@@ -74,14 +75,8 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
     row = _stored(notice_id, checked, meaning, received, received + timedelta(hours=hours))
     await store_notices.insert_notice(tx, row)
     resolved = await resolve_urls(tx, settings, checked.urls)
-    told = mask_unseen(resolved) if checked.source == "public_notice" and checked.channel != "desk" else resolved
-    url_ids = await _insert_urls(tx, notice_id, told)
-    removed = await _list_removed(tx, resolved)
-    cases: dict[int, int] = {}
-    if checked.order_kind != "preservation":
-        cases = await _open_cases(tx, settings, actor, row, resolved, removed)
-    await append_event(tx, actor, "notice_linked", notice_id=str(notice_id), cases=[str(one) for one in cases.values()])
-    await _insert_subjects(tx, notice_id, url_ids, told, cases, removed)
+    url_ids = await _insert_urls(tx, notice_id, what_is_told(row, resolved))
+    await link_subjects(tx, settings, actor, row, url_ids, resolved)
     await _start_clocks(tx, row, received, acknowledged=not by_mail)
     await _note_messages(tx, row, checked, received)
     request_id = await register_notice(tx, actor, row) if checked.order_kind is not None else None
@@ -89,9 +84,35 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
         await preserve_notice(tx, settings, actor, row, request_id, resolved)
     elif row.severity == 0 and row.verified and row.provider_id is not None:
         await enqueue(tx, "hide_named", {"notice_id": notice_id})
-    await enqueue(tx, "answer_notice", {"notice_id": notice_id})
+    short = [] if checked.order_kind == "preservation" else list_short_links(checked.urls, checked.statement)
+    if short:  # it is answered when it is known where they lead
+        await enqueue(tx, "follow_notice_links", {"notice_id": notice_id, "urls": short})
+    else:
+        await enqueue(tx, "answer_notice", {"notice_id": notice_id})
     await record(tx, NoticeReceived(account_id=0, notice_id=notice_id, source=checked.source))
     return notice_id
+
+
+def what_is_told(row: StoredNotice, resolved: Sequence[Resolved]) -> Sequence[Resolved]:
+    """What whoever sent a notice may learn of its URLs: strangers only what everybody can see."""
+    return mask_unseen(resolved) if row.source == "public_notice" and row.channel != "desk" else resolved
+
+
+async def link_subjects(
+    tx: Tx,
+    settings: Settings,
+    actor: Actor,
+    row: StoredNotice,
+    url_ids: Sequence[int],
+    resolved: Sequence[Resolved],
+) -> None:
+    """Bring what URLs of a notice are about into the cases of those accounts, and into the notice's ledger."""
+    removed = await _list_removed(tx, resolved)
+    cases: dict[int, int] = {}
+    if row.order_kind != "preservation":
+        cases = await _open_cases(tx, settings, actor, row, resolved, removed)
+    await append_event(tx, actor, "notice_linked", notice_id=str(row.id), cases=[str(one) for one in cases.values()])
+    await _insert_subjects(tx, row.id, url_ids, what_is_told(row, resolved), cases, removed)
 
 
 async def file_bulk_notice(

@@ -218,6 +218,14 @@ async def list_urls(tx: Tx, notice_ids: Sequence[int]) -> list[UrlRow]:
     return [UrlRow(*row) for row in await tx.fetch(LIST_URLS, notice_ids)]
 
 
+UPDATE_FOUND = """UPDATE notice_urls SET found = $2 WHERE id = $1"""
+
+
+async def update_found(tx: Tx, url_id: int, found: str) -> None:
+    """What a URL turned out to be, once it was followed."""
+    await tx.execute(UPDATE_FOUND, url_id, found)
+
+
 NEW_IDS = """SELECT parley_id() FROM generate_series(1, $1)"""
 
 

@@ -7,7 +7,8 @@ network nor the database, and both take time linear in the length of what they r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
@@ -212,6 +213,13 @@ def find_urls(text: str, hosts: Hosts, *, limit: int = 500) -> list[str]:
         if written and written not in found and read_url(written, hosts) not in (OUTSIDE, NOTHING):
             found[written] = None
     return list(found)
+
+
+def find_short_urls(text: str, is_short: Callable[[str], bool], *, limit: int) -> list[str]:
+    """URLs in free text of which `is_short` says that they hide where they lead, as they were written."""
+    nowhere = Hosts(frozenset(), frozenset())
+    found = (_as_written(token) for token in _candidates(text, nowhere))
+    return list(islice(dict.fromkeys(one for one in found if one and is_short(one)), limit))
 
 
 def _candidates(text: str, hosts: Hosts) -> Iterator[str]:
