@@ -128,6 +128,10 @@ async def test_an_hour_unlike_all_others_raises_one_alarm(counts: list[int], kin
         assert [alarm.kind for alarm in await list_alarms(tx)] == kinds
         raised = await tx.fetchval("SELECT count(*) FROM events WHERE type = 'RuleAlarmRaised'")
         assert raised == len(kinds)
+    shown = (await ruled.anonymous.get("/metrics")).text
+    for kind in kinds:
+        assert f'parley_rule_alarms{{kind="{kind}",rule="words-hold"}} 1.0' in shown
+    assert shown.count("parley_rule_alarms{") == len(kinds)
 
 
 def test_chance_alone_hardly_ever_raises_an_alarm() -> None:

@@ -6,15 +6,19 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 import pytest
 
+from parley.kit.clock import now, time_travel
 from parley.kit.settings import Settings, SettingsError, load_settings
 from parley.safety.outside import client
 from parley.safety.outside.client import Breaker, OutsideUnavailable, ask_model
+from parley.safety.outside.reads import OutsideToday, get_outside_today
+from parley.web.operator import _outside
 from parley.worker import LISTENERS, ask_outside_model, dispatch_event
 from tests.conftest import World, open_world
 
@@ -277,3 +281,29 @@ def test_a_wrong_setting_stops_the_start(name: str, value: str, said: str) -> No
     given = {"PARLEY_OUTSIDE_MODEL_URL": "http://model.example/v1", name: value}
     with pytest.raises(SettingsError, match=said):
         load_settings(given)
+
+
+async def test_the_operator_sees_how_the_model_does(world: World, model: Model) -> None:
+    from tests.operator.test_metrics import read
+
+    async def today() -> dict[str, float]:
+        found = await read(world)
+        return {what: found[f'parley_outside_model_today{{what="{what}"}}'] for what in ("calls", "failures", "raised")}
+
+    with time_travel(timedelta(hours=(12 - now().hour) % 24)):  # far from midnight, when another day begins
+        assert await today() == {"calls": 0, "failures": 0, "raised": 0}
+        model.answer = VIOLENT
+        await world.post("alice", "The garden gate squeaks again")
+        await world.run_jobs()
+        model.status = 500
+        await world.post("alice", "And so does the door of the shed")
+        await world.run_jobs()
+        assert await today() == {"calls": 2, "failures": 1, "raised": 1}
+        async with world.instance.db.read() as tx:
+            found = await get_outside_today(tx, world.settings)
+        (tile,) = _outside(found)
+        assert (tile.value, tile.bad) == ("2", False)
+        assert tile.note == "of 20 calls today; 1 failed, 1 made a verdict stricter"
+    assert _outside(OutsideToday(20, 0, 0, 20))[0].bad, "the budget is spent"
+    assert _outside(OutsideToday(25, 5, 0, 5000))[0].bad, "one in five fails"
+    assert _outside(None) == []

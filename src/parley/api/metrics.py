@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response, get
@@ -26,8 +28,10 @@ from parley.kit.instance import Instance
 from parley.kit.jobs import QueueRow, list_queue
 from parley.kit.metrics import CONTENT_TYPE, note_connections, write_metrics
 from parley.kit.settings import LOOPBACK
+from parley.safety.outside.reads import OutsideToday, get_outside_today
 from parley.safety.warnings import CODES, DeskWarning, list_warnings
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
+from parley.social.policies.reads import AlarmRow, list_alarms
 from parley.social.statuses.waiting import count_waiting_statuses
 from parley.social.verdicts.counting import LATENCY_MS, Tally, get_totals
 
@@ -64,7 +68,10 @@ async def _of_database(instance: Instance) -> list[Metric]:
         queue = await list_queue(tx)
         host = await get_last_records(tx)
         warnings = await list_warnings(tx, instance.settings)
-    return [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings)]
+        alarms = await list_alarms(tx)
+        outside = await get_outside_today(tx, instance.settings)
+    found = [*_screening(totals), *_waiting(waiting), *_queue(queue), *_host(host), _desk(warnings), _alarms(alarms)]
+    return found if outside is None else [*found, _outside(outside)]
 
 
 def _up(answers: bool) -> Metric:
@@ -171,6 +178,28 @@ def _desk(warnings: list[DeskWarning]) -> Metric:
     family = GaugeMetricFamily("parley_desk_warning", "1 while the desk needs a look, by what it is.", labels=["code"])
     for code in CODES:
         family.add_metric([code], float(code in {one.code for one in warnings}))
+    return family
+
+
+def _alarms(alarms: list[AlarmRow]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    about = "Hours of the last 24 in which a rule acted unlike its history (many, few), or reached its cap (cap)."
+    family = GaugeMetricFamily("parley_rule_alarms", about, labels=["rule", "kind"])
+    since = now() - timedelta(hours=24)
+    counts = Counter((alarm.rule, alarm.kind) for alarm in alarms if alarm.hour >= since)
+    for labels, count in sorted(counts.items()):
+        family.add_metric(labels, count)
+    return family
+
+
+def _outside(today: OutsideToday) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    about = "The outside model today (UTC): calls, failures, raised (verdicts made stricter), and the budget of calls."
+    family = GaugeMetricFamily("parley_outside_model_today", about, labels=["what"])
+    for what in ("calls", "failures", "raised", "budget"):
+        family.add_metric([what], getattr(today, what))
     return family
 
 

@@ -11,6 +11,7 @@ from parley.hosting.records import RecordRow, get_last_records
 from parley.kit.db import Tx
 from parley.kit.jobs import QueueRow, list_queue
 from parley.kit.settings import Settings
+from parley.safety.outside.reads import OutsideToday, get_outside_today
 from parley.safety.warnings import DeskWarning, list_warnings
 from parley.social.accounts.reads import Waiting, count_waiting_profiles
 from parley.social.accounts.views import Viewer
@@ -37,10 +38,15 @@ class OperationsView(msgspec.Struct, frozen=True, kw_only=True):
     """The last snapshot and drill that went well, and the last that did not."""
     warnings: list[DeskWarning]
     """What is the matter with the desk."""
+    outside: OutsideToday | None
+    """How the outside model does, where there is one."""
 
 
 async def get_operations(tx: Tx, settings: Settings, viewer: Viewer) -> OperationsView:
-    """In ten queries, however much there is. Raises NotFound for whoever does not run the instance."""
+    """In ten queries, and one more with an outside model, however much there is.
+
+    Raises NotFound for whoever does not run the instance.
+    """
     viewer.need_operator()
     activations = await list_activations(tx, limit=1)
     return OperationsView(
@@ -53,4 +59,5 @@ async def get_operations(tx: Tx, settings: Settings, viewer: Viewer) -> Operatio
         queue=await list_queue(tx),
         host=await get_last_records(tx),
         warnings=await list_warnings(tx, settings),
+        outside=await get_outside_today(tx, settings),
     )

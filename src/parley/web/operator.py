@@ -16,6 +16,7 @@ from parley.hosting.standby.overview import look_at_hosts
 from parley.kit.clock import now
 from parley.kit.jobs import QueueRow
 from parley.safety.operations import get_operations
+from parley.safety.outside.reads import OutsideToday
 from parley.screening.signals import SIGNALS
 from parley.social.accounts.reads import Waiting
 from parley.social.verdicts.counting import Health, Tally
@@ -76,7 +77,7 @@ async def show_operator(request: AnyRequest) -> Response[str]:
         "operator.html",
         title="Operator",
         health=found.health,
-        tiles=_tiles(whole, found.posts, found.profiles, found.queue),
+        tiles=[*_tiles(whole, found.posts, found.profiles, found.queue), *_outside(found.outside)],
         charts=_charts(found.health),
         series=SERIES,
         ruleset=screening.live_ruleset(),
@@ -123,6 +124,13 @@ def _tiles(whole: Tally, posts: Waiting, profiles: Waiting, queue: list[QueueRow
         ),
         Tile("Job queue", f"{waiting:,}", f"waiting; {failed:,} given up", bad=failed > 0),
     ]
+
+
+def _outside(today: OutsideToday | None) -> list[Tile]:
+    if today is None:
+        return []
+    note = f"of {today.budget:,} calls today; {today.failures:,} failed, {today.raised:,} made a verdict stricter"
+    return [Tile("Outside model", f"{today.calls:,}", note, bad=today.spent or today.ails)]
 
 
 def _plural(count: int, word: str) -> str:
