@@ -39,6 +39,7 @@ from parley.kit.errors import (
     TooLarge,
     Unavailable,
 )
+from parley.kit.files import NO_ROOM, SCRATCH, refused
 from parley.kit.gate import gate_of, journey
 from parley.kit.http import instance_of
 from parley.kit.instance import Instance, keep_warm, open_instance
@@ -165,6 +166,8 @@ def _known(error: Exception) -> ParleyError | None:
         return ReadOnly(detail=str(error))
     if isinstance(error, Interrupted):
         return Unavailable("This was interrupted, and nothing of it was kept. Please try again.", detail=str(error))
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return refused(SCRATCH, "put", error)
     if isinstance(error, LostConnection):
         return DatabaseLost(detail=str(error))
     return None

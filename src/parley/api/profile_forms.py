@@ -18,7 +18,7 @@ from parley.kit.uploads import Upload, receive_form
 from parley.social.accounts.profiles import FieldInput, Picture, ProfileChange
 from parley.social.accounts.views import Viewer
 from parley.social.media.actions import picture_inspector
-from parley.social.media.profile_pictures import store_profile_picture
+from parley.social.media.profile_pictures import store_profile_pictures
 from parley.social.sessions.views import PreferencesChange
 
 Asked = Request[Any, Any, Any]
@@ -87,13 +87,8 @@ async def change_of(request: Asked, viewer: Viewer, received: ReceivedProfile) -
     """The change, with its pictures cleaned and stored: not to be called inside a transaction."""
     form = received.form
     instance = instance_of(request)
-    pictures: dict[str, Picture] = {}
-    for kind in PICTURES:
-        upload = received.uploads.get(kind)
-        if upload is None:
-            continue
-        stored = await store_profile_picture(instance, kind, upload, account_id=viewer.account_id)
-        pictures[kind] = Picture(stored.file, stored.static_file, stored.matches)
+    stored = await store_profile_pictures(instance, received.uploads, account_id=viewer.account_id)
+    pictures = {kind: Picture(one.file, one.static_file, one.matches) for kind, one in stored.items()}
     typed = form.fields_attributes
     return ProfileChange(
         display_name=_text(form.display_name),

@@ -155,3 +155,22 @@ class DatabaseLost(Unavailable):
     """503: the database cannot be asked."""
 
     default_text = "The database cannot be reached right now."
+
+
+class StoreRefused(Unavailable):
+    """503: the place where files are kept, or the disk of this machine, takes none now, or does not answer."""
+
+    code = "store_refused"
+    default_text = (
+        "This could not be stored, and nothing of it was kept. Please send it again in a few minutes. If it fails "
+        "again, tell the people who run this server."
+    )
+
+    def __init__(self, text: str | None = None, *, retry_after: int = 60, detail: str = "") -> None:
+        super().__init__(text, retry_after=retry_after, detail=detail)
+
+
+class StoreSilent(StoreRefused):
+    """503: a file that is kept cannot be read now."""
+
+    default_text = "This file cannot be read right now. Please try again in a few minutes."

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -24,14 +26,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from parley.kit.errors import NotFound
+from parley.kit.errors import NotFound, StoreRefused, StoreSilent
 from parley.kit.filelog import FileLog, open_file_log, sync_folder
 from parley.kit.filelog_lines import NewChange
 from parley.kit.gate import GateClosed
 from parley.kit.ids import new_token
+from parley.kit.metrics import note_refused_file
 
 if TYPE_CHECKING:
     from parley.kit.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """How many bytes are read at a time."""
@@ -50,6 +55,28 @@ NOTICES = "notices"
 
 SLOWEST_READER = timedelta(hours=1)
 """How long one file may take to be read from or written to an S3-compatible store: a video on a slow line."""
+
+ANSWER_SECONDS = 30.0
+"""So long a store may take to answer; and to take a file, beside the time of its bytes."""
+
+SLOWEST_STORE = 128 * 1024
+"""Bytes a second that a store takes at least."""
+
+UNDO_SECONDS = 5.0
+"""So long what was put in vain may take to be deleted; later a job finds it, as it finds what a crash left."""
+
+RETRIES: Any = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=15),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+"""How often a bucket that fails is asked again: somebody waits for the answer."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a disk says that takes nothing more."""
+
+SCRATCH = "scratch"
+"""The area of temporary files, in metrics."""
 
 NAME_BITS = 192
 KEY_BITS = 128
@@ -127,6 +154,17 @@ class Keeping(msgspec.Struct, frozen=True):
     folder: Path | None
 
 
+def refused(area: str, doing: str, error: BaseException) -> StoreRefused:
+    """The error for a store, or a disk, that did not do what it was asked for: `put`, `read`, `move`, or `delete`.
+
+    It is written into the log for the operator, and counted.
+    """
+    said = str(error).partition("\n")[0][:300] or type(error).__name__
+    log.error("the store of files refused to %s a file of the area %r: %s", doing, area, said)
+    note_refused_file(area, doing)
+    return (StoreSilent if doing == "read" else StoreRefused)(detail=said)
+
+
 class FileStore:
     """One area of the store. `uploads`, `evidence` and `archives` are the others (None on those areas themselves).
 
@@ -141,7 +179,9 @@ class FileStore:
         archives: FileStore | None = None,
         *,
         keeping: Keeping | None = None,
+        area: str = AREAS[0],
     ) -> None:
+        self._area = area
         self._store = store
         self._uploads = uploads
         self._evidence = evidence
@@ -170,37 +210,69 @@ class FileStore:
             raise RuntimeError("this area of the store has no area of archives")
         return self._archives
 
+    @contextlib.asynccontextmanager
+    async def _asking(self, doing: str, *, size: int | None = 0) -> AsyncIterator[None]:
+        """Ask the store, in a time that is right for so many bytes (None: however long it takes).
+
+        Raises StoreRefused for whatever is no answer. That something is not there, or has no possible name, is one.
+        """
+        import obstore.exceptions as refusals
+
+        try:
+            async with asyncio.timeout(None if size is None else ANSWER_SECONDS + size / SLOWEST_STORE):
+                yield
+        except (OSError, refusals.BaseError) as error:
+            if isinstance(error, FileNotFoundError) and doing != "put":
+                raise
+            raise refused(self._area, doing, error) from error
+
     async def put(self, name: str, content: bytes | Path) -> None:
         """Write a file from memory, or from a path in parts of 5 MiB. Atomic; replaces what was there.
 
-        With a second host it is on disk and in the file log then, and on the other host too where commits wait for it;
-        raises GateClosed where this host may not write, NotSafe when the other one did not confirm in time.
+        With a second host it is on disk and in the file log then, and on the other host too where commits wait for it.
+        Raises StoreRefused when it could not be kept, GateClosed where this host may not write, NotSafe when the other
+        one did not confirm in time.
+        """
+        keeping = self._keeping
+        file_log = keeping.log if keeping is not None else None
+        if keeping is not None and not is_kept_name(keeping.area, name):
+            raise ValueError(f"{name} is no name that the area {keeping.area} knows: see _KEPT")
+        if file_log is not None:
+            await file_log.gate.enter()
+        position = 0
+        try:
+            async with self._asking("put", size=_size_of(content)):
+                size, sha256 = await self._write(name, content)
+            if keeping is not None and file_log is not None:
+                async with self._asking("put", size=None):
+                    put = NewChange(op="put", area=keeping.area, name=name, size=size, sha256=sha256)
+                    position = await file_log.note(put)
+        except (GateClosed, StoreRefused):
+            if keeping is None or file_log is not None:  # who follows may have had that file before
+                await self._undo(name)
+            raise
+        if file_log is not None:
+            await file_log.wait_safe(position)
+
+    async def _undo(self, name: str) -> None:
+        """Delete what was put in vain, where nobody else can have written that name."""
+        import obstore
+
+        if name.startswith(f"{CONTENT}/") or is_file_name(name):
+            with contextlib.suppress(OSError, obstore.exceptions.BaseError):
+                async with asyncio.timeout(UNDO_SECONDS):
+                    await obstore.delete_async(self._store, name)
+
+    async def _write(self, name: str, content: bytes | Path) -> tuple[int, str]:
+        """Write a file; where there is a second host also hash it on the way, and wait for the disk.
+
+        Returns the size and the SHA-256 in hexadecimal, as far as they were looked for.
         """
         import obstore
 
         if self._keeping is None:
             await obstore.put_async(self._store, name, content)
-            return
-        log = self._keeping.log
-        if not is_kept_name(self._keeping.area, name):
-            raise ValueError(f"{name} is no name that the area {self._keeping.area} knows: see _KEPT")
-        if log is not None:
-            await log.gate.enter()
-        size, sha256 = await self._put_durably(name, content)
-        if log is not None:
-            put = NewChange(op="put", area=self._keeping.area, name=name, size=size, sha256=sha256)
-            try:
-                position = await log.note(put)
-            except GateClosed:
-                if name.startswith(f"{CONTENT}/") or is_file_name(name):  # nobody else can have written that name
-                    await obstore.delete_async(self._store, name)
-                raise
-            await log.wait_safe(position)
-
-    async def _put_durably(self, name: str, content: bytes | Path) -> tuple[int, str]:
-        """Write, hash on the way, and wait for the disk; returns the size and the SHA-256 in hexadecimal."""
-        import obstore
-
+            return 0, ""
         hashing = _Hashing(content)
         await obstore.put_async(self._store, name, await asyncio.to_thread(hashing.source))
         await self._sync(name)
@@ -212,11 +284,12 @@ class FileStore:
             await asyncio.to_thread(_sync_file, self._keeping.folder, name)
 
     async def head(self, name: str) -> FileInfo:
-        """Size and time of a file; raises NotFound."""
+        """Size and time of a file; raises NotFound, or StoreSilent when the store does not answer."""
         import obstore
 
         try:
-            meta = await obstore.head_async(self._store, name)
+            async with self._asking("read"):
+                meta = await obstore.head_async(self._store, name)
         except (FileNotFoundError, ValueError) as error:
             raise NotFound(detail=f"no file {name}") from error
         return FileInfo(meta["size"], meta["last_modified"])
@@ -238,7 +311,7 @@ class FileStore:
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Open a file and return its bytes from `start` up to, not including, `end`, in chunks.
 
-        Raises NotFound before the first chunk, so that a door can still answer 404.
+        Raises NotFound, or StoreSilent, before the first chunk, so that a door can still answer 404 or 503.
         """
         import obstore
 
@@ -248,11 +321,13 @@ class FileStore:
         elif start:
             options["range"] = {"offset": start}
         try:
-            result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
+            async with self._asking("read"):
+                result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
         except (FileNotFoundError, ValueError) as error:
             if not await self.fetch_missing(name):
                 raise NotFound(detail=f"no file {name}") from error
-            result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
+            async with self._asking("read"):
+                result = await obstore.get_async(self._store, name, options=options)  # type: ignore[arg-type]
         return _chunks(result)
 
     async def get(self, name: str, *, limit: int) -> bytes:
@@ -277,16 +352,23 @@ class FileStore:
                 await asyncio.to_thread(file.write, chunk)
 
     async def delete(self, name: str) -> None:
-        """Remove a file; one that is already gone is fine."""
+        """Remove a file; one that is already gone is fine. Raises StoreRefused."""
         import obstore
 
         keeping = self._keeping
         if keeping is not None and keeping.log is not None:
             await keeping.log.gate.enter()
         with contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, name)
+            async with self._asking("delete"):
+                await obstore.delete_async(self._store, name)
         if keeping is not None and keeping.log is not None:
             await keeping.log.note(NewChange(op="delete", area=keeping.area, name=name))
+
+    async def discard(self, *names: str | None) -> None:
+        """Remove what turned out not to be wanted, as far as the store does that now; a job finds what stays."""
+        for name in filter(None, names):
+            with contextlib.suppress(StoreRefused, GateClosed):
+                await self.delete(name)
 
     async def move(self, name: str, target: str) -> None:
         """Give a file another name, in place of what had that name."""
@@ -294,14 +376,16 @@ class FileStore:
 
         keeping = self._keeping
         if keeping is None:
-            await obstore.rename_async(self._store, name, target)
+            async with self._asking("move"):
+                await obstore.rename_async(self._store, name, target)
             return
         if not is_kept_name(keeping.area, target):
             raise ValueError(f"{target} is no name that the area {keeping.area} knows: see _KEPT")
         if keeping.log is not None:
             await keeping.log.gate.enter()
-        await obstore.rename_async(self._store, name, target)
-        await self._sync(target)
+        async with self._asking("move"):
+            await obstore.rename_async(self._store, name, target)
+            await self._sync(target)
         if keeping.log is not None:
             size = (await self.head(target)).size
             sha256 = digest_in_name(keeping.area, target) or await self.hash_of(target)
@@ -382,12 +466,16 @@ async def _chunks(result: Any) -> AsyncIterator[bytes]:
         yield bytes(chunk)
 
 
+def _size_of(content: bytes | Path) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
 class _Hashing:
     """Content that is hashed as it is read, once."""
 
     def __init__(self, content: bytes | Path) -> None:
         self._content = content
-        self.size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        self.size = _size_of(content)
         self.digest = hashlib.sha256()
 
     def source(self) -> bytes | Iterator[bytes]:
@@ -453,8 +541,9 @@ def open_file_store(settings: Settings, *, following: bool = False) -> FileStore
         Keeping(area, log, folder) if following or log is not None else None
         for area, (_, folder) in zip(AREAS, places, strict=False)
     ]
-    uploads, evidence = (FileStore(places[at][0], keeping=keeping[at]) for at in (1, 2))
-    return FileStore(places[0][0], uploads, evidence, FileStore(places[3][0]), keeping=keeping[0])
+    uploads, evidence = (FileStore(places[at][0], keeping=keeping[at], area=AREAS[at]) for at in (1, 2))
+    archives = FileStore(places[3][0], area=ARCHIVES)
+    return FileStore(places[0][0], uploads, evidence, archives, keeping=keeping[0])
 
 
 def _open_area(settings: Settings, name: str) -> tuple[Any, Path | None]:
@@ -462,7 +551,8 @@ def _open_area(settings: Settings, name: str) -> tuple[Any, Path | None]:
     from obstore.store import LocalStore, from_url
 
     if settings.media_store:
-        return from_url(f"{settings.media_store.rstrip('/')}/{name}", client_options=bucket_options()), None
+        url = f"{settings.media_store.rstrip('/')}/{name}"
+        return from_url(url, client_options=bucket_options(), retry_config=RETRIES), None
     folder = settings.path(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(folder, automatic_cleanup=True), folder

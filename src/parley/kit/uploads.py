@@ -7,6 +7,7 @@ What came in is deleted when the `async with` block ends. This module must not k
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from multipart import (  # type: ignore[import-untyped]
 )
 
 from parley.kit.errors import BadRequest, Invalid, ParleyError, TooLarge
-from parley.kit.files import scratch_folder
+from parley.kit.files import SCRATCH, refused, scratch_folder
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -93,6 +94,9 @@ class _Receiver:
         except ParleyError as error:
             self.refusal = error
             self.close()
+        except OSError as error:  # the disk is full, say
+            self.refusal = refused(SCRATCH, "put", error)
+            self.close()
 
     async def _begin(self, segment: MultipartSegment) -> _Part:
         name = segment.name or ""
@@ -147,7 +151,8 @@ class _Receiver:
     def close(self) -> None:
         """Close a file that did not arrive whole."""
         if self.part is not None and self.part.file is not None:
-            self.part.file.close()
+            with contextlib.suppress(OSError):  # what is not written yet may not fit on the disk
+                self.part.file.close()
 
 
 @asynccontextmanager
@@ -155,7 +160,7 @@ async def receive_form(request: Request[Any, Any, Any], inspect: Inspector, *, m
     """Receive a multipart form of at most `most` bytes; its files live as long as the block.
 
     The route needs `request_max_body_size=None`, because the limit is `most`. Raises BadRequest for a malformed
-    form, TooLarge (413), or what `inspect` raises.
+    form, TooLarge (413), StoreRefused when this machine's disk is full, or what `inspect` raises.
     """
     from parley.kit.http import instance_of  # here: the worker knows uploads too, and needs no web framework
 

@@ -13,11 +13,11 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Response
 
 from parley.kit.db import Tx
-from parley.kit.errors import Invalid, ParleyError, TooLarge
+from parley.kit.errors import Invalid, ParleyError, StoreRefused, TooLarge
 from parley.kit.ids import parse_id
 from parley.kit.uploads import UploadForm, receive_form
 from parley.social.accounts.views import Viewer
-from parley.social.media.actions import update_media, upload_inspector, upload_media
+from parley.social.media.actions import delete_media, update_media, upload_inspector, upload_media
 from parley.social.media.reads import get_media, get_media_views
 from parley.social.media.views import MediaView
 from parley.social.sessions.preferences import get_preferences
@@ -144,10 +144,13 @@ async def send_post(request: AnyRequest) -> Response[str]:
                     idempotency_key=fields.get("idempotency_key"),
                 )
         except ParleyError as error:
-            if error.status not in (413, 422):
+            if error.status not in (413, 422) and not isinstance(error, StoreRefused):
                 raise
             await keep_refusal(visit, error)
-            return await _show_again(visit, viewer, fields, error)
+            answer = await _show_again(visit, viewer, fields, error)
+            if isinstance(error, StoreRefused):
+                answer.headers["Retry-After"] = str(error.retry_after)
+            return answer
     async with visit.instance.db.read() as tx:
         support = "support" in await get_status_labels(tx, status.id)
     if visit.is_fragment:
@@ -221,7 +224,13 @@ async def _upload_files(visit: Visit, viewer: Viewer, form: UploadForm) -> list[
         if len(ids) >= MOST_FILES:
             raise TooLarge(f"A post can carry {MOST_FILES} files.")
         text = form.fields.get(f"file_description_{name.removeprefix('file_')}", "")
-        ids.append((await upload_media(visit.instance, viewer, upload, description=text)).id)
+        try:
+            ids.append((await upload_media(visit.instance, viewer, upload, description=text)).id)
+        except StoreRefused:
+            async with visit.instance.db.write() as tx:
+                for media_id in ids:
+                    await delete_media(tx, viewer, media_id)
+            raise
     return ids
 
 

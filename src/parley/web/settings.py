@@ -16,7 +16,7 @@ from parley.social.accounts.profiles import FieldInput, Picture, ProfileChange
 from parley.social.accounts.reads import get_own_account
 from parley.social.accounts.views import AccountView, Viewer
 from parley.social.media.actions import picture_inspector
-from parley.social.media.profile_pictures import store_profile_picture
+from parley.social.media.profile_pictures import Kind, store_profile_pictures
 from parley.social.sessions.credentials import change_email, change_password
 from parley.social.sessions.oauth.actions import revoke_app
 from parley.social.sessions.oauth.reads import list_authorized_apps
@@ -112,14 +112,13 @@ def _fields_typed(form: UploadForm) -> list[tuple[str, str]]:
 
 async def _profile_change(visit: Visit, viewer: Viewer, form: UploadForm) -> ProfileChange:
     """The form as a change, its pictures cleaned and stored."""
-    pictures: dict[str, Picture | None] = {}
-    for kind in ("avatar", "header"):
-        upload = form.files.get(kind)
-        if upload is not None and upload.size:
-            stored = await store_profile_picture(visit.instance, kind, upload, account_id=viewer.account_id)
-            pictures[kind] = Picture(stored.file, stored.static_file, stored.matches)
-        elif form.fields.get(f"delete_{kind}"):
-            pictures[kind] = None
+    kinds: tuple[Kind, ...] = ("avatar", "header")
+    uploads = {kind: form.files[kind] for kind in kinds if kind in form.files and form.files[kind].size}
+    stored = await store_profile_pictures(visit.instance, uploads, account_id=viewer.account_id)
+    pictures: dict[str, Picture | None] = {
+        **{kind: None for kind in kinds if form.fields.get(f"delete_{kind}")},
+        **{kind: Picture(one.file, one.static_file, one.matches) for kind, one in stored.items()},
+    }
     fields = tuple(FieldInput(name, value) for name, value in _fields_typed(form) if name.strip() or value.strip())
     texts = {name: form.fields.get(name, "") for name in TEXTS}
     switches = {name: bool(form.fields.get(name)) for name in SWITCHES}

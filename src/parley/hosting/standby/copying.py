@@ -131,4 +131,5 @@ async def _save(chunks: AsyncIterator[bytes], path: Path) -> str:
 
 
 def _why(error: BaseException) -> str:
-    return (str(error).strip().split("\n")[0] or type(error).__name__)[:300]
+    said = getattr(error, "detail", "") or str(error)  # what a member is told of a store says less
+    return (said.strip().split("\n")[0] or type(error).__name__)[:300]

@@ -11,7 +11,7 @@ from typing import Any
 from parley.kit.cleaning import clean_text
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.kit.errors import Conflict, Invalid, NotFound
+from parley.kit.errors import Conflict, Invalid, NotFound, StoreRefused
 from parley.kit.files import new_file_name
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
@@ -64,7 +64,7 @@ async def begin_archive_import(instance: Instance, viewer: Viewer, path: Path, *
     """Take an archive in: it is kept where nobody can reach it, and read by a job.
 
     Opens its own transaction, because the file is stored before it. Raises Invalid where the operator takes no
-    archives, Conflict, RateLimited, Restricted.
+    archives, Conflict, RateLimited, Restricted, StoreRefused when it cannot be kept now: that counts as no try.
     """
     if not instance.settings.max_archive_mb:
         raise Invalid("This server takes no archives.")
@@ -74,7 +74,11 @@ async def begin_archive_import(instance: Instance, viewer: Viewer, path: Path, *
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     await check_quota(instance, viewer.account_id, size)
     name = new_file_name("zip")
-    await instance.files.archives.put(name, path)
+    try:
+        await instance.files.archives.put(name, path)
+    except StoreRefused:
+        await count_try(instance.db, instance.settings, bucket, MOST_ARCHIVES, PER, weight=-1)
+        raise
     try:
         async with instance.db.write() as tx:
             await _check_open(tx, viewer, archive=True)
@@ -84,7 +88,7 @@ async def begin_archive_import(instance: Instance, viewer: Viewer, path: Path, *
             await enqueue(tx, "read_archive", {"import_id": import_id}, dedupe_key=f"read_archive {import_id}")
             return await get_import(tx, viewer, import_id)
     except BaseException:
-        await instance.files.archives.delete(name)
+        await instance.files.archives.discard(name)
         raise
 
 

@@ -102,7 +102,8 @@ async def upload_media(
 
     `counted` off leaves out the limit on uploads in half an hour, for imports, which have limits of their own. Opens
     its own transaction, because the file is stored before it. Raises Invalid for a file that is not accepted,
-    RejectedByPolicy for a description that is refused, Restricted for whom moderators do not let post.
+    RejectedByPolicy for a description that is refused, Restricted for whom moderators do not let post, StoreRefused
+    when it cannot be kept now.
     """
     check_may_post(viewer)
     found = _check_upload(instance.settings, "file", upload)
@@ -115,8 +116,9 @@ async def upload_media(
     size = upload.size + (thumbnail.size if thumbnail is not None else 0)
     await check_quota(instance, viewer.account_id, size)
     raw = await _keep_raw(instance, upload)
-    raw_thumbnail = await _keep_raw(instance, thumbnail) if thumbnail is not None else None
+    raw_thumbnail = None
     try:
+        raw_thumbnail = await _keep_raw(instance, thumbnail) if thumbnail is not None else None
         async with instance.db.write() as tx:
             media_id = await get_new_id(tx)
             screened = await _screen(tx, viewer, media_id, 1, text, found.mime_type)
@@ -135,9 +137,7 @@ async def upload_media(
             await record(tx, MediaUploaded(account_id=viewer.account_id, media_id=media_id))
             return await get_media(tx, viewer, media_id)
     except BaseException:
-        await instance.files.uploads.delete(raw)
-        if raw_thumbnail is not None:
-            await instance.files.uploads.delete(raw_thumbnail)
+        await instance.files.uploads.discard(raw, raw_thumbnail)
         raise
 
 
@@ -223,7 +223,7 @@ async def keep_thumbnail(instance: Instance, viewer: Viewer, thumbnail: Upload) 
 
 async def drop_thumbnail(instance: Instance, name: str) -> None:
     """Forget a thumbnail that `keep_thumbnail` stored and that nothing took."""
-    await instance.files.uploads.delete(name)
+    await instance.files.uploads.discard(name)
 
 
 async def update_media(

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import shutil
 import signal
 import sys
 from contextlib import nullcontext
@@ -18,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from parley.kit.files import new_content_key, new_file_name
+from parley.kit.files import SCRATCH, new_content_key, new_file_name, refused
 from parley.kit.instance import Instance
 from parley.social.media.decode import BROKEN, TOO_MUCH_MEMORY
 from parley.social.media.formats import Format
@@ -35,6 +36,9 @@ PICTURE_SECONDS = 40
 RECORDING_MEMORY = 3 * 2**30
 RECORDING_SECONDS = 900
 MAX_ANSWER = 256 * 1024
+ROOM = 8 * 2**20
+"""Bytes that must be free for a failure to be the file's own."""
+
 TOO_SLOW = "This file takes too long to be opened. Make it smaller or shorter and try again."
 
 
@@ -65,7 +69,8 @@ def is_crowded() -> bool:
 async def decode(path: Path, expected: Format, purpose: Purpose, folder: Path) -> Result:
     """Clean one file into `folder`, in a process of its own that may take only so much time and memory.
 
-    A file that cannot be used gives a Result with `error`; only a fault of this machine raises.
+    A file that cannot be used gives a Result with `error`; only a fault of this machine raises: StoreRefused when its
+    disk is full, which looks like a broken file to those who decode.
     """
     is_picture = expected.family == "image"
     task = Task(
@@ -80,7 +85,10 @@ async def decode(path: Path, expected: Format, purpose: Purpose, folder: Path) -
     line.length += 1
     try:
         async with nullcontext() if is_picture else line.recordings, line.turns:
-            return await _run(task)
+            result = await _run(task)
+            if result.error is not None and (free := shutil.disk_usage(folder).free) < ROOM:
+                raise refused(SCRATCH, "put", OSError(f"only {free} bytes are free where files are decoded"))
+            return result
     finally:
         line.length -= 1
 
