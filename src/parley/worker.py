@@ -351,8 +351,9 @@ DEQUEUE_EVERY = timedelta(seconds=5)
 GATE_EVERY = 0.05
 """Seconds between two looks at the gate while jobs run."""
 
-LEAVE_SECONDS = 2.0
-"""So long jobs may take to end once another host goes on with them."""
+LEAVE_SECONDS = 1.0
+"""So long jobs may take to end once another host goes on with them: less than that one waits before it starts a worker,
+so that no job runs on both at the same time (AFTER_OPENING in kit/processes.py)."""
 
 
 def job_table() -> dict[str, Job]:
@@ -484,7 +485,9 @@ async def _run_queue(instance: Instance, stopping: asyncio.Event) -> None:
 
     if not instance.settings.database_url:  # where Parley runs the database, it runs one worker
         async with instance.db.write() as tx:
-            await release_picked(tx)
+            released = await release_picked(tx)
+        if released:
+            log.info("worker: %d jobs that another worker had begun are begun again", released)
     driver = queue_driver(instance.db)
     queuer = PgQueuer(driver)
     _register(queuer, instance)
@@ -500,12 +503,18 @@ async def _run_queue(instance: Instance, stopping: asyncio.Event) -> None:
     )
     stopped = asyncio.create_task(stopping.wait())
     look_every = GATE_EVERY if instance.gate.has_agent else None
+
+    def may_go_on() -> bool:
+        """While the gate is held all waits there, and goes on if it is opened again: then jobs were not interrupted."""
+        return instance.gate.state in (State.OPEN, State.HOLD) and not instance.gate.is_fenced and not driver.left
+
     try:
-        while not running.done() and not stopped.done() and instance.gate.state is State.OPEN and not driver.left:
+        while not running.done() and not stopped.done() and may_go_on():
             await asyncio.wait({running, stopped}, timeout=look_every, return_when=asyncio.FIRST_COMPLETED)
+        was_stopped = stopped.done()
         stopped.cancel()
         queuer.shutdown.set()
-        while not running.done() and instance.gate.state in (State.OPEN, State.HOLD):
+        while was_stopped and not running.done() and may_go_on():
             await asyncio.wait({running}, timeout=GATE_EVERY)  # jobs in progress
         if not running.done():
             # Another host goes on with them, from what they have committed: here they can write nothing any more.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -230,19 +229,17 @@ async def test_jobs_stop_when_the_gate_is_held_go_on_when_it_opens_and_end_with_
         async with asyncio.timeout(20):
             while await waiting():
                 await asyncio.sleep(0.05)
-        begun = time.monotonic()
         gate.turn(State.HOLD, hold=30)
         await ask()
-        await asyncio.wait({running}, timeout=10)
-        assert running.done(), f"still running after {time.monotonic() - begun:.1f} s"
+        await asyncio.wait({running}, timeout=1)
+        assert not running.done()
         assert await waiting() == 1, "nothing is taken while the gate is held"
         gate.turn(State.OPEN)
-        again = asyncio.create_task(_run_queue(instance, stopping))
         async with asyncio.timeout(20):
             while await waiting():
                 await asyncio.sleep(0.05)
         gate.turn(State.AWAY)
         await ask()
-        await asyncio.wait_for(again, 10)
+        await asyncio.wait_for(running, 10)
         assert await waiting() == 1
         assert not await _is_open(instance, stopping)

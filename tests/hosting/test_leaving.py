@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ import msgspec
 import pytest
 
 from parley import worker
-from parley.kit.gate import State, gate_of
+from parley.kit import processes
+from parley.kit.gate import Gate, State, gate_of
 from parley.kit.instance import Instance, open_instance
 from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
@@ -36,13 +40,16 @@ class Slow:
 
     def __init__(self, instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began, self.go = asyncio.Event(), asyncio.Event()
-        self.done = 0
+        self.done = self.runs = self.at_once = self.most_at_once = 0
         self.when_cancelled = lambda: None
         self._instance = instance
         monkeypatch.setattr(worker, "job_table", lambda: {"slow": self})
         self.__name__ = "slow"
 
     async def __call__(self, instance: Instance, payload: dict[str, Any]) -> None:
+        self.runs += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         self.began.set()
         try:
             await self.go.wait()
@@ -51,6 +58,8 @@ class Slow:
         except asyncio.CancelledError:
             self.when_cancelled()
             raise
+        finally:
+            self.at_once -= 1
         self.done += 1
 
     async def queued(self) -> list[str]:
@@ -205,3 +214,110 @@ async def test_what_a_job_says_itself_of_a_closed_gate_is_one_line(
         await working
     said = [one.exc_info is not None for one in caplog.records if one.getMessage() == "it is done later"]
     assert said == [False, True]
+
+
+async def until(condition: Any, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_gate_that_is_held_and_opened_again_interrupts_no_job_and_keeps_no_other_waiting(
+    instance: Instance, slow: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A planned move that is given up while a job runs that takes an hour."""
+    quick = asyncio.Event()
+
+    async def at_once(_instance: Instance, _payload: dict[str, Any]) -> None:
+        quick.set()
+
+    monkeypatch.setattr(worker, "job_table", lambda: {"slow": slow, "at_once": at_once})
+    running = asyncio.create_task(run(instance))
+    await slow.began.wait()
+    instance.gate.turn(State.HOLD, hold=5)
+    await asyncio.sleep(worker.LEAVE_SECONDS * 2)
+    instance.gate.turn(State.OPEN)
+    async with instance.db.write() as tx:
+        await enqueue(tx, "at_once", {})
+    async with asyncio.timeout(5):
+        await quick.wait()
+    assert (slow.runs, slow.at_once) == (1, 1)
+    slow.go.set()
+    await until(lambda: slow.done)
+    instance.gate.turn(State.CLOSED)
+    await running
+    assert slow.runs == 1
+    assert told(caplog) == []
+
+
+async def test_a_fenced_host_leaves_its_jobs_although_the_gate_is_still_held(
+    instance: Instance, slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those who wait at the gate are to be handed on; a job that waits for somebody else's answer may not go on."""
+    running = asyncio.create_task(run(instance))
+    await slow.began.wait()
+    instance.gate.turn(State.HOLD, hold=60)
+    instance.gate.fence()
+    async with asyncio.timeout(worker.LEAVE_SECONDS + 5):
+        await running
+    assert slow.at_once == 0
+    instance.gate.turn(State.OPEN)  # the move was given up, or the other host goes on
+    assert not instance.gate.is_fenced
+    assert await slow.queued() == ["picked"]
+    slow.go.set()
+    running = asyncio.create_task(run(instance))
+    await until(lambda: slow.done)
+    instance.gate.turn(State.CLOSED)
+    await running
+    assert (slow.runs, slow.done, slow.most_at_once) == (2, 1, 1)
+    assert told(caplog) == []
+
+
+async def test_what_the_clock_had_asked_for_is_asked_for_again_by_the_next_worker(
+    instance: Instance, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come once a day, and a worker that ends in that second must not make it wait for tomorrow."""
+    monkeypatch.setattr(worker, "SCHEDULES", {slow: "31 2 29 2 *"})
+    async with instance.db.write() as tx:
+        await tx.execute("DELETE FROM pgqueuer")
+        await tx.execute("DELETE FROM pgqueuer_schedules")
+        await tx.execute(
+            "INSERT INTO pgqueuer_schedules (entrypoint, expression, next_run, heartbeat, status)"
+            " VALUES ('every_slow', '31 2 29 2 *', now() + interval '1 year', now(), 'picked')"
+        )
+    slow.go.set()
+    running = asyncio.create_task(run(instance))
+    await until(lambda: slow.done)
+    async with instance.db.read() as tx:
+        assert await tx.fetchval("SELECT status::text FROM pgqueuer_schedules") == "queued"
+    instance.gate.turn(State.CLOSED)
+    await running
+    assert slow.done == 1
+
+
+def test_a_worker_that_has_left_is_started_again_soon_however_often_the_gate_was_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that is late on a slow machine closes the gate for a moment; that must not add up to half a minute."""
+    gate, starts, popen = Gate(tmp_path / "gate"), [], subprocess.Popen
+    gate.turn(State.OPEN, epoch=1)
+
+    def start(_command: list[str], **options: Any) -> Any:
+        starts.append(time.monotonic())
+        return popen([sys.executable, "-S", "-c", ""], **options)
+
+    monkeypatch.setattr(processes.subprocess, "Popen", start)
+    monkeypatch.setattr(processes, "AFTER_OPENING", 0.05)
+    watched = processes.WorkerProcess(gate)
+    watched.start()
+    try:
+        deadline = time.monotonic() + 20  # each time twice as slow, it would take two minutes
+        while len(starts) < 8 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        watched.stop()
+    assert len(starts) >= 8
+
+
+def test_jobs_are_left_before_another_host_begins_them() -> None:
+    assert worker.LEAVE_SECONDS + worker.GATE_EVERY < processes.AFTER_OPENING

@@ -120,6 +120,7 @@ class Field(IntEnum):
     FILES_SAFE = 6
     FILES_WAIT = 7
     DOUBT = 8
+    FENCED = 9
 
 
 def clock_ns() -> int:
@@ -154,7 +155,18 @@ class Gate:
             self.put(Field.EPOCH, epoch)
         if state is State.HOLD:
             self.put(Field.HOLD_UNTIL, clock_ns() + int(hold * 1e9))
+        else:
+            self.put(Field.FENCED, 0)
         self.put(Field.STATE, state)
+
+    def fence(self) -> None:
+        """For the agent: what is held now waits for another host; this one has stopped writing."""
+        self.put(Field.FENCED, 1)
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether another host may go on at any moment with what was begun here."""
+        return self.get(Field.FENCED) != 0
 
     @property
     def state(self) -> State:

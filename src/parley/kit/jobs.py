@@ -106,16 +106,24 @@ async def list_queue(tx: Tx) -> list[QueueRow]:
 
 
 RELEASE_PICKED = """
-    UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now() WHERE status = 'picked'
+    WITH released AS (
+        UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now() WHERE status = 'picked'
+        RETURNING 1)
+    SELECT count(*) FROM released
+"""
+RELEASE_SCHEDULES = """
+    UPDATE pgqueuer_schedules SET status = 'queued', next_run = now(), updated = now() WHERE status = 'picked'
 """
 
 
-async def release_picked(tx: Tx) -> None:
-    """Let jobs that a worker had begun be begun again, at once: for where one worker runs alone, and has just started.
+async def release_picked(tx: Tx) -> int:
+    """Let jobs that a worker had begun be begun again at once, and what the clock had asked for; returns how many jobs.
 
-    Otherwise they wait until the queue takes the one that had them for dead.
+    For where one worker runs alone, and has just started: otherwise they wait until the queue takes the one that had
+    them for dead, half a minute later.
     """
-    await tx.execute(RELEASE_PICKED)
+    await tx.execute(RELEASE_SCHEDULES)
+    return int(await tx.fetchval(RELEASE_PICKED))
 
 
 HAS_TRIGGER = """

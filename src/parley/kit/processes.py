@@ -48,7 +48,7 @@ GATE_EVERY = 0.1
 """Seconds between two looks at a gate that is not open."""
 
 AFTER_OPENING = 1.5
-"""Seconds from a gate that opens to the start of the worker."""
+"""Seconds from a gate that opens to the start of the worker: longer than another host takes to leave its jobs."""
 
 
 class AlreadyRunning(Exception):
@@ -171,8 +171,9 @@ class WorkerProcess:
             code = self._process.wait()
             if self._stopping.is_set():
                 return
-            if code == 0 and self._gate.state is not State.OPEN:
-                continue  # it has left, because another host goes on with the jobs
+            if code == 0 and self._gate.has_agent:
+                was_closed = True  # if only for a moment: it has left, and is not broken
+                continue
             delay = 0.5 if time.monotonic() - started > 60 else min(delay * 2, 30)
             log.error("the worker ended with code %s; starting it again in %.1f s", code, delay)
             self._stopping.wait(delay)
