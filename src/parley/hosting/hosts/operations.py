@@ -91,6 +91,7 @@ async def fence(host: Host, epoch: int, to: str, within: float) -> Fence:
                 raise
             # From here on nothing writes any more: the state says so first, and only then PostgreSQL stops.
             await host.change_state(role="fenced", to=to, next_epoch=epoch, token=None)
+            host.gate.fence()
             host.drop_connections()
             await roles.stop_cleanly(host, max(within - (time.monotonic() - began), 1.0))
         token = await roles.finish_fence(host)
