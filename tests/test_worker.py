@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -47,3 +49,10 @@ async def test_a_quick_listener_that_fails_becomes_a_job_of_its_own(
     assert await world.run_jobs() == 2
     assert ran == ["breaks_once", "goes_well", "breaks_once"]
     assert await queued(world) == []
+
+
+def test_processes_start_without_libraries_that_only_some_jobs_need() -> None:
+    heavy = ("PIL", "aiosmtplib", "av", "httpx", "numpy", "onnxruntime", "ray", "tokenizers", "webauthn")
+    program = "import sys, parley.main, parley.worker; print(*sys.modules.keys())"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert set(heavy) & set(loaded) == set()

@@ -15,7 +15,6 @@ import msgspec
 
 from parley.kit.errors import Invalid
 from parley.kit.gate import GateClosed
-from parley.kit.outbound import OutboundRefused, get_outside
 from parley.kit.settings import Settings
 from parley.kit.signing import is_signed_by, public_key_of
 from parley.social.accounts.profiles import member_uri, member_url
@@ -90,7 +89,7 @@ async def find_proof(settings: Settings, viewer: Viewer, actor: Actor, seal: Sea
         )
     try:
         published = await fetch_key(settings, actor.host)
-    except (OSError, OutboundRefused, GateClosed) as error:
+    except (OSError, GateClosed) as error:
         log.info("the key of %s could not be asked for: %s", actor.host, error)
         return "claimed", (
             f"The archive is signed, but {actor.host} could not be asked whether the key is its own. Each post will "
@@ -123,7 +122,12 @@ def _names(settings: Settings, viewer: Viewer, actor: Actor) -> bool:
 
 async def fetch_key(settings: Settings, host: str) -> bytes:
     """The key with which another Parley signs, from its own address. Raises OSError when there is none."""
-    body = await get_outside(settings, f"https://{host}/.well-known/parley-key", most=64 * 1024)
+    from parley.kit.outbound import OutboundRefused, get_outside  # here: its HTTP client takes memory of idle processes
+
+    try:
+        body = await get_outside(settings, f"https://{host}/.well-known/parley-key", most=64 * 1024)
+    except OutboundRefused as error:
+        raise OSError(str(error)) from error
     try:
         return bytes.fromhex(str(msgspec.json.decode(body, type=dict[str, str])["public_key"]))
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, ValueError) as error:
