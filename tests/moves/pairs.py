@@ -93,6 +93,8 @@ def is_ready(world: World) -> str:
         return f"{other.name} does not stream"
     if primary.commits == "sync" and (primary.sync_state != "sync" or primary.degraded_since):
         return f"{primary.name} does not wait for {other.name}"
+    if primary.commits == "sync" and primary.lease and not primary.lease.in_sync:
+        return f"{primary.name} has not said yet that {other.name} has everything"
     if other.media and other.media.backlog_files:
         return f"{other.media.backlog_files} files are missing on {other.name}"
     return "" if primary.gate == "open" else f"the gate of {primary.name} is {primary.gate}"

@@ -1,7 +1,8 @@
 """Minding the standby: who follows this primary, whether it has everything, and going on alone when it is lost.
 
 A synchronous primary that has lost its standby keeps its writes waiting. It goes on alone only once the lease says
-that the standby may not take over by itself; and says that it may again only once the standby has everything.
+that the standby may not take over by itself; and says that it may again only once the standby has everything, every
+file too. Until then it is degraded, however near the standby is.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from parley.hosting.failover.telling import tell_owners
 from parley.hosting.hosts import operations
 from parley.hosting.hosts.errors import HostError
 from parley.hosting.hosts.host import Host
+from parley.hosting.standby.keeping import read_following
 from parley.kit.db import LostConnection, connect
-from parley.kit.gate import clock_ns
+from parley.kit.gate import Field, clock_ns
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,12 @@ T = TypeVar("T")
 
 NEAR = 16 * 1024 * 1024
 """A standby that is at most so many bytes behind is waited for again."""
+
+NEAR_SECONDS = 3.0
+"""Likewise one that lacks no file which is older. Whoever stores one is refused after 8 s of waiting for it."""
+
+FILES_SECONDS = 6.0
+"""Within so long it has what it lacked of files when it was waited for again, or is not waited for yet."""
 
 SETTLE_SECONDS = 0.5
 """After so long every process of PostgreSQL knows for whom it waits."""
@@ -97,11 +105,16 @@ class Minding:
             asked.unlink(missing_ok=True)
             self._see(Seen.ALONE)
             self._safe = None
-            if row is not None and row.state == "streaming" and (row.behind_bytes or 0) <= NEAR:
+            is_near = row is not None and row.state == "streaming" and (row.behind_bytes or 0) <= NEAR
+            if is_near and await self._is_near_in_files():
                 await self._wait_again(only)
+            elif self._host.waits_again:
+                await operations.wait_again(self._host, False)
         elif row is not None and row.state == "streaming" and (self._safe == only or await self._has_all(only)):
             self._lost_at = None
             if self._safe != only:
+                if not await self._has_files():
+                    return  # writes wait for it, but it may not take over by itself yet
                 await self._is_safe(only)
             self._see(Seen.STANDBY_SAFE)
         else:
@@ -176,15 +189,17 @@ class Minding:
         )
 
     async def _wait_again(self, only: str) -> None:
-        """It is back and near: wait for it from now on, and say so once it has everything."""
+        """It is back and near: wait for it from now on, and say so once it has everything. The lease says it before
+        this host calls itself whole."""
         self._see(Seen.STANDBY_BACK)
         since = self._host.state.degraded_since
-        await operations.set_degraded(self._host, False)
-        if not await self._has_all(only):
-            await operations.set_degraded(self._host, True)
+        await operations.wait_again(self._host, True)
+        if not (await self._has_all(only) and await self._has_files()):
+            await operations.wait_again(self._host, False)
             self._see(Seen.STANDBY_LOST)
             return
         await self._is_safe(only)
+        await operations.set_degraded(self._host, False)
         self._see(Seen.STANDBY_SAFE)
         log.warning("the standby %s has everything again: writes wait for it", only)
         detail = {"standby": only, "state": "ready", "since": since.isoformat() if since else None}
@@ -217,6 +232,28 @@ class Minding:
         except (*LostConnection, TimeoutError):
             await self.close()
             return False
+        return True
+
+    async def _is_near_in_files(self) -> bool:
+        """Whether the standby has every file, or lacks only new ones."""
+        status = await asyncio.to_thread(self._host.media_status)
+        if status is None:
+            return True  # files are not copied by the agents
+        seeded = (await asyncio.to_thread(read_following, self._host.settings)).seeded
+        return seeded and (not status.backlog_files or status.behind_seconds <= NEAR_SECONDS)
+
+    async def _has_files(self) -> bool:
+        """Whether the standby gets every file that was stored before all who store one waited for it."""
+        gate = self._host.gate
+        if await asyncio.to_thread(self._host.media_status) is None:
+            return True
+        if not gate.get(Field.FILES_WAIT):
+            return False  # it was just added, and has never had all of them
+        end, deadline = gate.get(Field.FILES_WRITTEN), self._clock() + int(FILES_SECONDS * 1e9)
+        while gate.get(Field.FILES_SAFE) < end:
+            if self._clock() > deadline:
+                return False
+            await asyncio.sleep(0.05)
         return True
 
     def _see(self, seen: Seen) -> None:

@@ -155,8 +155,8 @@ def may_take_over(me: str, lease: Lease | None, *, has_witness: bool, expired: b
     if lease.in_sync:
         return _refused(f"{lease.standby}, not this host, has everything that {lease.holder} acknowledged.")
     return _refused(
-        f"{lease.holder} was not waiting for this host when it was last heard of: writes that it has acknowledged may "
-        "be missing here. `parley failover --accept-loss` takes over all the same."
+        f"{lease.holder} was not waiting for this host when it was last heard of: writes and files that it has "
+        "acknowledged may be missing here. `parley failover --accept-loss` takes over all the same."
     )
 
 

@@ -110,7 +110,13 @@ class Watch:
         if lease is None or self.keeper is None:
             return None
         left = self.keeper.seconds_left if holds else max(0.0, (given_up_after(lease) - self._unchanged) / 1e9)
-        return LeaseStatus(holder=lease.holder, epoch=lease.epoch, seconds_left=round(left, 2), reachable=self._reached)
+        return LeaseStatus(
+            holder=lease.holder,
+            epoch=lease.epoch,
+            seconds_left=round(left, 2),
+            in_sync=lease.in_sync,
+            reachable=self._reached,
+        )
 
     # Loops.
 

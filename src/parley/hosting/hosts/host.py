@@ -76,6 +76,8 @@ class Host:
         """Notified after every change of the state, for loops that wait for one."""
         self.opened = False
         """Whether the gate of this primary was opened since the agent started."""
+        self.waits_again = False
+        """Whether this primary, although it is degraded, waits for its standby, to see whether that gets everything."""
         self.started = False
         """Whether PostgreSQL was started as what this host is."""
         self.web_answered = (0.0, False)
@@ -121,12 +123,18 @@ class Host:
         """Where this host's database is."""
         return self.settings.database_url or self.postgres.dsn
 
+    @property
+    def waits(self) -> bool:
+        """Whether commits, and files that are stored, wait for another host."""
+        return self.state.commits == "sync" and (self.state.degraded_since is None or self.waits_again)
+
     async def change_state(self, **changes: Any) -> HostState:
         """Keep what this host is now, on the disk first."""
         state = msgspec.structs.replace(self.state, **changes)
         if state != self.state:
             await asyncio.to_thread(write_state, self.settings, state)
             self.state = state
+            self.waits_again = self.waits_again and state.role == "primary" and state.degraded_since is not None
             self.on_state_changed()
             log.info("this host is %s now: epoch %d, to %s", state.role, state.epoch, state.to)
             async with self.changed:

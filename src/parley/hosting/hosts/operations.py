@@ -304,14 +304,29 @@ async def set_commits(host: Host, commits: Commits) -> None:
             await roles.configure(host)
 
 
+async def wait_again(host: Host, waits: bool) -> None:
+    """On a degraded primary: wait for the standby, to see whether it gets everything, or not any more. It is degraded
+    until `set_degraded` says otherwise."""
+    async with host.turning:
+        _need_primary(host)
+        if host.waits_again and not waits:
+            await host.before_alone()
+        host.waits_again = waits and host.state.degraded_since is not None
+        host.on_state_changed()
+        await roles.configure(host)
+
+
 async def set_degraded(host: Host, degraded: bool) -> None:
     """On a primary whose commits are sync: go on without the standby, or wait for it again."""
     async with host.turning:
         _need_primary(host)
         wanted = (host.state.degraded_since or now()) if degraded and host.state.commits == "sync" else None
-        if wanted is not None and host.state.degraded_since is None:
+        if wanted is not None and host.waits:
             await host.before_alone()
+        if wanted is not None:
+            host.waits_again = False
         await host.change_state(degraded_since=wanted)
+        host.on_state_changed()
         await roles.configure(host)
 
 

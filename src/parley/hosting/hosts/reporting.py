@@ -212,6 +212,8 @@ def _problems(host: Host, status: HostStatus) -> list[str]:
         said.append(f"This host does not follow {status.to} yet.")
     if status.degraded_since:
         said.append(f"Nobody waits for the standby since {status.degraded_since:%Y-%m-%d %H:%M} UTC (degraded).")
+        if status.streaming and status.media and status.media.backlog_files:
+            said.append(f"{status.media.backlog_files} changes of files are not on the standby yet.")
     if (status.behind_seconds or 0) > FAR_BEHIND_SECONDS and status.behind_bytes:
         said.append(f"It is {status.behind_seconds:.0f} seconds behind.")
     if status.media and status.media.failed:

@@ -41,11 +41,10 @@ def wanted_replication(host: Host) -> Replication:
     """How PostgreSQL takes part, by what the host is now."""
     state = host.state
     follow = peer_folder(host.settings, state.to) if state.role in ("standby", "away") and state.to else None
-    waits = state.commits == "sync" and state.degraded_since is None
     return Replication(
         name=host.me,
         follow=follow,
-        wait_for=tuple(one.name for one in host.hosts.others) if waits else (),
+        wait_for=tuple(one.name for one in host.hosts.others) if host.waits else (),
     )
 
 

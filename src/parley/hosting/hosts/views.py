@@ -44,6 +44,8 @@ class LeaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     seconds_left: float
     """Until it runs out, as this host measures it; 0 when it has."""
+    in_sync: bool = False
+    """Whether it says that the standby has everything, so that it may take over without losing anything."""
     reachable: bool = True
     """Whether the third place answered at the last look."""
 

@@ -73,8 +73,7 @@ class Media:
         if seeded != self._seeded:
             self._seeded = seeded
             write_following(self.settings, msgspec.structs.replace(read_following(self.settings), seeded=seeded))
-        waits = state.role == "primary" and state.commits == "sync" and state.degraded_since is None
-        self.host.gate.put(Field.FILES_WAIT, int(waits and seeded))
+        self.host.gate.put(Field.FILES_WAIT, int(state.role == "primary" and self.host.waits and seeded))
 
     # ---- What it says ------------------------------------------------------------------------------------------------
     def status(self) -> MediaStatus:
