@@ -607,3 +607,35 @@ def test_accounts_without_a_picture_differ_in_colour_and_white_stands_out_on_eac
     # Ids of accounts that different connections made: the lower sixteen bits are multiples of 32.
     made = [((1_795_000_000_000 + 977 * number) << 16) | (32 * number) for number in range(64)]
     assert {swatch(one) for one in made} == set(SWATCHES)
+
+
+async def test_the_addresses_that_programs_know_lead_to_pages(world: World) -> None:
+    status = await world.post("alice", "Found by its uri")
+    for uri, page in (
+        (status["uri"], status["url"]),
+        (status["account"]["uri"], status["account"]["url"]),
+        ("/.well-known/change-password", "/settings/account"),
+    ):
+        answer = await world.anonymous.get(uri)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == page.removeprefix(world.settings.base_url)
+    shown = await world.anonymous.get(status["uri"], follow_redirects=True)
+    assert "Found by its uri" in shown.text
+    for wrong in ("/users/a%2F%2Fevil.example", "/users/%40alice", "/users/alice/statuses/first"):
+        assert (await world.anonymous.get(wrong)).status_code == 404, wrong
+    robots = await world.anonymous.get("/robots.txt")
+    assert robots.headers["content-type"].startswith("text/plain")
+    assert "Disallow: /api/" in robots.text
+
+
+async def test_search_engines_keep_only_pages_of_those_who_want_it(world: World) -> None:
+    status = await world.post("alice", "For everybody")
+    own, thread = "/@alice", f"/@alice/{status['id']}"
+    client = await world.client("alice")
+    for wanted in (True, False):
+        await client.patch("/api/v1/accounts/update_credentials", json={"indexable": wanted})
+        for path in ("/", own, thread):
+            kept = 'content="noindex"' not in (await world.anonymous.get(path)).text
+            assert kept == (wanted or path == "/"), (path, wanted)
+        for path in ("/local", "/public", f"{own}/followers", f"/statuses/{status['id']}/history"):
+            assert 'content="noindex"' in (await world.anonymous.get(path)).text, path

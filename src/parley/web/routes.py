@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 
 from parley.web import (
     about,
+    addresses,
     archives,
     compose,
     consent,
@@ -47,6 +48,7 @@ from parley.web.limits import check_page_request
 
 _PAGES = (
     about,
+    addresses,
     archives,
     compose,
     consent,
