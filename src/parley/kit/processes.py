@@ -167,7 +167,11 @@ class WorkerProcess:
                 self._stopping.wait(AFTER_OPENING)
                 continue
             started = time.monotonic()
-            self._process = subprocess.Popen([sys.executable, "-m", "parley.worker"], start_new_session=True)
+            # One arena: what its threads used while it started is used again, not kept beside the rest.
+            environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "parley.worker"], start_new_session=True, env=environment
+            )
             code = self._process.wait()
             if self._stopping.is_set():
                 return
