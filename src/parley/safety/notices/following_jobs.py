@@ -93,7 +93,8 @@ async def _link(tx: Tx, settings: Settings, notice_id: int, led: Mapping[str, st
         return
     await append_event(tx, ME, "notice_links_followed", notice_id=str(notice_id), urls=len(resolved))
     new_ids = await store_notices.list_new_ids(tx, len(resolved))
-    ids, rows = [], []
+    ids: list[int] = []
+    rows: list[tuple[int, int, str, str]] = []
     for one, new_id in zip(what_is_told(row, resolved), new_ids, strict=True):
         if line := known.get(one.url):
             await store_notices.update_found(tx, line.id, one.found)
