@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from parley import __version__
 from parley.commands import (
@@ -64,8 +65,23 @@ from parley.kit.settings import Settings
 
 T = TypeVar("T")
 
+PEOPLE, MODERATION, HOSTS = "People", "Moderation", "Snapshots and hosts"
+"""Under which heading of `parley --help` a command stands; those that run the instance stand above all."""
+
+
+class Headings(TyperGroup):
+    """Lists commands by heading, in the order in which an operator meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, those without a heading first."""
+        order = {PEOPLE: 1, MODERATION: 2, HOSTS: 3}
+        panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
+        return sorted(super().list_commands(ctx), key=lambda name: order.get(str(panels[name]), 0))
+
+
 app = typer.Typer(
     name="parley",
+    cls=Headings,
     help="Run and look after a Parley instance. Settings come from parley.toml and PARLEY_* in the environment: "
     "`parley check-config` shows them all.",
     no_args_is_help=True,
@@ -77,36 +93,36 @@ token_app = typer.Typer(help="Make access tokens for scripts.", no_args_is_help=
 invite_app = typer.Typer(help="Make invitations.", no_args_is_help=True)
 emoji_app = typer.Typer(help="Add custom emoji.", no_args_is_help=True)
 
-app.add_typer(account_app, name="account")
-app.add_typer(token_app, name="token")
-app.add_typer(invite_app, name="invite")
+app.add_typer(account_app, name="account", rich_help_panel=PEOPLE)
+app.add_typer(token_app, name="token", rich_help_panel=PEOPLE)
+app.add_typer(invite_app, name="invite", rich_help_panel=PEOPLE)
 policy_versions.register(policy.app)
 backtest.register(policy.app)
-app.add_typer(policy.app, name="policy")
-app.add_typer(bank.app, name="bank")
-app.add_typer(audit.app, name="audit")
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(legal.app, name="legal")
+app.add_typer(policy.app, name="policy", rich_help_panel=MODERATION)
+app.add_typer(bank.app, name="bank", rich_help_panel=MODERATION)
+app.add_typer(audit.app, name="audit", rich_help_panel=MODERATION)
+app.add_typer(evidence.app, name="evidence", rich_help_panel=MODERATION)
+app.add_typer(legal.app, name="legal", rich_help_panel=MODERATION)
 snapshot.app.command("drill")(drill.drill)
-app.add_typer(snapshot.app, name="snapshot")
-app.add_typer(dns.app, name="dns")
-app.add_typer(handover.app, name="handover")
-app.add_typer(holding.app, name="holding")
-app.add_typer(move.app, name="move")
-app.add_typer(hosts.app, name="host")
-app.add_typer(failover.app, name="failover")
-app.command("fence")(failover.fence)
-app.add_typer(standby.app, name="standby")
-app.add_typer(incident.app, name="incident")
-app.add_typer(member.app, name="member")
-app.add_typer(flagger.app, name="flagger")
-app.add_typer(provider.app, name="provider")
-app.add_typer(notice.app, name="notice")
-app.add_typer(sweep.app, name="sweep")
-app.add_typer(transparency.app, name="transparency")
-app.add_typer(model.app, name="model")
-app.command("copies")(copies.copies)
-app.add_typer(emoji_app, name="emoji")
+app.add_typer(snapshot.app, name="snapshot", rich_help_panel=HOSTS)
+app.add_typer(dns.app, name="dns", rich_help_panel=HOSTS)
+app.add_typer(handover.app, name="handover", rich_help_panel=HOSTS)
+app.add_typer(holding.app, name="holding", rich_help_panel=HOSTS)
+app.add_typer(move.app, name="move", rich_help_panel=HOSTS)
+app.add_typer(hosts.app, name="host", rich_help_panel=HOSTS)
+app.add_typer(failover.app, name="failover", rich_help_panel=HOSTS)
+app.command("fence", rich_help_panel=HOSTS)(failover.fence)
+app.add_typer(standby.app, name="standby", rich_help_panel=HOSTS)
+app.add_typer(incident.app, name="incident", rich_help_panel=MODERATION)
+app.add_typer(member.app, name="member", rich_help_panel=PEOPLE)
+app.add_typer(flagger.app, name="flagger", rich_help_panel=MODERATION)
+app.add_typer(provider.app, name="provider", rich_help_panel=MODERATION)
+app.add_typer(notice.app, name="notice", rich_help_panel=MODERATION)
+app.add_typer(sweep.app, name="sweep", rich_help_panel=MODERATION)
+app.add_typer(transparency.app, name="transparency", rich_help_panel=MODERATION)
+app.add_typer(model.app, name="model", rich_help_panel=MODERATION)
+app.command("copies", rich_help_panel=MODERATION)(copies.copies)
+app.add_typer(emoji_app, name="emoji", rich_help_panel=PEOPLE)
 
 
 @app.command()
