@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from litestar import get, post
@@ -25,6 +26,7 @@ from parley.safety.decisions.views import Suggestion, Suggestions
 from parley.safety.evidence.actions import note_evidence_viewed
 from parley.safety.log.views import EventView, human
 from parley.safety.notices.reads import list_case_notices
+from parley.safety.notices.views import NoticeView
 from parley.safety.wellness.reads import wellness_of
 from parley.screening import live_ruleset
 from parley.social.accounts.reads import list_staff
@@ -105,8 +107,7 @@ async def render_case(
         colleagues = [one for one in await list_staff(tx, viewer) if one.id != viewer.account_id]
         proposals = await list_proposals(tx, viewer, case_id=case_id)
         wellness = await wellness_of(tx, viewer)
-        named = any(report.notice_id is not None for report in view.reports)
-        notices = await list_case_notices(tx, viewer, case_id) if named else []
+        notices = await _list_notices(tx, viewer, view)
         done = await read_done(tx, viewer, request.query_params.get("done"))
     async with visit.instance.db.write() as tx:  # once the case is known to be there, and the viewer's to see
         await note_evidence_viewed(tx, viewer, case_id)
@@ -129,8 +130,7 @@ async def render_case(
         why=" ".join(best.because),
         said_facts=best.facts,
         said_reasons=best.reasons,
-        languages=[(code, LANGUAGES.get(code, code)) for code in languages()],
-        language_name=LANGUAGES.get(best.language, best.language),
+        **_list_choices(best),
         proposals=proposals,
         asked=[(one, q) for one in notices for q in one.questions],
         askable=[one for one in notices if one.answered_at is None and one.open_question is None],
@@ -144,14 +144,29 @@ async def render_case(
         may=not closed and held_by is None,
         done=done,
         said=said,
-        post_choices=POST_CHOICES,
-        account_choices=ACCOUNT_CHOICES,
-        lengths=LENGTHS,
-        escalations=ESCALATIONS,
         open_count=_count_open(view),
         reports_count=max(case.reports_count, len(view.reports)),  # the first is counted by a job, a moment later
         chosen_count=len(chosen.subjects) if chosen and chosen.subjects is not None else _count_open(view),
     )
+
+
+def _list_choices(best: Suggestion) -> dict[str, Any]:
+    """What can be chosen in the form of every case."""
+    return {
+        "languages": [(code, LANGUAGES.get(code, code)) for code in languages()],
+        "language_name": LANGUAGES.get(best.language, best.language),
+        "post_choices": POST_CHOICES,
+        "account_choices": ACCOUNT_CHOICES,
+        "lengths": LENGTHS,
+        "escalations": ESCALATIONS,
+    }
+
+
+async def _list_notices(tx: Tx, viewer: Viewer, view: CaseView) -> list[NoticeView]:
+    """The notices that led to the case; nothing is asked for one that only members reported."""
+    if all(report.notice_id is None for report in view.reports):
+        return []
+    return await list_case_notices(tx, viewer, view.case.id)
 
 
 def _join_looks(events: Sequence[EventView]) -> list[tuple[EventView, int]]:
