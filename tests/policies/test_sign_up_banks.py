@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from parley.kit.errors import NotFound
 from parley.screening.extending import BankItem
+from parley.social.accounts.views import Viewer
 from parley.social.policies.bank_actions import add_entry
 from parley.social.policies.live import load_live
 from parley.social.policies.views import NewEntry
+from parley.social.sessions.known_here import list_known_members
 from tests.conftest import PASSWORD, World
 from tests.policies.conftest import staff
 from tests.sessions.pages import register, send_form, sign_in
@@ -120,3 +123,28 @@ names: [{{id: staff-names, {head}, {patterns}}}]
     )
     problems = [str(problem) for problem in check_policy(folder)]
     assert any("an entry of emails needs domains" in problem for problem in problems), problems
+
+
+async def test_members_who_came_before_an_entry_are_found_when_somebody_asks(ruled: World) -> None:
+    for username, email in (("early_eve", "eve@mx.throwaway.example"), ("support24", "s@mail.example")):
+        assert (await join(ruled, username=username, email=email)).status_code == 200
+    await ruled.account("bob")
+    await add(ruled, "emails", name="throwaway", items=("throwaway.example",))
+    await add(ruled, "names", name="helpers", tier="hold", patterns=("^support[0-9]*$",))
+    await add(ruled, "names", name="staff-like", patterns=("^mod_",))
+    async with ruled.instance.db.read() as tx:
+        known = await list_known_members(tx, None)
+        assert [(one.username, one.tier) for one in known.shown] == [("early_eve", "reject"), ("support24", "hold")]
+        assert known.found == 2, "mod_mia is of the staff"
+        assert known.members >= 3
+        assert known.shown[0].entries == ("own:throwaway",)
+        assert known.shown[0].because == (
+            "The mail address eve@mx.throwaway.example is in the bank (own:throwaway, rule 7.3).",
+        )
+        (only,) = (await list_known_members(tx, None, entry="helpers")).shown
+        assert only.username == "support24"
+        assert (await list_known_members(tx, None, limit=1)).found == 2
+        for name, role in (("bob", "member"), ("mod_mia", "moderator")):
+            with pytest.raises(NotFound):
+                await list_known_members(tx, Viewer(account_id=ruled.ids[name], username=name, role=role))
+    assert (await join(ruled, username="late_lou", email="l@throwaway.example")).status_code == 422

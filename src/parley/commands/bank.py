@@ -5,6 +5,7 @@ Parses, calls one action, prints. Banks of hashes of pictures are `parley bank h
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,7 +119,32 @@ def bank_add(
         return await add_entry(tx, await find_staff(tx, who), NewEntry(item=item, note=note), settings)
 
     revision = with_transaction(settings, add)
-    show({"bank": bank, "name": item.name, "revision": revision}, as_json, f"Added {bank}/{item.name}.")
+    text = f"Added {bank}/{item.name}."
+    if bank in ("emails", "addresses", "names"):
+        text += f" Who is here already: parley bank members {shlex.quote(item.name)}"
+    show({"bank": bank, "name": item.name, "revision": revision}, as_json, text)
+
+
+@app.command("members")
+def bank_members(
+    entry: Annotated[str, typer.Argument(help="Only members whom this entry means; all entries when not given.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many are shown.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List members who are here already and whom the banks of mail domains, addresses and names would stop today.
+
+    A new entry stops nobody who is here; a sweep judges what people wrote, not whence they came. Nothing is changed.
+    """
+    from parley.social.sessions.known_here import KnownHere, list_known_members
+
+    async def read(tx: Any) -> KnownHere:
+        return await list_known_members(tx, None, entry=entry, limit=limit)
+
+    known = with_transaction(settings_or_exit(), read)
+    lines = [f"@{one.username}: {one.tier}, rule {one.clause}. {' '.join(one.because)}" for one in known.shown]
+    lines.append(f"{known.found:,} of {known.members:,} members.")
+    rows = [{**msgspec.to_builtins(one), "account_id": str(one.account_id)} for one in known.shown]
+    show({"members": known.members, "found": known.found, "shown": rows}, as_json, "\n".join(lines))
 
 
 @app.command("remove")
