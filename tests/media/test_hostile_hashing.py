@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from parley.social.media import process
-from parley.social.media.formats import PNG, sniff
+from parley.social.media.formats import FORMATS, PNG, sniff
 from parley.social.media.results import FileHash, Result, is_credible
 from tests.conftest import World
 from tests.media import samples
@@ -29,9 +29,12 @@ def every_kind(folder: Path) -> dict[str, bytes]:
         "webp": samples.still("WEBP"),
         "avif": samples.still("AVIF"),
         "heic": samples.still("HEIF"),
+        "gif": samples.animation("GIF"),
         "mp4": samples.video(folder / "v.mp4", frames=20),
+        "mov": samples.video(folder / "v.mov", container="mov", frames=20),
         "webm": samples.video(folder / "v.webm", container="webm", codec="libvpx", audio=None, frames=20),
         "flac": samples.sound(folder / "s.flac", container="flac", codec="flac", seconds=1),
+        "m4a": samples.sound(folder / "s.m4a", container="ipod", codec="aac", seconds=1),
         "mp3": samples.sound(folder / "s.mp3", container="mp3", codec="libmp3lame", seconds=1),
         "ogg": samples.sound(folder / "s.ogg", container="ogg", codec="libopus", seconds=1),
     }
@@ -56,7 +59,9 @@ def damaged(data: bytes, seed: int) -> bytes:
 
 
 async def test_a_damaged_file_of_any_kind_ends_as_ready_or_with_a_sentence(tmp_path: Path) -> None:
-    for kind, data in every_kind(tmp_path).items():
+    kinds = every_kind(tmp_path)
+    assert {sniff(data).name for data in kinds.values()} == FORMATS.keys(), "no accepted kind is left out"
+    for kind, data in kinds.items():
         for seed in range(3):
             path = tmp_path / "upload"
             path.write_bytes(damaged(data, seed))
