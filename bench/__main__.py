@@ -22,6 +22,7 @@ import asyncpg
 
 from bench import (
     desk,
+    desk_keys,
     desk_log,
     fanout,
     home,
@@ -57,6 +58,7 @@ ONLY = (
     "origin",
     "log",
     "desk",
+    "keys",
 )
 WORLDS = frozenset({"home", "posting", "instance"})
 """Measurements that need a seeded world."""
@@ -164,6 +166,9 @@ def measure(only: list[str], times: list[int], seconds: int, scale: float) -> tu
     if "desk" in only:
         say("desk ...")
         rows += desk.rows(times)
+    if "keys" in only:
+        say("keys and seconds of a case ...")
+        rows += desk_keys.rows()
     return rows, missed
 
 

@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 Row = tuple[str, str, str, str]
 """What, world, measured, target."""
 
-BEGINNINGS = {"snapshots": "snapshot: ", "moves": "move: "}
+BEGINNINGS = {"snapshots": "snapshot: ", "moves": "move: ", "keys": "desk keys: "}
 """With what the rows of a measurement begin, where they can be told from all others and be exchanged alone."""
 
 _MEASURED = re.compile(r"^Measured (?P<first>[0-9-]{10})(?: to [0-9-]{10})? on (?P<machine>.+)\. Everything ran", re.M)
@@ -83,7 +83,7 @@ def with_rows(page: str, names: list[str], rows: list[Row]) -> str:
     """
     for name in names:
         if name not in BEGINNINGS:
-            raise NotThisPage(f"Only {' and '.join(BEGINNINGS)} can be exchanged alone; run all of it for {name}.")
+            raise NotThisPage(f"Only {', '.join(BEGINNINGS)} can be exchanged alone; run all of it for {name}.")
     written = _MEASURED.search(page)
     if written is None or written["machine"] != machine():
         raise NotThisPage("The page was measured on another machine; run all of it.")
