@@ -79,7 +79,7 @@ def test_an_address_is_split_into_its_servers() -> None:
     assert split_nodes(alone) == (alone,)
 
 
-async def test_a_first_server_that_never_answers_costs_less_than_two_seconds(pair: Pair) -> None:
+async def test_a_first_server_that_never_answers_is_not_waited_for(pair: Pair) -> None:
     with black_hole() as port:
         dsn = f"postgresql://parley@/parley?host=127.0.0.1,{pair[0].socket_dir}&port={port},5432"
         begun = time.monotonic()
@@ -87,16 +87,16 @@ async def test_a_first_server_that_never_answers_costs_less_than_two_seconds(pai
         await db.open()
         async with db.write() as tx:
             assert await folder_of(tx) == str(pair[0].socket_dir)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10  # TCP alone would wait for two minutes
         await db.close()
 
 
-async def test_servers_that_never_answer_are_named_within_two_seconds() -> None:
+async def test_servers_that_never_answer_are_named_in_seconds() -> None:
     with black_hole() as one, black_hole() as other:
         begun = time.monotonic()
         with pytest.raises(NoNode, match="did not answer"):
             await Nodes(f"postgresql://parley:secret@127.0.0.1:{one},127.0.0.1:{other}/parley").pick()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
 
 
 async def test_of_two_that_take_writes_the_one_with_the_highest_epoch_is_picked(pair: Pair) -> None:

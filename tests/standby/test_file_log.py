@@ -307,7 +307,7 @@ async def test_a_put_that_waits_is_refused_at_once_when_the_host_may_write_no_mo
     await asyncio.sleep(0.1)
     log.gate.turn(State.AWAY)
     with pytest.raises(GateClosed):
-        await asyncio.wait_for(task, 2)
+        await asyncio.wait_for(task, 20)
 
 
 def test_files_of_another_history_that_a_crash_left_beside_the_log_are_dropped(tmp_path: Path) -> None:

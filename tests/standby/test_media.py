@@ -127,10 +127,10 @@ async def test_a_store_that_fails_is_tried_again_and_nothing_is_confirmed_before
     failing = StoreThatFails(1_000_000, obstore.put_async)
     monkeypatch.setattr(obstore, "put_async", failing)
     b.follow(source)
-    await asyncio.sleep(0.6)
-    status = b.media.status()
+    async with asyncio.timeout(20):
+        while (status := b.media.status()).failed == 0 or status.behind_seconds <= 0.4:
+            await asyncio.sleep(0.05)
     assert (status.failed, status.backlog_files, status.backlog_bytes) == (1, 1, 6)
-    assert status.behind_seconds > 0.4
     assert a.media.status().backlog_files == 1
     assert "No space left" in str(b.media.follower and b.media.follower.troubles)
     with pytest.raises(HostError, match="1 changes of files are missing on b"):
@@ -189,7 +189,10 @@ async def test_a_primary_whose_own_store_is_away_puts_no_file_in_the_wrong(
 
     monkeypatch.setattr(obstore, "head_async", broken)
     name = await a.put(b"stored, and cannot be read just now")
-    await asyncio.sleep(1.5)
+    async with asyncio.timeout(20):
+        while b.media.status().failed == 0:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1)  # long past the moment at which a file in the wrong would be set aside
     assert (b.media.status().failed, b.media.status().backlog_files) == (1, 1)
     assert read_following(b.settings).failed == ()
     monkeypatch.setattr(obstore, "head_async", real)
@@ -213,7 +216,7 @@ async def test_a_standby_that_is_stopped_at_any_moment_goes_on_where_it_was(pair
 
 async def _write_for(side: Side, seconds: float) -> None:
     until, number = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or number < 45:  # a slow machine takes longer, and writes as much
         name = await side.put(os.urandom(500), "uploads")
         await side.put(os.urandom(2000))
         if number % 3:
@@ -228,7 +231,7 @@ async def test_with_synchronous_commits_a_put_returns_when_the_other_host_has_it
 ) -> None:
     from parley.kit.filelog import FileLog
 
-    monkeypatch.setattr(FileLog.wait_safe, "__kwdefaults__", {"within": 0.5})
+    monkeypatch.setattr(FileLog.wait_safe, "__kwdefaults__", {"within": 3})
     a, b, source = pair
     await a.host.change_state(commits="sync")
     await a.put(b"the other host was just added and could confirm nothing for hours")
