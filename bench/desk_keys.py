@@ -185,7 +185,7 @@ READY = """(before) => location.pathname !== before && (!location.pathname.start
 """Another page is there, whole, and if it is a case it can be read."""
 LEGIBLE = """() => ['.subject .seen', '.grid2 blockquote']
     .map((one) => document.querySelector(one)?.textContent ?? '').join(' ')"""
-"""What is read of a case: the post and the first report. The clause and what is suggested are a glance at known words."""
+"""What is read: the post and the first report. The clause and the suggestion are a glance at words that one knows."""
 
 
 async def _work(page: Any, whose: dict[str, str]) -> Found:
