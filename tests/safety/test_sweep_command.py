@@ -120,6 +120,8 @@ async def test_a_backtest_says_what_a_draft_would_have_done_and_changes_nothing(
     result = found["result"]
     assert result["changes"] == {"allow > hold": 3, "allow > limit": 1, "allow > allow_flag": 1}
     assert (result["stopped"], result["accounts"]) == (3, 2)
+    assert sum(one["count"] for one in found["to_whom"]) == 5
+    assert len({one["username"] for one in found["to_whom"]} - {""}) == 2, "to whom, by name"
     assert result["agreement"]["decisions"] == result["agreement"]["agreed"] == 2
     assert result["agreement_now"]["agreed"] == 1
     low, high = result["agreement"]["intervals"]["caught"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -41,9 +42,10 @@ def policy_backtest(
     from parley.safety.backtests.actions import run_backtest
     from parley.safety.backtests.drafting import with_rule_live
     from parley.safety.judging import load_source, local_processes
+    from parley.social.accounts.reads import get_account_views
     from parley.social.policies.sources import get_policy_source
 
-    async def run(db: Database, live: Ruleset) -> BacktestView:
+    async def run(db: Database, live: Ruleset) -> tuple[BacktestView, dict[int, str]]:
         async with db.read() as tx:
             source, version = await get_policy_source(tx, policy)
             staff = await find_staff(tx, by) if by else None
@@ -52,7 +54,7 @@ def policy_backtest(
         draft = load_source(source)
         async with local_processes(source, draft.sha256, processes) as judges:
             with progress_bar("judging", as_json) as progress:
-                return await run_backtest(
+                view = await run_backtest(
                     db,
                     staff,
                     draft,
@@ -64,10 +66,16 @@ def policy_backtest(
                     sample=sample or None,
                     progress=progress,
                 )
+        shown = [account_id for account_id, _ in view.result.top_accounts]
+        shown += [sample.account_id for sample in view.result.samples]
+        async with db.read() as tx:
+            accounts = await get_account_views(tx, shown)
+        return view, {account_id: one.username for account_id, one in accounts.items()}
 
-    view = with_judge(settings_or_exit(), run)
+    view, names = with_judge(settings_or_exit(), run)
     plain = safe_ids(msgspec.to_builtins(view))
-    show({**plain, "id": str(view.id)}, as_json, describe_backtest(view))
+    named = [{"username": names.get(one, ""), "count": count} for one, count in view.result.top_accounts]
+    show({**plain, "id": str(view.id), "to_whom": named}, as_json, describe_backtest(view, names))
 
 
 def policy_thresholds(
@@ -92,8 +100,8 @@ def policy_thresholds(
     show(msgspec.to_builtins(found), as_json, "\n".join(lines))
 
 
-def describe_backtest(view: BacktestView) -> str:
-    """A backtest in some lines."""
+def describe_backtest(view: BacktestView, names: Mapping[int, str]) -> str:
+    """A backtest in some lines; `names` has the usernames of those who are in it."""
     result = view.result
     part = "" if result.share >= 1 else f" ({100 * result.share:.1f} % of history, chosen by chance)"
     span = f"{result.first:%Y-%m-%d} to {result.last:%Y-%m-%d}" if result.first and result.last else "no time at all"
@@ -106,6 +114,9 @@ def describe_backtest(view: BacktestView) -> str:
         if was or would:
             lines.append(f"  {outcome:<12} {was:>9} {would:>10}")
     lines.append(f"  newly stopped: {result.stopped}; let through: {result.released}; accounts: {result.accounts}")
+    if result.top_accounts:
+        most = (f"@{names.get(one, one)} {count}" for one, count in result.top_accounts)
+        lines.append(f"  to whom most often: {', '.join(most)}")
     lines.append(f"  reviews a day: {result.review_per_day:.1f} (now {result.review_per_day_now:.1f})")
     lines.append("  agreement with moderators: " + describe_agreement(result.agreement))
     if result.agreement.decisions:
@@ -117,7 +128,8 @@ def describe_backtest(view: BacktestView) -> str:
         )
     for sample in result.samples:
         said = sample.text or f"({sample.subject_type}, not for everybody to read)"
-        lines.append(f"  - {sample.before} > {sample.after} {sample.clause or ''}: {said[:100]!r}")
+        who = names.get(sample.account_id, sample.account_id)
+        lines.append(f"  - @{who}: {sample.before} > {sample.after} {sample.clause or ''}: {said[:100]!r}")
         lines += [f"      {reason[:160]}" for reason in sample.because[:2]]
     if result.unclear or result.inexact:
         lines.append(
