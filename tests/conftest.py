@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import pytest
 
+from parley.kit.clock import now, time_travel
 from parley.kit.db import connect
 from parley.kit.instance import Instance, open_instance
 from parley.kit.migrate import migrate
@@ -306,15 +308,32 @@ _idle_apps: list[Any] = []
 """Applications that no world uses now. Building one takes longer than most tests, and it holds nothing but routes."""
 
 
+@contextmanager
+def _within_one_window(settings: Settings) -> Iterator[None]:
+    """Limits count in windows, and each begins at a full five minutes: no test may run across such a moment."""
+    left = timedelta(seconds=300 - now().timestamp() % 300)
+    near = settings.rate_limits == "on" and left < timedelta(seconds=60)
+    with time_travel(left if near else timedelta()):
+        yield
+
+
 @asynccontextmanager
 async def open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
     """A world with its own instance; a test that needs other settings, or two processes, opens more."""
     from parley import screening
-    from parley.main import create_app
     from parley.social.policies import caps
 
     screening.use_policy(settings.policy_dir or None)
     caps.forget()  # or rules would reach their caps by what other tests did
+    with _within_one_window(settings):
+        async with _open_world(settings, dsn) as world:
+            yield world
+
+
+@asynccontextmanager
+async def _open_world(settings: Settings, dsn: str) -> AsyncIterator[World]:
+    from parley.main import create_app
+
     app = _idle_apps.pop() if _idle_apps else create_app(settings, dsn)
     async with open_instance(settings, dsn) as instance:
         app.state.instance = instance

@@ -7,7 +7,6 @@ of which one suffices are written `"profile read:accounts"`. A test fails for a 
 
 from __future__ import annotations
 
-import time
 from typing import Any, cast
 
 from litestar import Request
@@ -100,7 +99,7 @@ def _count_request(
     allowance = limiter.count(grant.account_id if grant and grant.account_id else address)
     connection.scope["state"]["allowance"] = allowance
     if not allowance.allowed:
-        raise RateLimited(retry_after=max(1, int(allowance.reset_at - time.time()) + 1))
+        raise RateLimited(retry_after=allowance.retry_after)
 
 
 async def add_limit_headers(message: Message, scope: Scope) -> None:

@@ -7,7 +7,6 @@ mails). `RequestLimiter` counts in memory, for every other call of the API. Both
 from __future__ import annotations
 
 import hashlib
-import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -81,6 +80,11 @@ class Allowance(msgspec.Struct, frozen=True):
     allowed: bool
 
     @property
+    def retry_after(self) -> int:
+        """Seconds until the next window begins."""
+        return max(1, int(self.reset_at - now().timestamp()) + 1)
+
+    @property
     def headers(self) -> dict[str, str]:
         """The three headers that Mastodon's clients read."""
         return {
@@ -101,7 +105,7 @@ class RequestLimiter:
 
     def count(self, caller: str | int) -> Allowance:
         """Count one request of `caller` (an account's id or a network address)."""
-        window = int(time.time() // self._per)
+        window = int(now().timestamp() // self._per)
         if window != self._window:
             self._window = window
             self._tries = {}

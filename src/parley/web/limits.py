@@ -6,7 +6,6 @@ itself is `accounts/restrictions.py`.
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import cast
 
@@ -60,7 +59,7 @@ async def check_page_request(request: AnyRequest) -> Response[str] | None:
             viewer.account_id if viewer else client_address(request, visit.instance.settings)
         )
         if not allowance.allowed:
-            raise RateLimited(retry_after=max(1, int(allowance.reset_at - time.time()) + 1))
+            raise RateLimited(retry_after=allowance.retry_after)
     await check_forgery(request)
     if visit.viewer is not None and visit.viewer.restriction is not None:
         path = request.url.path
