@@ -99,9 +99,9 @@ def test_hostile_mails_are_read_in_a_moment() -> None:
         b"From: a@b.example\r\nAuthentication-Results: relay; " + b"(" * 100_000 + b"\r\n\r\nx",
     ]
     for raw in hostile:
-        began = time.perf_counter()
+        began = time.process_time()
         mail = read_mail(raw, HOSTS, relay="relay")
-        assert time.perf_counter() - began < 4, raw[:60]
+        assert time.process_time() - began < 4, raw[:60]
         assert len(mail.understood.urls) <= 500
         assert len(mail.understood.statement) <= 20_000
 

@@ -140,7 +140,7 @@ def test_addresses_in_words_are_found_without_repetition() -> None:
     ],
 )
 def test_reading_takes_no_longer_than_the_text_is_long(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     find_urls(text, HOSTS)
     read_url(text, HOSTS)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

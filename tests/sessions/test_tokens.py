@@ -28,7 +28,7 @@ async def token_of(world: World, name: str) -> str:
         return await create_token(tx, account_id, ["read", "write"], app_name="Test")
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 3) -> bool:
+async def eventually(check: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if await check():

@@ -18,8 +18,9 @@ async def test_strangers_leave_room_for_members(world: World, monkeypatch: pytes
     browsers = [world.browser() for _ in range(3)]
     strangers = [asyncio.create_task(browser.get("/live/local", timeout=30)) for browser in browsers]
     listening = asyncio.create_task(member.get("/live/home", timeout=30))
-    await asyncio.sleep(0.5)
     try:
+        await asyncio.wait(strangers, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0.5)
         assert sum(task.done() for task in strangers) == 1
         assert not listening.done()
     finally:

@@ -223,9 +223,11 @@ async def test_a_home_can_be_followed_from_inside(world: World) -> None:
                 return
 
     task = asyncio.create_task(listen())
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while not (hub := live._hubs.get(world.instance.live)) or not hub._listeners:
+            await asyncio.sleep(0.01)
     post = await world.post("alice", "Hello pages")
     await world.run_jobs()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 20)
     assert heard[-1].status is not None
     assert str(heard[-1].status.id) == post["id"]
