@@ -163,7 +163,7 @@ class WorkerProcess:
                 self._stopping.wait(GATE_EVERY)
                 continue
             if was_closed:  # people have waited at the gate: they come first, and a worker that starts needs a core
-                was_closed = False
+                delay, was_closed = 0.5, False
                 self._stopping.wait(AFTER_OPENING)
                 continue
             started = time.monotonic()
