@@ -158,6 +158,43 @@ async def test_routine_cases_take_at_most_four_keys_each(
     await empty_desk(page)
 
 
+async def test_one_key_takes_the_copies_along(chromium: Any, live_server: LiveServer, street: Street) -> None:
+    street.member("copy_mia", "moderator")
+    watched = await at_desk(chromium, live_server, "copy_mia")
+    page = watched.page
+    await empty_desk(page)
+    text = "Whoever buys my seven secret letters will never have to work again in this life"
+    posts = [street.post(name, text) for name in ("copy_sam", "copy_tom")]
+    street.report("copy_tom", "copy_sam", posts[0])
+    await take_case(page, "copy_sam")
+    box = page.locator("input[name=copies]")
+    for _ in range(60):  # who says the same is remembered by a job
+        if await box.count():
+            break
+        await page.wait_for_timeout(250)
+        await page.reload()
+    assert not await box.is_checked()
+    await page.keyboard.press("y")
+    assert await box.is_checked()
+    await page.keyboard.press("y")
+    assert not await box.is_checked(), "the same key leaves them out again"
+    await page.keyboard.press("y")
+    await page.locator(".subject").first.focus()
+    await page.keyboard.press("Enter")
+    await page.locator("dialog#review [data-confirms]").wait_for()
+    assert "1 copy" in await page.locator("dialog#review").inner_text()
+    assert all(street.is_there(post) for post in posts), "looking decides nothing"
+    await page.keyboard.press("Enter")
+    await page.locator(".undobar").wait_for()
+    assert not any(street.is_there(post) for post in posts)
+    await page.keyboard.press("z")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("copies that were decided with it too").wait_for()
+    assert all(street.is_there(post) for post in posts)
+    assert watched.problems == []
+    await empty_desk(page)
+
+
 async def test_no_single_key_decides_and_escape_leaves_everything_as_it_was(
     chromium: Any, live_server: LiveServer, street: Street
 ) -> None:
