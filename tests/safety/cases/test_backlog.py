@@ -106,7 +106,7 @@ async def test_a_hundred_thousand_open_cases_are_answered_at_once(world: World) 
         "case": await _fastest(lambda: view(world, case_id)),
         "case with many reports": await _fastest(lambda: view(world, 7)),
     }
-    # Tens of milliseconds on a machine of one's own, which bench/ measures; here others may use it, and plans say the rest.
+    # Tens of milliseconds on a machine of one's own, as bench/ measures; others may use this one. Plans say the rest.
     slow = {name: round(spent) for name, spent in timings.items() if spent > 1000}
     assert not slow, timings
     began = time.perf_counter()
