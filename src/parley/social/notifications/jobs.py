@@ -45,6 +45,10 @@ async def _tell_audience(instance: Instance, audience: str, thing_id: int, new: 
 
 async def notify_of_status(instance: Instance, payload: dict[str, Any]) -> None:
     """Job after StatusPosted: those mentioned or quoted, and followers who asked to be told of every post."""
+    async with instance.db.read() as tx:  # most posts concern nobody, and then there is nothing to write
+        subject = await store.get_subject(tx, payload["status_id"])
+    if subject is None or not subject.concerns_somebody:
+        return
     async with instance.db.write() as tx:
         subject = await store.get_subject(tx, payload["status_id"])
         if subject is None or not subject.open:

@@ -279,6 +279,11 @@ class Subject(msgspec.Struct, frozen=True):
     has_subscribers: bool
     """Followers asked to be told of every post of its author."""
 
+    @property
+    def concerns_somebody(self) -> bool:
+        """Whether there is anybody who may have to be told that it was posted."""
+        return self.has_subscribers or bool(self.mentioned_ids) or self.quoted_author_id is not None
+
 
 GET_SUBJECT = """
     SELECT s.id, s.account_id, s.conversation_id,
