@@ -188,14 +188,14 @@ async def list_marks(tx: Tx, ids: Sequence[int], viewer_id: int | None) -> dict[
 LIST_MARKS_AND_AUTHORS = """
     SELECT true, s.id, s.version, coalesce(c.replies_count, 0), coalesce(c.reblogs_count, 0),
         coalesce(c.favourites_count, 0), coalesce(c.quotes_count, 0),
-        EXISTS (SELECT FROM favourites f WHERE f.account_id = $2 AND f.status_id = s.id),
-        EXISTS (SELECT FROM statuses b
-            WHERE b.reblog_of_id = s.id AND b.account_id = $2 AND b.deleted_at IS NULL),
-        EXISTS (SELECT FROM bookmarks k WHERE k.account_id = $2 AND k.status_id = s.id),
-        EXISTS (SELECT FROM conversation_mutes m
-            WHERE m.account_id = $2 AND m.conversation_id = s.conversation_id),
+        (SELECT f.status_id FROM favourites f WHERE f.account_id = $2 AND f.status_id = s.id) IS NOT NULL,
+        (SELECT b.id FROM statuses b
+            WHERE b.reblog_of_id = s.id AND b.account_id = $2 AND b.deleted_at IS NULL) IS NOT NULL,
+        (SELECT k.status_id FROM bookmarks k WHERE k.account_id = $2 AND k.status_id = s.id) IS NOT NULL,
+        (SELECT m.account_id FROM conversation_mutes m
+            WHERE m.account_id = $2 AND m.conversation_id = s.conversation_id) IS NOT NULL,
         s.account_id = $2
-            AND EXISTS (SELECT FROM status_pins p WHERE p.account_id = $2 AND p.status_id = s.id),
+            AND (SELECT p.status_id FROM status_pins p WHERE p.account_id = $2 AND p.status_id = s.id) IS NOT NULL,
         NULL::timestamptz, NULL::timestamptz
     FROM statuses s LEFT JOIN status_stats c ON c.status_id = s.id
     WHERE s.id = ANY($1::bigint[])
