@@ -42,6 +42,9 @@ PROBLEMS: list[tuple[dict[str, tuple[str, str]], str, str]] = [
     ({"rules": ("words.reject.count > 0", "words.reject.count")}, "rules.yaml", "needs true or false"),
     ({"rules": ("words.reject.count > 0", "words.reject.count > 0.5")}, "rules.yaml", "decimals with decimals"),
     ({"rules": ("words.reject.count > 0", "words.reject.count > 'a'")}, "rules.yaml", "no matching overload"),
+    ({"policy": ("known_file_days: 365", "known_file_days: 30")}, "policy.yaml", "30 is shorter than appeal_open_days"),
+    ({"policy": ("known_file_days: 365", "known_file_days: 0")}, "policy.yaml", "`int` >= 1"),
+    ({"policy": ("answer_wait: 24", "answer_wait: 0")}, "policy.yaml", "`float` > 0.0"),
     (
         {"rules": ("outcome: reject", "outcome: delete")},
         "rules.yaml",
