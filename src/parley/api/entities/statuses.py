@@ -11,7 +11,6 @@ second holds counts and the reader's own marks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -263,7 +262,10 @@ def _mention(view: MentionView, settings: Settings) -> StatusMention:
 
 
 def _approval(view: StatusView, *, own: bool) -> QuoteApproval:
-    automatic = view.quote_policy if view.visibility in ("public", "unlisted") else ""
+    if view.visibility not in ("public", "unlisted"):
+        automatic: tuple[str, ...] = ()
+    else:
+        automatic = {"public": ("public",), "followers": ("followers",)}.get(view.quote_policy, ())
     may = view.viewer_id is not None and can_quote(
         visibility=view.visibility,
         state=view.state,
@@ -271,13 +273,7 @@ def _approval(view: StatusView, *, own: bool) -> QuoteApproval:
         is_author=own,
         follows_author=view.following_author,
     )
-    return _approval_of(automatic if automatic in ("public", "followers") else "", may)
-
-
-@cache
-def _approval_of(automatic: str, may: bool) -> QuoteApproval:
-    """One of six, of which a page needs twenty."""
-    return QuoteApproval((automatic,) if automatic else (), (), "automatic" if may else "denied")
+    return QuoteApproval(automatic, (), "automatic" if may else "denied")
 
 
 def _quote(view: QuoteView, settings: Settings) -> Quote | ShallowQuote:
