@@ -95,12 +95,14 @@ def is_ready(world: World) -> str:
         return f"{primary.name} does not wait for {other.name}"
     if primary.commits == "sync" and primary.lease and not primary.lease.in_sync:
         return f"{primary.name} has not said yet that {other.name} has everything"
+    if not (primary.web_ok and other.web_ok):  # which takes long to start on a busy machine
+        return f"the web of {other.name if primary.web_ok else primary.name} does not answer"
     if other.media and other.media.backlog_files:
         return f"{other.media.backlog_files} files are missing on {other.name}"
     return "" if primary.gate == "open" else f"the gate of {primary.name} is {primary.gate}"
 
 
-def wait_ready(world: World, patience: float = 60) -> Host:
+def wait_ready(world: World, patience: float = 120) -> Host:
     """Start what does not run, and wait until there is a primary with a standby that has everything; returns it."""
     world.network.heal()
     for host in world.hosts:
