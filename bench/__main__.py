@@ -3,6 +3,7 @@
 python -m bench                                  everything, about half an hour
 python -m bench --only home                      one measurement
 python -m bench --only moves --exchange          one measurement, and its rows in the page exchanged
+python -m bench --only sweep --large --exchange  the size that takes an hour: 1,000,000 posts judged again in three ways
 python -m bench --json                           figures for scripts
 
 It ends with 1 when a promise of moves and failovers was missed (nothing lost, no error seen, how long a pause may be),
@@ -28,6 +29,7 @@ from bench import (
     home,
     instance,
     judge,
+    judge_media,
     media,
     moves,
     near_duplicates,
@@ -37,29 +39,13 @@ from bench import (
     sweep,
 )
 from bench.load import need_wrk
-from bench.page import PAGE, NotThisPage, Row, machine, page_of, with_rows
+from bench.page import BEGINNINGS, PAGE, NotThisPage, Row, machine, page_of, with_rows
 from bench.world import seed_world
 from parley.kit.db import connect
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import load_settings
 from tests.live import LiveServer
 
-ONLY = (
-    "home",
-    "posting",
-    "fanout",
-    "instance",
-    "media",
-    "copies",
-    "judge",
-    "sweep",
-    "snapshots",
-    "moves",
-    "origin",
-    "log",
-    "desk",
-    "keys",
-)
 WORLDS = frozenset({"home", "posting", "instance"})
 """Measurements that need a seeded world."""
 PEOPLE = 200
@@ -129,7 +115,9 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(only: list[str], times: list[int], seconds: int, scale: float) -> tuple[list[Row], list[str]]:
+def measure(
+    only: list[str], times: list[int], seconds: int, scale: float, *, large: bool
+) -> tuple[list[Row], list[str]]:
     """Measure what is wanted, in the order of the page; returns its rows, and which promises were missed."""
     rows: list[Row] = []
     missed: list[str] = []
@@ -143,16 +131,17 @@ def measure(only: list[str], times: list[int], seconds: int, scale: float) -> tu
         rows += media.measure()
     if "copies" in only:
         say("copies of texts ...")
-        rows += near_duplicates.measure()
+        rows += near_duplicates.measure(10_000_000 if large else 1_000_000)
     if "judge" in only:
         say("judge ...")
-        rows += judge.measure(("text", "files"))
+        rows += judge.text_rows()
+        rows += judge_media.measure(large=large)
     if "log" in only:
         say("moderation log ...")
         rows += desk_log.rows()
     if "sweep" in only:
         say("sweep ...")
-        rows += sweep.rows(20_000)
+        rows += sweep.rows(1_000_000 if large else 20_000)
     if "snapshots" in only:
         say("snapshots ...")
         rows += snapshots.rows()
@@ -175,18 +164,24 @@ def measure(only: list[str], times: list[int], seconds: int, scale: float) -> tu
 def main() -> None:
     """Measure, print, write the page when everything was measured; ends with 1 when a promise was missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=ONLY, action="append", help="measure this alone (may be repeated)")
+    parser.add_argument(
+        "--only", choices=list(BEGINNINGS), action="append", help="measure this alone (may be repeated)"
+    )
     parser.add_argument("--times", type=int, action="append", help="sizes of the world; default 1 and 10")
     parser.add_argument("--seconds", type=int, default=10, help="seconds of load for each measurement")
     parser.add_argument("--scale", type=float, default=0.1, help="of the replay of the origin; 1 takes hours")
+    parser.add_argument(
+        "--large", action="store_true", help="10,000,000 copies and hashes, a sweep of 1,000,000: hours"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--exchange", action="store_true", help="with --only: put its rows into the page")
     arguments = parser.parse_args()
     need_wrk()
-    only = arguments.only or list(ONLY)
+    only = arguments.only or list(BEGINNINGS)
     if arguments.exchange and arguments.only is None:
         parser.error("--exchange needs --only; without it the whole page is written anyway.")
-    rows, missed = measure(only, arguments.times or [1, 10], arguments.seconds, arguments.scale)
+    sizes = arguments.times or [1, 10]
+    rows, missed = measure(only, sizes, arguments.seconds, arguments.scale, large=arguments.large)
     show(rows, arguments.json)
     if arguments.exchange:
         try:

@@ -10,7 +10,7 @@ import pytest
 
 import bench.__main__ as whole
 from bench import moves
-from bench.page import NotThisPage, lines_of, page_of, with_rows, worlds_once
+from bench.page import BEGINNINGS, PAGE, NotThisPage, lines_of, page_of, with_rows, worlds_once
 from tests.moves.checker import Final, Report, check
 from tests.moves.test_checker import op
 
@@ -103,7 +103,7 @@ def test_rows_that_cannot_stand_in_the_page_are_refused() -> None:
     assert with_rows(page, ["moves"], [move]) == page_of([("home", "w", "1/s", ""), move])
     with pytest.raises(NotThisPage, match="another machine"):
         with_rows(page.replace(" cores of", " wheels of"), ["moves"], [move])
-    with pytest.raises(NotThisPage, match="all of it for home"):
+    with pytest.raises(NotThisPage, match="returned no row"):
         with_rows(page, ["home"], [move])
     with pytest.raises(NotThisPage, match="belongs to no measurement"):
         with_rows(page, ["moves"], [move, ("desk", "w", "2", "")])
@@ -112,6 +112,14 @@ def test_rows_that_cannot_stand_in_the_page_are_refused() -> None:
     days = with_rows(page.replace("Measured 20", "Measured 19"), ["moves"], [move])
     assert "Measured 19" in days
     assert " to 20" in days.split(" on ", 1)[0]
+
+
+def test_every_row_of_the_page_belongs_to_one_measurement() -> None:
+    rows = [line[2:] for line in PAGE.read_text().splitlines() if line.startswith("| ")][1:]
+    assert rows
+    for row in rows:
+        owners = [name for name, beginnings in BEGINNINGS.items() if row.startswith(beginnings)]
+        assert len(owners) == 1, f"{row}: {owners}"
 
 
 def test_a_world_that_is_that_of_the_row_above_is_named_once() -> None:
