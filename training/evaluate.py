@@ -24,7 +24,16 @@ from training.challenge_set import Case, read_challenge
 from training.groups import GROUPS, groups_in
 from training.heads import HEADS, Row, read_rows
 from training.linear import score_all
-from training.metrics import Floats, auroc, average_precision, calibration_error, interval, recall_at, threshold_at
+from training.metrics import (
+    Floats,
+    auroc,
+    average_precision,
+    calibration_error,
+    interval,
+    recall_at,
+    sigmoid,
+    threshold_at,
+)
 from training.noise import KINDS
 from training.plots import draw_plots
 from training.prepare import WORK
@@ -78,13 +87,13 @@ def score_texts(texts: list[str], model: Path, linear: Path, about: str) -> dict
     seen = [for_model(text) for text in texts]
     return {
         "keywords": keyword_scores(texts),
-        "linear": score_all(seen, linear).astype(np.float64),
+        "linear": sigmoid(score_all(seen, linear).astype(np.float64)),
         "shipped": shipped_scores(seen, model, about=about),
     }
 
 
 def measure_ranking(scored: Scored, head: str) -> Json | None:
-    """Return AUROC and average precision of every system, with intervals."""
+    """Return AUROC and average precision of every system, and the calibration of those that say probabilities."""
     found: Json = {}
     for system in SYSTEMS:
         labels, scores = scored.head(system, head)
@@ -97,8 +106,9 @@ def measure_ranking(scored: Scored, head: str) -> Json | None:
             "ap": average_precision(labels, scores),
             "ap_interval": interval(average_precision, labels, scores),
         }
-        if system == "shipped":
-            found[system]["calibration_error"] = calibration_error(labels, scores)
+        if system != "keywords":
+            found[system]["error"] = calibration_error(labels, scores)
+            found[system]["error_interval"] = interval(calibration_error, labels, scores)
     return found
 
 
@@ -132,24 +142,26 @@ def measure_recall(scored: Scored, head: str, limits: Json) -> Json | None:
 
 
 def measure_groups(scored: Scored, head: str, limits: Json) -> Json:
-    """Return per group addressed: ranking, what is found of the hateful and what is flagged of the innocent."""
+    """Return per group addressed and system: ranking, and what is flagged of the guilty and of the innocent."""
     found: Json = {}
     addressed = [set(groups_in(row.text)) for row in scored.rows]
     for group in GROUPS:
         chosen = {id(row) for row, groups in zip(scored.rows, addressed, strict=True) if group in groups}
         own = scored.where(lambda row, kept=chosen: id(row) in kept)
-        labels, scores = own.head("shipped", head)
-        if labels.sum() < 10 or (labels == 0).sum() < 10:
+        labels, _ = own.head("shipped", head)
+        guilty, innocent = int(labels.sum()), int((labels == 0).sum())
+        if guilty < 10 or innocent < 10:
             continue
-        limit = limits["shipped"][head][FLAG]
-        found[group] = {
-            "rows": len(labels),
-            "positives": int(labels.sum()),
-            "auroc": auroc(labels, scores),
-            "auroc_interval": interval(auroc, labels, scores),
-            "recall": recall_at(labels, scores, limit),
-            "false_alarms": float((scores[labels == 0] >= limit).mean()),
-        }
+        found[group] = {"rows": len(labels), "positives": guilty}
+        for system in SYSTEMS:
+            labels, scores = own.head(system, head)
+            flagged = scores >= limits[system][head][FLAG]
+            found[group][system] = {
+                "auroc": auroc(labels, scores),
+                "auroc_interval": interval(auroc, labels, scores),
+                "recall": share_of(int(flagged[labels == 1].sum()), guilty),
+                "false_alarms": share_of(int(flagged[labels == 0].sum()), innocent),
+            }
     return found
 
 
@@ -163,9 +175,11 @@ def measure_evasion(scored: Scored, head: str, model: Path, linear: Path, limits
         chance = random.Random(f"5 {kind}")  # noqa: S311 - reproducible on purpose
         texts = [row.text if kind == "as written" else KINDS[kind](row.text, chance) for row in positives]
         scores = score_texts(texts, model, linear, f"{head}, {kind}")
-        found[kind] = {s: float((scores[s][:, column] >= limits[s][head][FLAG]).mean()) for s in SYSTEMS}
+        found[kind] = {
+            s: share_of(int((scores[s][:, column] >= limits[s][head][FLAG]).sum()), len(positives)) for s in SYSTEMS
+        }
     found["loss"] = {
-        system: found["as written"][system] - float(np.mean([found[kind][system] for kind in KINDS]))
+        system: found["as written"][system]["share"] - float(np.mean([found[kind][system]["share"] for kind in KINDS]))
         for system in SYSTEMS
     }
     return found
@@ -184,7 +198,7 @@ def measure_categories(
         entry: Json = {"cases": len(places), "should_be_flagged": wanted}
         for system in SYSTEMS:
             flagged = scores[system][places, HEADS.index(head)] >= limits[system][head][FLAG]
-            entry[system] = {"flagged": float(flagged.mean()), "interval": wilson(int(flagged.sum()), len(places))}
+            entry[system] = share_of(int(flagged.sum()), len(places))
         found[f"{category} | {head} | {'find' if wanted else 'leave'}"] = entry
     return found
 
@@ -203,12 +217,15 @@ def measure_bars(cases: list[Case], scores: NDArray[np.float64], limits: Json) -
         parts[category] = [score for own, score in violent if own == category]
     found: Json = {}
     for part, values in parts.items():
-        hits = {name: int((np.array(values) >= limits["shipped"]["violence"][name]).sum()) for name in SHARES}
-        shares = {
-            name: {"flagged": hits[name] / len(values), "interval": wilson(hits[name], len(values))} for name in hits
-        }
-        found[part] = {"cases": len(values), **shares}
+        bars = limits["shipped"]["violence"]
+        hits = {name: int((np.array(values) >= bars[name]).sum()) for name in SHARES}
+        found[part] = {"cases": len(values), **{name: share_of(hits[name], len(values)) for name in SHARES}}
     return found
+
+
+def share_of(hits: int, count: int) -> Json:
+    """Return a share with its 95 % interval."""
+    return {"share": hits / count, "interval": wilson(hits, count)}
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
@@ -236,9 +253,11 @@ def evaluate(work: Path, model: Path, split: str) -> tuple[Json, Scored]:
         source: {head: measure_ranking(scored.where(lambda row, s=source: row.source == s), head) for head in HEADS}
         for source in (*TRAIN_SOURCES, "parler", "hateval", "written")
     }
+    parts = {"in-domain tests": domain, "written tests": written} | {
+        source: scored.where(lambda row, s=source: row.source == s) for source in (*TRAIN_SOURCES, "parler", "hateval")
+    }
     figures["recall"] = {
-        name: {head: measure_recall(part, head, limits) for head in HEADS}
-        for name, part in (("in-domain tests", domain), ("written tests", written))
+        name: {head: measure_recall(part, head, limits) for head in HEADS} for name, part in parts.items()
     }
     figures["groups"] = {head: measure_groups(domain, head, limits) for head in ("hate", "violence")}
     figures["evasion"] = {

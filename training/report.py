@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -22,7 +23,7 @@ def write_report(figures: Json) -> str:
         _INTRODUCTION.format(version=figures["version"]),
         _ranking("Ranking, pooled in-domain tests", {"": figures["pooled"]}),
         _ranking("Ranking by source", figures["sources"]),
-        _calibration(figures["pooled"]),
+        _calibration({"pooled": figures["pooled"], **figures["sources"]}),
         _recall(figures["recall"]),
         _evasion(figures["evasion"]),
         _groups(figures["groups"]),
@@ -46,6 +47,10 @@ def _number(value: float, interval: list[float] | tuple[float, float] | None = N
     return f"{text} ({low}-{high})"
 
 
+def _share(found: Json) -> str:
+    return _number(found["share"], found["interval"])
+
+
 def _ranking(title: str, sources: Json) -> str:
     rows = []
     for source, heads in sources.items():
@@ -61,10 +66,16 @@ def _ranking(title: str, sources: Json) -> str:
     return f"## {title}\n\nAUROC / average precision.\n\n" + _table(["", "positives", *_SYSTEMS.values()], rows)
 
 
-def _calibration(pooled: Json) -> str:
-    rows = [[head, _number(found["shipped"]["calibration_error"])] for head, found in pooled.items() if found]
-    about = "Expected calibration error of the shipped model on the pooled in-domain tests (15 bins of equal size).\n\n"
-    return "## Calibration\n\n" + about + _table(["head", "error"], rows)
+def _calibration(sources: Json) -> str:
+    rows = []
+    for source, heads in sources.items():
+        for head, found in heads.items():
+            if found is None:
+                continue
+            cells = [_number(found[s]["error"], found[s]["error_interval"]) for s in _SYSTEMS if "error" in found[s]]
+            rows.append([f"{source}: {head}", *cells])
+    about = "Expected calibration error (15 bins of equal size); the keyword list says no probabilities.\n\n"
+    return "## Calibration\n\n" + about + _table(["", _SYSTEMS["linear"], _SYSTEMS["shipped"]], rows)
 
 
 def _recall(parts: Json) -> str:
@@ -84,27 +95,29 @@ def _evasion(parts: Json) -> str:
     kinds = [kind for kind in next(iter(parts.values())) if kind not in ("positives", "loss")]
     blocks = []
     for part, found in parts.items():
-        rows = [[kind.replace("_", "-"), *(_number(found[kind][s]) for s in _SYSTEMS)] for kind in kinds]
+        rows = [[kind.replace("_", "-"), *(_share(found[kind][s]) for s in _SYSTEMS)] for kind in kinds]
         lost = [f"{100 * found['loss'][s]:.1f}" for s in _SYSTEMS]
         rows.append(["**points lost, mean of all**", *lost])
         blocks.append(f"{part} ({found['positives']} positives):\n\n" + _table(["", *_SYSTEMS.values()], rows))
     return "## Recall of disguised texts (1 % of ordinary posts flagged)\n\n" + "\n".join(blocks)
 
 
-def _groups(heads: Json) -> str:
+def _groups(heads: Json, systems: Iterable[str] = _SYSTEMS) -> str:
     blocks = []
     for head, groups in heads.items():
         rows = [
             [
                 group,
                 f"{found['positives']:,} of {found['rows']:,}",
-                _number(found["auroc"], found["auroc_interval"]),
-                _number(found["recall"]),
-                _number(found["false_alarms"]),
+                _SYSTEMS[system],
+                _number(found[system]["auroc"], found[system]["auroc_interval"]),
+                _share(found[system]["recall"]),
+                _share(found[system]["false_alarms"]),
             ]
             for group, found in groups.items()
+            for system in systems
         ]
-        columns = [head, "positives", "AUROC", "found", "innocent rows flagged"]
+        columns = [head, "positives", "", "AUROC", "found", "innocent rows flagged"]
         blocks.append(_table(columns, rows))
     about = (
         "Rows of the in-domain tests that speak of a group, found by plain words. The innocent rows are mostly from "
@@ -118,9 +131,9 @@ def _categories(title: str, cases: Json) -> str:
     for name, found in cases.items():
         category, head, _ = name.split(" | ")
         wanted = found["should_be_flagged"]
-        if not wanted and found["shipped"]["flagged"] == 0 and head != "violence":
+        if not wanted and found["shipped"]["share"] == 0 and head != "violence":
             continue
-        cells = [_number(found[s]["flagged"], found[s]["interval"] if s == "shipped" else None) for s in _SYSTEMS]
+        cells = [_share(found[s]) if s == "shipped" else _number(found[s]["share"]) for s in _SYSTEMS]
         rows[wanted].append([category, head, str(found["cases"]), *cells])
     columns = ["category", "head", "cases", *_SYSTEMS.values()]
     return (
@@ -133,10 +146,7 @@ def _categories(title: str, cases: Json) -> str:
 
 def _bars(title: str, parts: Json) -> str:
     bars = [name for name in parts["innocent"] if name != "cases"]
-    rows = [
-        [part, str(found["cases"]), *(_number(found[bar]["flagged"], found[bar]["interval"]) for bar in bars)]
-        for part, found in parts.items()
-    ]
+    rows = [[part, str(found["cases"]), *(_share(found[bar]) for bar in bars)] for part, found in parts.items()]
     return (
         f"## {title}\n\nThe share of the cases for violence that reach the score which so many ordinary posts reach. "
         "The default policy shows moderators what reaches the bar of 1 %, and holds what reaches that of 0.5 %.\n\n"
@@ -169,7 +179,7 @@ def update_card(card: str, figures: Json, hashes: dict[str, str]) -> str:
             for part, found in figures["evasion"].items()
         ),
         "",
-        _groups(figures["groups"]),
+        _groups(figures["groups"], ["shipped"]),
         _table(["file", "SHA-256"], [[f"`{name}`", f"`{value}`"] for name, value in sorted(hashes.items())]),
     ]
     return f"{before}{_BEGIN}\n" + "\n".join(lines) + f"\n{_END}{after}"
