@@ -44,7 +44,7 @@ def _telling(signals: dict[str, Any]) -> dict[str, Any]:
 def as_stored(verdict: Verdict) -> dict[str, Any]:
     """A verdict in the form in which it would be stored and read again."""
     plain = {field.name: getattr(verdict, field.name) for field in dataclasses.fields(verdict)}
-    del plain["latency_us"]
+    del plain["latency_us"], plain["costs_us"]
     encoded = msgspec.json.decode(msgspec.json.encode(plain))
     encoded["signals"] = _telling(encoded["signals"])
     encoded["matches"] = msgspec.convert(encoded["matches"], list[Match])

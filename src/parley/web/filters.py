@@ -111,13 +111,18 @@ def trusted(html: str) -> Markup:
     return Markup(html)  # noqa: S704
 
 
+SMALL_PICTURE = 360
+"""Pictures narrower than this many pixels are shown at their own size where they stand alone."""
+
+
 def dimensions(media: Any) -> Markup:
-    """Width and height of a picture's preview, so that the page does not jump while it loads."""
+    """Width and height of a picture's preview, so that the page does not jump; a small one is not blown up."""
     size = media.meta.get("small") or media.meta.get("original") or {}
     width, height = size.get("width"), size.get("height")
     if not (isinstance(width, int) and isinstance(height, int)):
         return Markup("")
-    return Markup(' width="{}" height="{}"').format(width, height)
+    small = Markup(' class="small"') if width < SMALL_PICTURE else ""
+    return Markup(' width="{}" height="{}"{}').format(width, height, small)
 
 
 def is_phone(user_agent: str) -> bool:

@@ -37,6 +37,7 @@ RESYNC = "resync"
 """Of the message that this process lost its ear for a while (kit/live.py), and may have missed others."""
 
 AGAIN_SECONDS = 0.25
+RETRY_SECONDS = 2.0
 _KEPT = 4
 _compiled: dict[str, Ruleset] = {}
 """Policies without entries of banks, by the hash of their files: compiling one takes longer than all else."""
@@ -248,7 +249,7 @@ async def _note_ruleset(db: Database, ruleset: Ruleset, live: LiveRow) -> None:
 async def follow_policy(instance: Instance) -> None:
     """Load what is live, and load it anew whenever another process says that it has changed."""
     wanted: set[str] = set()
-    tasks: set[asyncio.Task[None]] = set()
+    running: asyncio.Task[None] | None = None
     started = False
 
     async def reload() -> None:
@@ -257,20 +258,24 @@ async def follow_policy(instance: Instance) -> None:
             wanted.clear()
             try:
                 await _hear(instance, topics)
-            except LostConnection as error:
-                log.error("the new ruleset could not be loaded (%s); the old one stays until the next change", error)
+            except (*LostConnection, Unavailable) as error:
+                log.error(
+                    "the new ruleset could not be loaded (%s); the old one stays for now, and it is tried again", error
+                )
+                wanted.update(topics)
+                await asyncio.sleep(RETRY_SECONDS)
             except Exception:
                 log.exception("the new ruleset could not be loaded; the old one stays")
 
     def begin() -> None:
-        task = asyncio.create_task(reload())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        nonlocal running
+        if running is None or running.done():
+            running = asyncio.create_task(reload())
 
     def hear(message: Message) -> None:
         if message.topic in (TOPIC, caps.TOPIC, RESYNC):
             wanted.add(message.topic)
-            if started and not tasks:
+            if started:
                 begin()
 
     instance.live.subscribe(hear)  # before loading, so that no change falls between the two
