@@ -21,7 +21,7 @@ run: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m parley.web.build
 	@sh tests/system_parts.sh
-	TMPDIR=$$(sh tests/scratch.sh) $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	TMPDIR=$$(sh tests/scratch.sh) $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 20
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
