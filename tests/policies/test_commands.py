@@ -60,19 +60,29 @@ def post(server: LiveServer, run: Run) -> Callable[[str], dict[str, Any]]:
     return send
 
 
-def until(check: Callable[[], bool]) -> None:
+def until(check: Callable[[], bool], seen: Callable[[], str] = str) -> None:
     for _ in range(100):
         if check():
             return
         time.sleep(0.1)
-    raise AssertionError("it did not happen")
+    raise AssertionError(f"it did not happen: {seen()}")
 
 
-def test_an_entry_that_a_command_adds_judges_in_every_process_of_the_server(post: Post, run: Run) -> None:
+def test_an_entry_that_a_command_adds_judges_in_every_process_of_the_server(
+    server: LiveServer, post: Post, run: Run
+) -> None:
     assert post("see evil.example/1 https://evil.example/1")["code"] == 200
     added = run("bank", "add", "links", "evil.example", "--tier", "reject", *WHO, "--json")
     assert added["revision"] == 1
-    until(lambda: all(post(f"https://evil.example/{n}")["code"] == 422 for n in range(6)))
+    last: list[dict[str, Any]] = []
+
+    def refused_everywhere() -> bool:
+        last[:] = [post("https://evil.example/0")]
+        while last[-1]["code"] == 422 and len(last) < 6:
+            last.append(post(f"https://evil.example/{len(last)}"))
+        return last[-1]["code"] == 422
+
+    until(refused_everywhere, lambda: f"{last[-1]}\n{server.log.read_text()[-3000:]}")
     assert "is not a member of the staff" in run("bank", "remove", "links", "evil.example", "--as", "bob", code=1)
     run("bank", "remove", "links", "evil.example", "--as", "mod_mia")
     until(lambda: all(post(f"again https://evil.example/{n}")["code"] == 200 for n in range(6)))
