@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import hypothesis
 import pytest
 
 from parley.kit.clock import now, time_travel
@@ -23,6 +24,10 @@ from parley.kit.migrate import migrate
 from parley.kit.postgres import EmbeddedPostgres
 from parley.kit.settings import Settings
 from tests.live import LiveServer
+
+# No test depends on how fast the machine is just now: examples have no deadline.
+hypothesis.settings.register_profile("parley", deadline=None)
+hypothesis.settings.load_profile("parley")
 
 PASSWORD = "correct horse battery staple"
 
