@@ -254,10 +254,8 @@ async def ask(request: AnyRequest, notice_id: FromPath[str]) -> Response[str]:
             await count_write(tx, visit)
             await ask_sender(tx, viewer, found, question)
     except (Invalid, Conflict) as error:
-        if case:
-            return await render_case(request, parse_id(case), said=error.text, code=error.status, question=question)
-        return await _notice(visit, found, said=error.text, code=error.status, question=question)
-    return redirect(visit, f"/desk/cases/{parse_id(case)}" if case else f"/desk/notices/{found}", "asked")
+        return await _show_again(request, visit, found, case, error, question)
+    return _back(visit, found, case, "asked")
 
 
 @post("/desk/notices/{notice_id:str}/go-on")
@@ -272,10 +270,21 @@ async def go_on(request: AnyRequest, notice_id: FromPath[str]) -> Response[str]:
             await count_write(tx, visit)
             await stop_waiting(tx, viewer, found)
     except Conflict as error:
-        if case:
-            return await render_case(request, parse_id(case), said=error.text, code=error.status)
-        return await _notice(visit, found, said=error.text, code=error.status)
-    return redirect(visit, f"/desk/cases/{parse_id(case)}" if case else f"/desk/notices/{found}", "asked-no-more")
+        return await _show_again(request, visit, found, case, error)
+    return _back(visit, found, case, "asked-no-more")
+
+
+async def _show_again(
+    request: AnyRequest, visit: Visit, notice_id: int, case: str, error: ParleyError, question: str = ""
+) -> Response[str]:
+    """The page that a question was asked on, the case's (`case` is its id) or the notice's, with what went wrong."""
+    if case:
+        return await render_case(request, parse_id(case), said=error.text, code=error.status, question=question)
+    return await _notice(visit, notice_id, said=error.text, code=error.status, question=question)
+
+
+def _back(visit: Visit, notice_id: int, case: str, flash: str) -> Response[str]:
+    return redirect(visit, f"/desk/cases/{parse_id(case)}" if case else f"/desk/notices/{notice_id}", flash)
 
 
 routes: list[Any] = [show_notices, show_new_notice, file_new_notice, show_notice, show_raw, respond, ask, go_on]

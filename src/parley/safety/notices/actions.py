@@ -82,8 +82,8 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
     request_id = await register_notice(tx, actor, row) if checked.order_kind is not None else None
     if checked.order_kind == "preservation" and request_id is not None:
         await preserve_notice(tx, settings, actor, row, request_id, resolved)
-    elif row.severity == 0 and row.verified and row.provider_id is not None:
-        await enqueue(tx, "hide_named", {"notice_id": notice_id})
+    else:
+        await hide_if_urgent(tx, row)
     short = [] if checked.order_kind == "preservation" else list_short_links(checked.urls, checked.statement)
     if short:  # it is answered when it is known where they lead
         await enqueue(tx, "follow_notice_links", {"notice_id": notice_id, "urls": short})
@@ -91,6 +91,12 @@ async def file_notice(tx: Tx, settings: Settings, actor: Actor, new: NewNotice) 
         await enqueue(tx, "answer_notice", {"notice_id": notice_id})
     await record(tx, NoticeReceived(account_id=0, notice_id=notice_id, source=checked.source))
     return notice_id
+
+
+async def hide_if_urgent(tx: Tx, row: StoredNotice) -> None:
+    """What a provider, known to be it, calls a threat to life is hidden by a job, before anybody has looked at it."""
+    if row.severity == 0 and row.verified and row.provider_id is not None:
+        await enqueue(tx, "hide_named", {"notice_id": row.id})
 
 
 def what_is_told(row: StoredNotice, resolved: Sequence[Resolved]) -> Sequence[Resolved]:

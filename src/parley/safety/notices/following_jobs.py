@@ -23,7 +23,7 @@ from parley.kit.settings import Settings
 from parley.safety.log.actions import append_event
 from parley.safety.log.views import system
 from parley.safety.notices import store_notices
-from parley.safety.notices.actions import link_subjects, what_is_told
+from parley.safety.notices.actions import hide_if_urgent, link_subjects, what_is_told
 from parley.safety.notices.following import MOST_FOLLOWED, followed_as
 from parley.safety.notices.resolving import resolve_urls
 from parley.safety.notices.urls import NOTHING, OUTSIDE, own_hosts, read_url
@@ -105,5 +105,4 @@ async def _link(tx: Tx, settings: Settings, notice_id: int, led: Mapping[str, st
     if rows:
         await store_notices.insert_urls(tx, notice_id, rows)
     await link_subjects(tx, settings, ME, row, ids, resolved)
-    if row.severity == 0 and row.verified and row.provider_id is not None:
-        await enqueue(tx, "hide_named", {"notice_id": notice_id})
+    await hide_if_urgent(tx, row)

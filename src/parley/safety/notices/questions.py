@@ -56,7 +56,7 @@ async def ask_sender(tx: Tx, viewer: Viewer, notice_id: int, text: str) -> int:
     if not address and notice.channel != "api":
         raise Conflict("Its sender left no address, so nobody would read this. Decide with what there is.")
     moment = now()
-    left = await _list_left(tx, notice_id)
+    left = await _time_left(tx, notice_id)
     clocks = await _lock_pausable(tx, row, moment) if left > LEAST else []
     until = moment + (left if clocks else _allowed())
     question_id, actor = await get_new_id(tx), human(viewer)
@@ -129,7 +129,7 @@ def _allowed() -> timedelta:
     return timedelta(hours=live_ruleset().head.clocks.answer_wait)
 
 
-async def _list_left(tx: Tx, notice_id: int) -> timedelta:
+async def _time_left(tx: Tx, notice_id: int) -> timedelta:
     """For how long clocks of a notice may still stand still: who asks again and again gains nothing."""
     left = _allowed()
     for one in await store_questions.list_questions(tx, notice_id):
