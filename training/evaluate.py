@@ -209,7 +209,7 @@ def measure_bars(cases: list[Case], scores: NDArray[np.float64], limits: Json) -
     The bars are the scores that a share of ordinary posts reach; the shipped thresholds `flag_1_percent` and `hold` are
     those of 1 % and 0.5 %.
     """
-    judged = [(case, score) for case, score in zip(cases, scores[:, HEADS.index("violence")], strict=True)]
+    judged = list(zip(cases, scores[:, HEADS.index("violence")], strict=True))
     violent = [(case.category, score) for case, score in judged if case.expect.get("violence")]
     parts = {"innocent": [score for case, score in judged if case.expect.get("violence") is False]}
     parts["violent"] = [score for _, score in violent]
