@@ -10,8 +10,9 @@ import pytest
 
 from parley import screening
 from parley.kit.db import Tx
-from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from parley.screening.reading import hash_files
+from parley.social.policies import live
 from parley.social.policies.actions import (
     activate_policy,
     approve_policy,
@@ -84,11 +85,35 @@ async def test_every_process_hears_of_it_without_a_restart(ruled: World) -> None
         await tried(ruled, tx, sha256)
         done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
         assert screening.live_ruleset().sha256 != done.ruleset
+    await until_live(done.ruleset)
+
+
+async def test_what_could_not_be_loaded_is_loaded_again_without_another_message(
+    ruled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, failures = live.load_live, iter([Unavailable("no connection is free"), ConnectionResetError("gone")])
+
+    async def fail_twice(*asked: Any, **how: Any) -> Any:
+        if error := next(failures, None):
+            raise error
+        return await load(*asked, **how)
+
+    monkeypatch.setattr(live, "load_live", fail_twice)
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx)
+        await tried(ruled, tx, sha256)
+        done = await activate_policy(tx, await staff(ruled, "alice"), sha256, ruled.settings)
+    await until_live(done.ruleset)
+    assert next(failures, None) is None
+
+
+async def until_live(sha256: str) -> None:
     for _ in range(100):
-        if screening.live_ruleset().sha256 == done.ruleset:
+        if screening.live_ruleset().sha256 == sha256:
             break
         await asyncio.sleep(0.05)
-    assert screening.live_ruleset().sha256 == done.ruleset
+    assert screening.live_ruleset().sha256 == sha256
 
 
 async def test_an_activated_version_stands_before_the_folder(ruled: World) -> None:
