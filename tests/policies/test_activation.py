@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from email.message import EmailMessage
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from parley.social.policies.live import load_live, load_ruleset
 from parley.social.policies.reads import get_version_files, list_activations, list_policy_versions
 from tests.conftest import World
 from tests.policies.conftest import FOUR_TAGS, STRICTER, small, staff
+from tests.sessions.pages import mails
 
 
 async def proposed(world: World, tx: Tx, name: str = "alice", **changes: tuple[str, str]) -> str:
@@ -227,6 +230,65 @@ async def test_a_rule_that_misfires_at_night_is_stopped_by_one_person_who_says_w
         (activation, _) = await list_activations(tx)
         assert activation.note == "EMERGENCY, without a backtest: it holds everybody"
         assert [fact["without_backtest"] for fact in await events(tx, "PolicyActivated")] == [True]
+
+
+async def test_what_one_person_switches_off_in_an_emergency_is_mailed_to_every_admin_and_owner(ruled: World) -> None:
+    for name, role in (("owen", "owner"), ("mod_mia", "moderator"), ("bob", "member")):
+        await ruled.account(name, role=role)
+    before = screening.live_ruleset().policy_sha256
+    why = "it holds everybody"
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, **MILDER)
+        done = await activate_policy(
+            tx, await staff(ruled, "alice"), sha256, ruled.settings, note="03:12", emergency=why
+        )
+        assert done.emergency
+    await load_live(ruled.instance.db, ruled.settings)
+    await ruled.run_jobs()
+    letters = emergencies(ruled)
+    assert sorted(str(letter["To"]) for letter in letters) == ["alice@example.org", "owen@example.org"]
+    text = letters[0].get_content().replace("\r\n", "\n")
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert re.search(f"@alice has made the policy {sha256[:12]} live in an emergency, on {moment}: alone,", text)
+    assert "Why: it holds everybody\nNote: 03:12" in text
+    assert "rule links-hold: LIVE becomes BACKGROUND" in text
+    # What it says of going back is what has to be done: nothing else that is typed brings the old version back.
+    for line in (
+        f"parley policy approve {before[:12]} --as SOMEBODY_ELSE",
+        f'parley policy activate {before[:12]} --as NAME --follow --emergency "why"',
+    ):
+        assert line in text
+    async with ruled.instance.db.write() as tx:
+        await approve_policy(tx, await staff(ruled, "mod_mia", "moderator"), before[:12])
+        await activate_policy(
+            tx, await staff(ruled, "alice"), before[:12], ruled.settings, emergency="back", follow=True
+        )
+    assert (await load_live(ruled.instance.db, ruled.settings)).policy_sha256 == before
+    await ruled.run_jobs()
+    last = emergencies(ruled)[-1].get_content()
+    assert "with the approval of a second person," in last, "that was an emergency too"
+    assert "rule links-hold: BACKGROUND becomes LIVE" in last
+
+
+async def test_the_letter_about_an_emergency_is_queued_with_it_and_not_without(ruled: World) -> None:
+    alice = await staff(ruled, "alice")
+    with pytest.raises(ZeroDivisionError):
+        async with ruled.instance.db.write() as tx:
+            sha256 = await proposed(ruled, tx, **MILDER)
+            await activate_policy(tx, alice, sha256, ruled.settings, emergency="it holds everybody")
+            raise ZeroDivisionError
+    async with ruled.instance.db.write() as tx:
+        sha256 = await proposed(ruled, tx, **MILDER)
+        await tried(ruled, tx, sha256, stopped=0, released=3)
+        done = await activate_policy(tx, alice, sha256, ruled.settings, emergency="nobody needs this reason")
+        assert not done.emergency, "it was tried on history"
+        assert await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'mail_emergency'") == 0
+    await ruled.run_jobs()
+    assert emergencies(ruled) == []
+
+
+def emergencies(world: World) -> list[EmailMessage]:
+    return [letter for letter in mails(world.settings) if "in an emergency" in str(letter["Subject"])]
 
 
 async def test_a_change_that_stops_nothing_more_and_frees_nothing_needs_neither(ruled: World) -> None:

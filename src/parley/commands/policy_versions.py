@@ -101,6 +101,8 @@ def policy_activate(
     lines = [f"Live: {done.sha256[:12]} (ruleset {done.ruleset[:12]}), {len(done.changes)} changes."]
     if done.alone:
         lines.append("WITHOUT FOUR EYES: the setting four_eyes is off. This is on record for ever.")
+    if done.emergency:
+        lines.append("Every admin and owner is told of this emergency by mail, with your reason and how to undo it.")
     show(result, as_json, "\n".join(lines))
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from parley.kit.clock import now
 from parley.kit.db import Tx
 from parley.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from parley.kit.jobs import enqueue
 from parley.kit.settings import Settings
 from parley.screening import PolicyError, Ruleset
 from parley.screening.cases import run_cases
@@ -27,16 +29,22 @@ from parley.social.policies.store import BacktestRow, LiveRow, VersionRow
 from parley.social.policies.views import Staff
 
 MAX_NOTE = 2000
+MOST_MAILED = 30
+"""Changes that the letter about an emergency names."""
 
 
 class Activated(msgspec.Struct, frozen=True, kw_only=True):
-    """What an activation did: the ruleset that judges now, what changed, and under which conditions."""
+    """What an activation did: the ruleset that judges now, what changed, and under which conditions.
+
+    `emergency`: without a backtest, so that admins and owners are told by mail.
+    """
 
     sha256: str
     ruleset: str
     changes: tuple[Change, ...]
     needs_second: bool
     alone: bool
+    emergency: bool
     backtest: BacktestRow | None
 
 
@@ -125,6 +133,11 @@ class _Terms(msgspec.Struct, frozen=True, kw_only=True):
     needs_second: bool
     alone: bool
 
+    @property
+    def is_untried(self) -> bool:
+        """Whether it decides otherwise, and no backtest says how."""
+        return bool(self.stops or self.frees) and self.backtest is None
+
 
 async def activate_policy(
     tx: Tx,
@@ -142,7 +155,7 @@ async def activate_policy(
     has not, Conflict when a backtest or a second member of the staff is missing. `emergency` gives the reason to go
     without a backtest; it does not replace the second member where more may be stopped. With `follow`, the folder's or
     the shipped policy takes its place as soon as that changes; otherwise it stays until another is activated.
-    Everything is on record.
+    Everything is on record, and of an emergency every admin and owner is told by mail.
     """
     if not staff.is_admin:
         raise Forbidden("Only admins and owners make a policy live.")
@@ -153,7 +166,7 @@ async def activate_policy(
         raise Conflict("This version is live already.")
     await _checked(await store.list_files(tx, version.sha256))
     terms = await _terms(tx, staff, version, live)
-    if (terms.stops or terms.frees) and terms.backtest is None and not emergency:
+    if terms.is_untried and not emergency:
         what = (
             f"{_listed(terms.stops)} may stop more" if terms.stops else f"{_listed(terms.frees)} may let more through"
         )
@@ -174,6 +187,7 @@ async def activate_policy(
         changes=terms.changes,
         needs_second=terms.needs_second,
         alone=terms.alone,
+        emergency=terms.is_untried,
         backtest=terms.backtest,
     )
 
@@ -212,8 +226,7 @@ async def _go_live(
     tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str, emergency: str, *, pinned: bool
 ) -> None:
     new, backtest = terms.new, terms.backtest
-    without = bool(terms.stops or terms.frees) and backtest is None
-    notes = [note, f"EMERGENCY, without a backtest: {emergency}" if without else ""]
+    notes = [note, f"EMERGENCY, without a backtest: {emergency}" if terms.is_untried else ""]
     notes.append("WITHOUT FOUR EYES: the setting four_eyes is off" if terms.alone else "")
     await store.insert_activation(
         tx,
@@ -230,9 +243,11 @@ async def _go_live(
         policy_sha256=new.policy_sha256,
         needs_second=terms.needs_second,
         alone=terms.alone,
-        without_backtest=without,
+        without_backtest=terms.is_untried,
     )
     await record(tx, fact)
+    if terms.is_untried:
+        await _tell_of_emergency(tx, staff, terms, live, note, emergency)
     await announce_ruleset(
         tx,
         staff.account_id,
@@ -242,6 +257,24 @@ async def _go_live(
         previous=live.ruleset,
         changed=tuple(f"{change.part}:{change.name}" for change in terms.changes),
     )
+
+
+async def _tell_of_emergency(tx: Tx, staff: Staff, terms: _Terms, live: LiveRow, note: str, emergency: str) -> None:
+    """Queue the letter to admins and owners: `letters.emergency` says what it needs."""
+    deciding = [change for change in terms.changes if change.stops or change.frees]
+    letter = {
+        "username": staff.username,
+        "at": now().isoformat(),
+        "policy": terms.new.policy_sha256,
+        "previous": live.policy_sha256,
+        "follow": not live.pinned,
+        "why": emergency[:MAX_NOTE],
+        "note": note[:MAX_NOTE],
+        "changes": [str(change) for change in deciding[:MOST_MAILED]],
+        "more": max(len(deciding) - MOST_MAILED, 0),
+        "alone": terms.alone or not terms.needs_second,
+    }
+    await enqueue(tx, "mail_emergency", letter)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ twice sends a second mail with a second link; making one voids the links before 
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from parley.social.accounts.actions import remove_pending_account
 from parley.social.sessions import letters, store
 from parley.social.sessions.joining import make_proof
 from parley.social.sessions.oauth.store import delete_old_codes
-from parley.social.sessions.staff import queue_letter
+from parley.social.sessions.staff import queue_letter, write_to_staff
+
+log = logging.getLogger(__name__)
 
 CONFIRM_LIFE = timedelta(days=3)
 RESET_LIFE = timedelta(hours=2)
@@ -92,6 +95,18 @@ async def mail_rule_alarm(instance: Instance, payload: dict[str, Any]) -> None:
     async with instance.db.write() as tx:
         for username, email in await store.list_staff(tx):
             await queue_letter(tx, email, letters.rule_alarm(instance.settings, username, payload))
+
+
+async def mail_emergency(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: write to every admin and owner, whoever did it among them, that a policy went live without a backtest.
+
+    Payload: see `letters.emergency`.
+    """
+    letter = letters.emergency(instance.settings, payload)
+    async with instance.db.write() as tx:
+        told = await write_to_staff(tx, instance.settings, letter, roles=("admin", "owner"))
+    if not told:
+        log.error("nobody could be told by mail of the emergency: nobody of the staff has a proven address")
 
 
 async def delete_stale_credentials(instance: Instance, payload: dict[str, Any]) -> None:

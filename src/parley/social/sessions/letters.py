@@ -78,6 +78,38 @@ def rule_alarm(settings: Settings, username: str, alarm: dict[str, Any]) -> Lett
     return f"A rule of the policy needs a look on {settings.name}", _page(text, username, settings)
 
 
+def emergency(settings: Settings, done: dict[str, Any]) -> Letter:
+    """Tells admins and owners who made which policy live without a backtest, when, why, and how to go back. Without the
+    greeting: `write_to_staff` has it.
+
+    `done`: `username`, `at` (ISO 8601), `policy` and `previous` (hashes), `follow` (whether the previous one gave way
+    to newer ones by itself), `why`, `note`, `changes` (what decides otherwise now, in words), `more` (so many besides),
+    `alone` (whether nobody else had approved it).
+    """
+    moment = f"{done['at'][:16].replace('T', ' ')} UTC"
+    policy, previous = done["policy"][:12], done["previous"][:12]
+    changes = "\n".join(f"  {change}" for change in done["changes"])
+    changes += f"\n  and {done['more']} more" if done["more"] else ""
+    kept = f"\nNote: {done['note']}" if done["note"] else ""
+    back = f"parley policy activate {previous} --as NAME" + (" --follow" if done["follow"] else "")
+    how = "alone," if done["alone"] else "with the approval of a second person,"
+    text = (
+        f"@{done['username']} has made the policy {policy} live in an emergency, on {moment}: {how}\n"
+        "and without trying it on history first.\n\n"
+        f"Why: {done['why']}{kept}\n\n"
+        f"What decides otherwise since then:\n{changes}\n\n"
+        f"All of it: parley policy diff {previous} {policy}\n\n"
+        f"If that was right, there is nothing to do. To undo it, let {previous} be live again, as it was before:\n\n"
+        f"  parley policy backtest {previous} --by NAME\n"
+        f"  {back}\n\n"
+        f"If that cannot wait for a backtest, two people do it at once:\n\n"
+        f"  parley policy approve {previous} --as SOMEBODY_ELSE\n"
+        f'  {back} --emergency "why"\n\n'
+        f"If it was not @{done['username']}, somebody else can run commands on this machine: see to that first.\n"
+    )
+    return f"The policy was changed in an emergency at {settings.name}", text
+
+
 def approval(settings: Settings, username: str, needs_confirmation: bool) -> Letter:
     """Tells a newcomer that a moderator approved the account."""
     text = "a moderator has approved your account. "
