@@ -47,11 +47,18 @@ class Layer(nn.Module):
 
 
 class Judge(nn.Module):
-    """Token numbers in, one logit per head out: the mean over the tokens and the first token, then linear."""
+    """Token numbers in, one logit per head out: the mean over the tokens and the first token, then linear.
 
-    def __init__(self, heads: tuple[str, ...], *, dropout: float = 0.1, head_dropout: float = 0.2) -> None:
+    `early` names depths after which outputs of their own are trained, so that the first layers learn to tell what is
+    plainly harmless. These outputs do not ship: `training.early` fits one to what the whole network says.
+    """
+
+    def __init__(
+        self, heads: tuple[str, ...], *, early: tuple[int, ...] = (), dropout: float = 0.1, head_dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.heads = heads
+        self.early = nn.ModuleDict({str(depth): nn.Linear(2 * WIDTH, len(heads)) for depth in early})
         self.words = nn.Embedding(VOCABULARY, WIDTH)
         self.places = nn.Embedding(POSITIONS, WIDTH)
         self.kinds = nn.Embedding(2, WIDTH)
@@ -60,24 +67,53 @@ class Judge(nn.Module):
         self.head_dropout = nn.Dropout(head_dropout)
         self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
         self.output = nn.Linear(2 * WIDTH, len(heads))
-        nn.init.normal_(self.output.weight, std=0.02)
-        nn.init.constant_(self.output.bias, -2.0)
+        for output in (self.output, *self.early.values()):
+            nn.init.normal_(output.weight, std=0.02)
+            nn.init.constant_(output.bias, -2.0)
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor, depth: int = LAYERS) -> Tensor:
         """Return [n, 2 * width]: the mean over the tokens beside the first token's state, after `depth` layers."""
+        return self._encode(input_ids, attention_mask, depth)[depth]
+
+    def _encode(self, input_ids: Tensor, attention_mask: Tensor, last: int) -> dict[int, Tensor]:
+        """Return the same after `last` layers, and after each depth that has outputs of its own."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         states = self.words(input_ids) + self.places(places) + self.kinds.weight[0]
         states = self.dropout(self.norm(states))
         counted = attention_mask.to(states.dtype)
         mask = (1.0 - counted)[:, None, None, :] * -1e4
-        for layer in self.layers[:depth]:
+        found = {}
+        for depth, layer in enumerate(self.layers[:last], start=1):
             states = layer(states, mask)
-        mean = (states * counted[:, :, None]).sum(1) / counted.sum(1, keepdim=True)
-        return torch.cat([mean, states[:, 0]], dim=1)
+            if depth == last or str(depth) in self.early:
+                mean = (states * counted[:, :, None]).sum(1) / counted.sum(1, keepdim=True)
+                found[depth] = torch.cat([mean, states[:, 0]], dim=1)
+        return found
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return logits [n, heads]."""
         return self.output(self.head_dropout(self.encode(input_ids, attention_mask)))
+
+    def answers(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
+        """Return the logits [n, heads], and behind them those of each early output."""
+        found = self._encode(input_ids, attention_mask, LAYERS)
+        early = [output(self.head_dropout(found[int(depth)])) for depth, output in self.early.items()]
+        return [self.output(self.head_dropout(found[LAYERS])), *early]
+
+    def take(self, state: dict[str, Tensor]) -> None:
+        """Load weights that were trained with or without early outputs; those that are missing stay as they are."""
+        own = self.state_dict()
+        needed = {name for name in own if not name.startswith("early.")}
+        if missing := needed - state.keys():
+            raise ValueError(f"These weights are of another network: {', '.join(sorted(missing)[:3])} are missing.")
+        self.load_state_dict(own | {name: value for name, value in state.items() if name in own})
+
+
+def mean_of(paths: list[Path]) -> dict[str, torch.Tensor]:
+    """Return the mean of several runs' weights."""
+    states = [torch.load(path, weights_only=True) for path in paths]
+    common = [name for name in states[0] if all(name in state for state in states)]
+    return {name: torch.stack([state[name].float() for state in states]).mean(0) for name in common}
 
 
 _NAMES = {

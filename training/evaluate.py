@@ -39,7 +39,7 @@ from training.plots import draw_plots
 from training.prepare import WORK
 from training.report import update_card, write_report
 from training.scoring import keyword_scores, shipped_scores
-from training.sources import ORDINARY_SOURCES, TRAIN_SOURCES
+from training.sources import COMMENTS, ORDINARY_SOURCES, TRAIN_SOURCES
 
 MODEL = Path(__file__).parents[1] / "src" / "parley" / "screening" / "model"
 CARD = Path(__file__).parent / "MODEL_CARD.md"
@@ -47,6 +47,9 @@ SHARES = {"0.1 %": 0.001, "0.5 %": 0.005, "1 %": 0.01}
 FLAG = "1 %"
 SYSTEMS = ("keywords", "linear", "shipped")
 SEXISM_AS_HATE = "hate or sexism"
+ANY_ATTACK = "hate, sexism or harassment"
+"""For sources from elsewhere, whose annotators called all of it hate: the chance that one of the three holds."""
+ELSEWHERE = ("parler", "hateval")
 _EVASION_ROWS = 300
 _HATEVAL_SHARE = 0.3
 """HatEval is large and only tells one more thing about another network."""
@@ -75,6 +78,11 @@ class Scored(Struct):
             columns = [HEADS.index("hate"), HEADS.index("sexism")]
             labels = [r.labels.get("sexism" if r.source == "edos" else "hate") for r in self.rows]
             scores = self.scores[system][:, columns].max(axis=1)
+        elif head == ANY_ATTACK:
+            columns = [HEADS.index(part) for part in ("hate", "sexism", "harassment")]
+            labels = [row.labels.get("hate") for row in self.rows]
+            own = self.scores[system][:, columns]
+            scores = own.max(axis=1) if system == "keywords" else 1.0 - (1.0 - own).prod(axis=1)
         else:
             labels = [r.labels.get(head) if r.weights.get(head, 1.0) == 1.0 else None for r in self.rows]
             scores = self.scores[system][:, HEADS.index(head)]
@@ -139,6 +147,22 @@ def measure_recall(scored: Scored, head: str, limits: Json) -> Json | None:
                 "interval": interval(lambda own, values, at=limit: recall_at(own, values, at), labels, scores),
             }
     return found
+
+
+def measure_flagged(scored: Scored, limits: Json) -> Json:
+    """Return per head and system the share of ordinary texts from elsewhere that reach each bar."""
+    return {
+        head: {
+            system: {
+                name: share_of(
+                    int((scored.scores[system][:, place] >= limits[system][head][name]).sum()), len(scored.rows)
+                )
+                for name in SHARES
+            }
+            for system in SYSTEMS
+        }
+        for place, head in enumerate(HEADS)
+    }
 
 
 def measure_groups(scored: Scored, head: str, limits: Json) -> Json:
@@ -239,7 +263,7 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 def evaluate(work: Path, model: Path, split: str) -> tuple[Json, Scored]:
     """Return all figures, and the scored in-domain rows for the pictures."""
     linear = work / "linear.npz"
-    wanted = (*TRAIN_SOURCES, "parler", "hateval", "written", *ORDINARY_SOURCES)
+    wanted = (*TRAIN_SOURCES, *ELSEWHERE, "written", COMMENTS, *ORDINARY_SOURCES)
     chance = random.Random(1)  # noqa: S311 - reproducible on purpose
     rows = [r for r in read_rows(work / "rows.jsonl.gz") if r.split == "test" and r.source in wanted]
     rows = [r for r in rows if r.source != "hateval" or chance.random() < _HATEVAL_SHARE]
@@ -248,13 +272,18 @@ def evaluate(work: Path, model: Path, split: str) -> tuple[Json, Scored]:
     written = scored.where(lambda row: row.source == "written")
     limits = find_thresholds(scored.where(lambda row: row.source in ORDINARY_SOURCES))
     figures: Json = {"version": json.loads((model / "text.json").read_text())["version"], "thresholds": limits}
+    comments = scored.where(lambda row: row.source == COMMENTS)
+    figures["comments"] = measure_flagged(comments, limits)
     figures["pooled"] = {head: measure_ranking(domain, head) for head in (*HEADS, SEXISM_AS_HATE)}
     figures["sources"] = {
-        source: {head: measure_ranking(scored.where(lambda row, s=source: row.source == s), head) for head in HEADS}
-        for source in (*TRAIN_SOURCES, "parler", "hateval", "written")
+        source: {
+            head: measure_ranking(scored.where(lambda row, s=source: row.source == s), head)
+            for head in (*HEADS, *([ANY_ATTACK] if source in ELSEWHERE else []))
+        }
+        for source in (*TRAIN_SOURCES, *ELSEWHERE, "written")
     }
     parts = {"in-domain tests": domain, "written tests": written} | {
-        source: scored.where(lambda row, s=source: row.source == s) for source in (*TRAIN_SOURCES, "parler", "hateval")
+        source: scored.where(lambda row, s=source: row.source == s) for source in (*TRAIN_SOURCES, *ELSEWHERE)
     }
     figures["recall"] = {
         name: {head: measure_recall(part, head, limits) for head in HEADS} for name, part in parts.items()

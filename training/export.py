@@ -19,7 +19,7 @@ from rich.console import Console
 
 from parley.screening.text_model import FIRST, REST
 from training.early import DEPTH, fit_early
-from training.encoder import ATTENTION_HEADS, EPSILON, LAYERS, Judge, find_pretrained
+from training.encoder import ATTENTION_HEADS, EPSILON, LAYERS, Judge, find_pretrained, mean_of
 from training.graph import build_graphs
 from training.heads import ALL_HEADS, HEADS
 from training.prepare import WORK
@@ -32,12 +32,6 @@ MOST_TOKENS = 128
 console = Console()
 
 
-def mean_of(paths: list[Path]) -> dict[str, torch.Tensor]:
-    """Return the mean of several runs' weights."""
-    states = [torch.load(path, weights_only=True) for path in paths]
-    return {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
-
-
 def judge_that_ships(state: dict[str, torch.Tensor]) -> Judge:
     """Return the network with the outputs that ship, ready to be exported."""
     state = dict(state)
@@ -45,7 +39,7 @@ def judge_that_ships(state: dict[str, torch.Tensor]) -> Judge:
     state["output.weight"] = state["output.weight"][columns]
     state["output.bias"] = state["output.bias"][columns]
     judge = Judge(HEADS)
-    judge.load_state_dict(state)
+    judge.take(state)
     return judge.eval()
 
 

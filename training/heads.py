@@ -33,6 +33,11 @@ class Row(Struct, omit_defaults=True):
     fine: str = ""
     category: str = ""
     template: str = ""
+    key: str = ""
+    """What copies have in common, where that is not to be had from `text`."""
+
+    reviewed: bool = False
+    """Whether somebody read it because a model took it for violence; such a row always trains."""
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:

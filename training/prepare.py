@@ -6,7 +6,6 @@ Texts that occur in several places are kept once; what occurs in any test or val
 from __future__ import annotations
 
 import argparse
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,23 +15,22 @@ from rich.table import Table
 
 from training.heads import HEADS, Row, write_rows
 from training.sources import (
+    COMMENTS_FOLDER,
     ORDINARY_SOURCES,
     PLAIN_ARCHIVE,
     TEST_SOURCES,
     TRAIN_SOURCES,
+    apply_reviewed,
+    read_comments,
     read_plain,
+    read_reviewed,
     read_source,
+    text_key,
 )
 from training.written import read_written
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "moderation"
 WORK = Path(__file__).parents[1] / "var" / "training"
-_BETWEEN = re.compile(r"[\s!-/:-@\[-`{-~]+")
-
-
-def text_key(text: str) -> str:
-    """Return what two copies of a text have in common: letters, digits and symbols, without mentions and links."""
-    return _BETWEEN.sub("", text.lower().replace("@user", "").replace("http", ""))
 
 
 def drop_copies(rows: list[Row]) -> list[Row]:
@@ -45,7 +43,7 @@ def drop_copies(rows: list[Row]) -> list[Row]:
         for row in rows:
             if row.split != split:
                 continue
-            key = text_key(row.text)
+            key = row.key or text_key(row.text)
             if not key or key in held or (row.source, key) in own:
                 continue
             own.add((row.source, key))
@@ -54,12 +52,15 @@ def drop_copies(rows: list[Row]) -> list[Row]:
     return kept
 
 
-def prepare(data: Path, plain: Path, *, most: int) -> list[Row]:
-    """Return all rows of all sources, without copies. `plain` is the archive of ordinary tweets."""
+def prepare(data: Path, plain: Path, comments: Path, *, most: int) -> list[Row]:
+    """Return all rows of all sources, without copies. `plain` is the archive of ordinary tweets, `comments` the folder
+    of GoEmotions' data."""
     rows: list[Row] = []
     for source in track((*TRAIN_SOURCES, *TEST_SOURCES, *ORDINARY_SOURCES), "Reading the public sources"):
         rows += read_source(data, source)
     rows += read_plain(plain)
+    rows += read_comments(comments)
+    apply_reviewed(rows, read_reviewed())
     rows += read_written(most=most)
     return drop_copies(rows)
 
@@ -83,10 +84,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public sources")
     parser.add_argument("--plain", type=Path, help=f"archive of ordinary tweets (WORK/{PLAIN_ARCHIVE})")
+    parser.add_argument("--comments", type=Path, help=f"folder of GoEmotions' data (WORK/{COMMENTS_FOLDER})")
     parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
     parser.add_argument("--most", type=int, default=12, help="variants of a written line at most")
     options = parser.parse_args()
-    rows = prepare(options.data, options.plain or options.work / PLAIN_ARCHIVE, most=options.most)
+    plain, comments = options.plain or options.work / PLAIN_ARCHIVE, options.comments or options.work / COMMENTS_FOLDER
+    rows = prepare(options.data, plain, comments, most=options.most)
     write_rows(options.work / "rows.jsonl.gz", rows)
     print_counts(rows)
 

@@ -25,6 +25,7 @@ def write_report(figures: Json) -> str:
         _ranking("Ranking by source", figures["sources"]),
         _calibration({"pooled": figures["pooled"], **figures["sources"]}),
         _recall(figures["recall"]),
+        _comments(figures["comments"]),
         _evasion(figures["evasion"]),
         _groups(figures["groups"]),
         _bars(f"Challenge set, `{figures['challenge_split']}` part: what each bar stops", figures["bars"]),
@@ -89,6 +90,17 @@ def _recall(parts: Json) -> str:
                 rows.append([f"{part}: {head}", str(found["positives"]), name, *cells])
     columns = ["", "positives", "", "at 0.1 %", "at 0.5 %", "at 1 %"]
     return "## Recall when so many ordinary posts are flagged\n\n" + _table(columns, rows)
+
+
+def _comments(heads: Json) -> str:
+    bars = list(heads["violence"]["shipped"])
+    rows = [[head, *(_share(found["shipped"][bar]) for bar in bars)] for head, found in heads.items()]
+    about = (
+        "The share of comments of Reddit (GoEmotions' test split, which nobody labelled for these heads) that reach "
+        "the score which so many ordinary tweets reach: some of them deserve it, most do not."
+    )
+    columns = ["shipped", *(f"bar of {bar}" for bar in bars)]
+    return f"## Ordinary comments from elsewhere\n\n{about}\n\n" + _table(columns, rows)
 
 
 def _evasion(parts: Json) -> str:

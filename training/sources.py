@@ -10,9 +10,10 @@ import hashlib
 import html
 import io
 import json
+import random
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,23 @@ PLAIN_SOURCES = {
 }
 """Ordinary texts that train, and their files. Nobody labelled them for our heads."""
 
+COMMENTS = "goemotions"
+"""Ordinary comments of Reddit that train. Nobody labelled them for our heads, but for emotions."""
+
+COMMENTS_FOLDER = "goemotions"
+_COMMENT_SPLITS = {"train.tsv": "train", "test.tsv": "test"}
+_ANGRY = {"2", "3", "9", "10", "11"}
+"""Numbers of GoEmotions' anger, annoyance, disappointment, disapproval and disgust."""
+
+_NAMES = (
+    "@user", "he", "she", "they", "Sarah", "John", "Mike", "Jess", "Trump", "Brady", "LeBron", "Maria", "Tom", "Chris",
+    "Kate", "Biden", "Dave", "Emma", "my brother", "the coach", "Ali", "Nina", "Messi", "Taylor",
+)  # fmt: skip
 PLAIN_ARCHIVE = "vaderSentiment-3.3.2.tar.gz"
 _PLAIN_INNER = "hutto_ICWSM_2014.tar.gz"
+REVIEWED = Path(__file__).parent / "reviewed.tsv"
+_TAKEN_OUT = re.compile(r"\[(?:NAME|RELIGION)\]")
+_BETWEEN = re.compile(r"[\s!-/:-@\[-`{-~]+")
 _MENTION, _LINK = re.compile(r"@\w+"), re.compile(r"(?:https?://|www\.)\S+")
 
 Raw = dict[str, Any]
@@ -146,6 +162,59 @@ def read_plain(archive: Path) -> Iterator[Row]:
                     labels=dict.fromkeys(HEADS, 0),
                     weights={head: 1.0 if head == "violence" else 0.6 for head in HEADS},
                 )
+
+
+def read_comments(folder: Path) -> Iterator[Row]:
+    """Yield the comments of GoEmotions (`train.tsv` and `test.tsv` of its data folder; Apache-2.0).
+
+    Its own emotions say which comments are angry: those say nothing about the other heads. The test split gets no
+    labels: it is for counting what is flagged of ordinary comments. Names that were taken out are put in again.
+    """
+    for name, split in _COMMENT_SPLITS.items():
+        for line in (folder / name).read_text(encoding="utf-8").splitlines():
+            text, emotions, _ = line.split("\t")
+            row = Row(text=_with_names(text), source=COMMENTS, split=split, key=text_key(text))
+            if split == "train":
+                row.labels["violence"] = 0
+                if _ANGRY.isdisjoint(emotions.split(",")):
+                    row.labels |= dict.fromkeys(HEADS[1:], 0)
+                    row.weights = dict.fromkeys(HEADS[1:], 0.4)
+            yield row
+
+
+def _with_names(text: str) -> str:
+    chance = random.Random(text)  # noqa: S311 - the same each time
+    return _TAKEN_OUT.sub(lambda found: "faith" if "REL" in found[0] else chance.choice(_NAMES), text)
+
+
+def read_reviewed(path: Path = REVIEWED) -> dict[str, int | None]:
+    """Return what people who read them said of single texts: text key, hashed, to whether it is violence.
+
+    None: it cannot be told without what it answers.
+    """
+    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {key: None if said == "?" else int(said) for key, said in lines}
+
+
+def apply_reviewed(rows: Iterable[Row], reviewed: dict[str, int | None]) -> None:
+    """Put in what readers said. It never touches what a source's own annotators labelled as violence or not."""
+    for row in rows:
+        if row.split != "train" or (row.source != COMMENTS and "violence" in row.labels):
+            continue
+        key = hashlib.sha256((row.key or text_key(row.text)).encode()).hexdigest()[:16]
+        if key not in reviewed:
+            continue
+        said = reviewed[key]
+        row.reviewed = True
+        if said is None:
+            row.labels.pop("violence", None)
+        else:
+            row.labels["violence"] = said
+
+
+def text_key(text: str) -> str:
+    """Return what two copies of a text have in common: letters, digits and symbols, without mentions and links."""
+    return _BETWEEN.sub("", text.lower().replace("@user", "").replace("http", ""))
 
 
 def _member(archive: tarfile.TarFile, ending: str) -> bytes:

@@ -22,12 +22,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from parley.screening.normalise import for_model
-from training.encoder import Judge, find_pretrained, load_pretrained
+from training.encoder import Judge, find_pretrained, load_pretrained, mean_of
 from training.heads import ALL_HEADS, HEADS, Row, read_rows
 from training.metrics import auroc, average_precision
 from training.noise import disguise
 from training.prepare import WORK
-from training.sources import PLAIN_SOURCES
+from training.sources import COMMENTS, PLAIN_SOURCES
+
+EARLY_DEPTHS = (2, 3)
+"""Layers after which `--early` trains outputs."""
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Token numbers, their mask, labels, weights, and which rows are posts as most people write them."""
@@ -96,13 +99,14 @@ def batches_of(
             ids[place, : len(encoded[i])] = torch.tensor(encoded[i])
             mask[place, : len(encoded[i])] = 1
         targets = [targets_of(rows[i], options.violent) for i in chunk]
-        usual = torch.tensor([is_ordinary(rows[i]) or rows[i].source == "davidson" for i in chunk])
+        usual = torch.tensor([is_ordinary(rows[i]) or rows[i].source in ("davidson", COMMENTS) for i in chunk])
         yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets]), usual
 
 
 def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) -> list[dict[str, Any]]:
     """Return the optimiser's groups: lower layers learn more slowly, the heads faster."""
-    groups: list[dict[str, Any]] = [{"params": judge.output.parameters(), "lr": head_rate, "weight_decay": 0.01}]
+    outputs = [*judge.output.parameters(), *judge.early.parameters()]
+    groups: list[dict[str, Any]] = [{"params": outputs, "lr": head_rate, "weight_decay": 0.01}]
     depth = len(judge.layers)
     for index, layer in enumerate(judge.layers):
         groups.append({"params": layer.parameters(), "lr": rate * decay ** (depth - 1 - index), "weight_decay": 0.01})
@@ -129,6 +133,12 @@ def rank_loss(logits: Tensor, labels: Tensor, weights: Tensor, usual: Tensor) ->
     above = torch.logsumexp(logits[negative], 0)
     costs = functional.softplus(above - logits[positive]) * weights[positive]
     return costs.sum() / len(logits)
+
+
+def label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted cross entropy of a batch, by text."""
+    losses = functional.binary_cross_entropy_with_logits(logits.float(), labels, weight=weights, reduction="none")
+    return losses.sum() / len(labels)
 
 
 class Mean:
@@ -195,7 +205,7 @@ def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tu
         if row.split != "train":
             continue
         share = shares.get(row.source, 1.0)
-        if row.labels.get("violence") == 1:
+        if row.labels.get("violence") == 1 or row.reviewed:
             share = max(share, 1.0)
         train += [row] * (int(share) + (chance.random() < share % 1.0))
     return train, validation
@@ -225,11 +235,10 @@ def run(options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     source = find_pretrained()
     tokenizer = load_tokenizer(source, options.tokens)
-    judge = Judge(ALL_HEADS)
+    judge = Judge(ALL_HEADS, early=EARLY_DEPTHS if options.early else ())
     load_pretrained(judge, source)
     if options.start:
-        states = [torch.load(path, weights_only=True) for path in options.start]
-        judge.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]})
+        judge.take(mean_of(options.start))
     judge.words.weight.requires_grad_(not options.freeze_words)
     optimiser = torch.optim.AdamW(parameter_groups(judge, options.rate, options.head_rate, options.decay), fused=True)
     mean = Mean(judge, options.keep)
@@ -261,11 +270,10 @@ def run(options: argparse.Namespace) -> None:
                 for group in optimiser.param_groups:
                     group["lr"] = group["top"] * pace
                 with torch.autocast("cpu", torch.bfloat16):
-                    logits = judge(ids, mask)
-                losses = functional.binary_cross_entropy_with_logits(
-                    logits.float(), labels, weight=weights, reduction="none"
-                )
-                loss = losses.sum() / len(ids)
+                    logits, *early = judge.answers(ids, mask)
+                loss = label_loss(logits, labels, weights)
+                for answer in early:
+                    loss = loss + options.early * label_loss(answer, labels, weights)
                 if options.rank:
                     loss = loss + options.rank * rank_loss(logits[:, 0].float(), labels[:, 0], weights[:, 0], usual)
                 loss.backward()
@@ -282,7 +290,7 @@ def run(options: argparse.Namespace) -> None:
             save(checkpoint, judge, optimiser, mean, {"epoch": epoch + 1, "step": 0, "done": (epoch + 1) * steps})
             torch.save(mean.state, folder / f"mean-{epoch + 1}.pt")
             judged = Judge(ALL_HEADS)
-            judged.load_state_dict(mean.state)
+            judged.take(mean.state)
             console.print(f"After epoch {epoch + 1}, mean of the weights:")
             results = print_validation(judged, validation, tokenizer)
             (folder / f"validation-{epoch + 1}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
@@ -310,6 +318,7 @@ def main() -> None:
     parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
     parser.add_argument("--violent", type=float, default=1.0, help="what a violent row of a public source counts")
+    parser.add_argument("--early", type=float, default=0.0, help="weight of the loss of the first layers' own outputs")
     parser.add_argument("--rank", type=float, default=0.0, help="weight of the loss that ranks violence in a batch")
     parser.add_argument(
         "--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it; 2 takes it twice"

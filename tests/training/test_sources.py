@@ -1,14 +1,27 @@
 """What each source's labels mean, on made-up rows of the same form; and the real ones, where they lie beside us."""
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
 
 import pytest
 
+from training.heads import Row
 from training.prepare import DATA
-from training.sources import ORDINARY_SOURCES, PLAIN_SOURCES, TEST_SOURCES, TRAIN_SOURCES, read_plain, read_source
+from training.sources import (
+    ORDINARY_SOURCES,
+    PLAIN_SOURCES,
+    TEST_SOURCES,
+    TRAIN_SOURCES,
+    apply_reviewed,
+    read_comments,
+    read_plain,
+    read_reviewed,
+    read_source,
+    text_key,
+)
 
 
 def _write(folder, source, rows):
@@ -88,3 +101,54 @@ def test_the_real_sources_hold_what_the_model_card_says():
         source: sum(row.labels.get("violence", 0) for row in read_source(DATA, source)) for source in TRAIN_SOURCES
     }
     assert counts == {"edos": 442, "implicit_hate": 662, "hatemoji_build": 171, "gab": 27, "davidson": 0}
+
+
+def _comments(folder, *lines):
+    (folder / "train.tsv").write_text(
+        "".join(f"{text}\t{emotions}\tid{n}\n" for n, (text, emotions) in enumerate(lines))
+    )
+    (folder / "test.tsv").write_text("you hit the nail on the head\t4\tid9\n")
+
+
+def test_comments_are_ordinary_and_angry_ones_say_nothing_about_insults(tmp_path):
+    _comments(tmp_path, ("We need [NAME] back, [NAME] was great", "0,4"), ("what an idiot", "2"))
+    calm, angry, kept = read_comments(tmp_path)
+    assert (calm.split, calm.labels["violence"], calm.labels["hate"]) == ("train", 0, 0)
+    assert calm.weights["hate"] < 1
+    assert "violence" not in calm.weights
+    assert "[" not in calm.text
+    assert angry.labels == {"violence": 0}
+    assert (kept.split, kept.labels) == ("test", {})
+
+
+def test_names_are_put_in_the_same_each_time(tmp_path):
+    _comments(tmp_path, ("[NAME] and [NAME] and [RELIGION]", "4"))
+    first, second = next(read_comments(tmp_path)), next(read_comments(tmp_path))
+    assert first.text == second.text
+    assert first.key == text_key("[NAME] and [NAME] and [RELIGION]")
+
+
+def test_what_readers_said_of_a_text_stands_above_the_guess(tmp_path):
+    _comments(tmp_path, ("I will burn your house down tonight", "2"), ("I will fight you for that pizza", "1"))
+    told = [f"{hashlib.sha256(text_key(t).encode()).hexdigest()[:16]}\t{said}" for t, said in
+            (("I will burn your house down tonight", "1"), ("i will FIGHT you for that pizza!", "?"))]  # fmt: skip
+    (tmp_path / "reviewed.tsv").write_text("# why\n" + "\n".join(told) + "\n")
+    rows = list(read_comments(tmp_path))
+    apply_reviewed(rows, read_reviewed(tmp_path / "reviewed.tsv"))
+    assert rows[0].labels["violence"] == 1
+    assert "violence" not in rows[1].labels
+    assert [row.reviewed for row in rows] == [True, True, False]
+
+
+def test_annotators_are_not_overruled(tmp_path):
+    row = Row("kill them all", "edos", "train", {"violence": 1})
+    test = Row("kill them all", "davidson", "test", {})
+    apply_reviewed([row, test], {hashlib.sha256(text_key(row.text).encode()).hexdigest()[:16]: 0})
+    assert row.labels["violence"] == 1
+    assert test.labels == {}
+
+
+def test_the_reviewed_texts_are_many_and_most_are_innocent():
+    said = list(read_reviewed().values())
+    assert len(said) > 1500
+    assert said.count(1) < said.count(0) / 5

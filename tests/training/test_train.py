@@ -7,6 +7,7 @@ import pytest
 from training.heads import Row
 
 torch = pytest.importorskip("torch")
+from training.encoder import Judge  # noqa: E402
 from training.train import join_some, rank_loss  # noqa: E402
 
 
@@ -36,3 +37,20 @@ def test_ranking_ignores_what_nobody_judged():
     labels, usual = torch.tensor([1.0, 0.0]), torch.ones(2, dtype=torch.bool)
     assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([1.0, 0.0]), usual) == 0
     assert rank_loss(torch.tensor([0.0, 9.0]), labels, torch.tensor([0.0, 1.0]), usual) == 0
+
+
+def test_early_outputs_train_beside_the_network_and_can_be_left_out():
+    torch.manual_seed(1)
+    ids, mask = torch.randint(1000, 2000, (2, 7)), torch.ones((2, 7), dtype=torch.int64)
+    judge = Judge(("violence", "hate"), early=(2, 3)).eval()
+    last, second, third = judge.answers(ids, mask)
+    assert last.shape == second.shape == third.shape == (2, 2)
+    assert not torch.equal(second, third)
+    third.sum().backward()
+    assert judge.layers[0].inner.weight.grad.abs().sum() > 0
+    assert judge.layers[5].inner.weight.grad is None
+    plain = Judge(("violence", "hate")).eval()
+    plain.take(judge.state_dict())
+    assert torch.equal(plain(ids, mask), last)
+    with pytest.raises(ValueError, match="another network"):
+        plain.take({"words.weight": torch.zeros(1)})

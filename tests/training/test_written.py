@@ -8,7 +8,8 @@ import pytest
 
 from training.challenge_set import read_challenge
 from training.heads import HEADS
-from training.prepare import drop_copies, text_key
+from training.prepare import drop_copies
+from training.sources import text_key
 from training.written import (
     FOLDER,
     WrittenError,
