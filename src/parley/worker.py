@@ -111,8 +111,10 @@ from parley.safety.sweeps.jobs import (
     count_planned_sweep,
     gather_for_sweep,
     look_at_late_file,
+    look_at_members,
     plan_sweep_of_change,
     plan_sweep_of_hashes,
+    plan_sweep_over_members,
     run_approved_sweep,
 )
 from parley.safety.warnings import mail_warnings
@@ -225,7 +227,7 @@ LISTENERS: dict[type[Fact], tuple[Job, ...]] = {
         settle_labelled,
     ),
     facts.RevisionWithdrawn: (notify_of_withdrawal, open_case_of_withdrawal),
-    facts.RulesetChanged: (plan_sweep_of_change,),
+    facts.RulesetChanged: (plan_sweep_of_change, plan_sweep_over_members),
     facts.HashesBanked: (plan_sweep_of_hashes,),
     facts.StatusDeleted: (
         withdraw_status,
@@ -325,7 +327,7 @@ JOBS: tuple[Job, ...] = (
     resolve_links,
     clean_homes_of_status,
     remember_text,
-    *(count_planned_sweep, gather_for_sweep, look_at_late_file, run_approved_sweep),
+    *(count_planned_sweep, gather_for_sweep, look_at_late_file, look_at_members, run_approved_sweep),
     *(hide_in_time, mail_case_notice, open_case_of_result, reroute_cases, weigh_case, weigh_reporters),
     *(capture_held, delete_evidence_copies, mail_overdue_requests),
     *(delete_stored_files, keep_evidence_files, keep_hidden_file, leave_blocked_domain, send_hash_opinions),

@@ -120,6 +120,25 @@ def test_lists_are_tried_dry_imported_whole_and_exported(run: Run, tmp_path: Pat
     assert run(*words, text=phrases)["added"] == 1
 
 
+def test_whom_a_new_entry_means_among_the_members_is_planned_and_shown_with_the_sweeps(run: Run) -> None:
+    said = run("bank", "add", "emails", "mail.example", *WHO, "--name", "our mails")
+    assert "Whom it means among those who are here: parley bank members 'our mails'" in said
+    assert "They come before the moderators as cases (parley sweep list)" in said
+    found: list[dict[str, Any]] = []
+
+    def has_one() -> bool:
+        found[:] = run("sweep", "list", "--json")["members"]
+        return bool(found)
+
+    until(has_one)
+    assert (found[0]["entries"], found[0]["members"]) == (1, 3)
+    assert "of about 3 members looked at" in run("sweep", "list")
+    assert run("sweep", "status", found[0]["id"], "--json")["members"] == 3
+    assert "There is no such sweep" in run("sweep", "status", "1", code=1)
+    assert "There is no such sweep" in run("sweep", "approve", found[0]["id"], "--by", "alice", code=1)
+    run("bank", "remove", "emails", "our mails", "--as", "mod_mia")
+
+
 def test_a_policy_is_compared_proposed_approved_and_activated(post: Post, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "stricter"
     folder.mkdir()

@@ -89,7 +89,7 @@ def bank_add(
     note: Annotated[str, typer.Option(help="Why; for the record.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add one entry. Every process looks for it at once; what stands there already is for `parley sweep`."""
+    """Add one entry. Every process looks for it at once; what, and who, is here already is for `parley sweep`."""
     from parley.screening.extending import BankItem
     from parley.social.policies.bank_actions import add_entry
     from parley.social.policies.views import NewEntry
@@ -121,7 +121,9 @@ def bank_add(
     revision = with_transaction(settings, add)
     text = f"Added {bank}/{item.name}."
     if bank in ("emails", "addresses", "names"):
-        text += f" Who is here already: parley bank members {shlex.quote(item.name)}"
+        text += f" Whom it means among those who are here: parley bank members {shlex.quote(item.name)}"
+        if state == "LIVE":
+            text += "\nThey come before the moderators as cases (parley sweep list); nothing is done to them."
     show({"bank": bank, "name": item.name, "revision": revision}, as_json, text)
 
 
@@ -133,7 +135,8 @@ def bank_members(
 ) -> None:
     """List members who are here already and whom the banks of mail domains, addresses and names would stop today.
 
-    A new entry stops nobody who is here; a sweep judges what people wrote, not whence they came. Nothing is changed.
+    Those whom a new entry means come before the moderators by themselves (see `parley sweep list`), but no more than
+    100 for an entry: this shows all. Nothing is changed.
     """
     from parley.social.sessions.known_here import KnownHere, list_known_members
 

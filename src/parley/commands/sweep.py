@@ -12,7 +12,7 @@ import typer
 from parley.commands.judging import CORES, By, Processes, find_staff, progress_bar, safe_ids, with_judge
 from parley.commands.running import AsJson, fail, settings_or_exit, show
 from parley.kit.db import Database
-from parley.safety.sweeps.views import PER_SECOND, Count, SweepView
+from parley.safety.sweeps.views import PER_SECOND, Count, MemberSweepView, SweepView
 from parley.screening import Ruleset
 
 app = typer.Typer(
@@ -137,13 +137,20 @@ def sweep_run(
 @app.command("status")
 def sweep_status(sweep_id: SweepId, as_json: AsJson = False) -> None:
     """Show how far a sweep is and what it did."""
-    from parley.safety.sweeps.reads import get_sweep
+    from parley.kit.errors import NotFound
+    from parley.safety.sweeps.reads import get_member_sweep, get_sweep
 
-    async def read(db: Database, _ruleset: Ruleset) -> SweepView:
+    async def read(db: Database, _ruleset: Ruleset) -> SweepView | MemberSweepView:
         async with db.read() as tx:
-            return await get_sweep(tx, sweep_id)
+            try:
+                return await get_sweep(tx, sweep_id)
+            except NotFound:
+                return await get_member_sweep(tx, sweep_id)
 
     view = with_judge(settings_or_exit(), read)
+    if isinstance(view, MemberSweepView):
+        show(_plain(view), as_json, describe_member_sweep(view))
+        return
     text = describe_sweep(view) + (f"\n\n{describe_count(view.count)}" if view.count else "")
     _show_view(view, as_json, text)
 
@@ -153,16 +160,18 @@ def sweep_list(
     only_open: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List sweeps, the newest first."""
-    from parley.safety.sweeps.reads import list_sweeps
+    """List sweeps, the newest first: over history, then over members whom new entries of banks mean."""
+    from parley.safety.sweeps.reads import list_member_sweeps, list_sweeps
 
-    async def read(db: Database, _ruleset: Ruleset) -> list[SweepView]:
+    async def read(db: Database, _ruleset: Ruleset) -> tuple[list[SweepView], list[MemberSweepView]]:
         async with db.read() as tx:
-            return await list_sweeps(tx, only_open=only_open)
+            over_members = await list_member_sweeps(tx, only_open=only_open)
+            return await list_sweeps(tx, only_open=only_open), over_members
 
-    views = with_judge(settings_or_exit(), read)
-    plain = [_plain(view) for view in views]
-    show({"sweeps": plain}, as_json, "\n".join(describe_sweep(view) for view in views) or "There is none.")
+    views, members = with_judge(settings_or_exit(), read)
+    result = {"sweeps": [_plain(view) for view in views], "members": [_plain(view) for view in members]}
+    lines = [describe_sweep(view) for view in views] + [describe_member_sweep(view) for view in members]
+    show(result, as_json, "\n".join(lines) or "There is none.")
 
 
 @app.command("abort")
@@ -285,6 +294,22 @@ def describe_sweep(view: SweepView) -> str:
     return "\n".join(lines)
 
 
+def describe_member_sweep(view: MemberSweepView) -> str:
+    """A sweep over members in a few lines."""
+    lines = [
+        f"sweep {view.id}: {view.state}, {view.looked:,} of about {view.members:,} members looked at",
+        f"  Whom {view.entries:,} new entries of the banks of sign-up mean. It acts on nobody: no approval is needed.",
+        f"  Planned {view.planned_at:%Y-%m-%d %H:%M} UTC, ruleset {view.ruleset[:12]}.",
+        f"  {view.meant:,} are meant: {view.opened:,} came before the moderators, {view.held:,} wait to be let in",
+    ]
+    if view.left_out:
+        lines.append(f"  STOPPED: {view.left_out:,} more did not come before them; see `parley bank members`")
+    for one in view.counts:
+        over = f", {one.left_out:,} left out" if one.left_out else ""
+        lines.append(f"  - {one.bank}/{one.entry}: {one.meant:,} meant, {one.opened:,} cases{over}")
+    return "\n".join(lines)
+
+
 _EFFECTS = {"hide": "hidden", "limit": "limited", "flag": "put before moderators", "release": "published"}
 
 
@@ -311,6 +336,6 @@ def _show_view(view: SweepView, as_json: bool, text: str) -> None:
     show(_plain(view), as_json, text)
 
 
-def _plain(view: SweepView) -> dict[str, Any]:
+def _plain(view: SweepView | MemberSweepView) -> dict[str, Any]:
     plain = safe_ids(msgspec.to_builtins(view))
     return {**plain, "id": str(view.id)}

@@ -35,6 +35,10 @@ class AccountEntry(Struct, frozen=True, kw_only=True):
     background: bool = False
     expires: datetime | None = None
 
+    def counts_at(self, moment: datetime) -> bool:
+        """Whether it leads to anything then."""
+        return not self.background and (self.expires is None or moment < self.expires)
+
 
 class SignUp(Struct, frozen=True, kw_only=True):
     """Who wants an account. `address` is the network address, empty when it is not known."""
@@ -43,6 +47,17 @@ class SignUp(Struct, frozen=True, kw_only=True):
     email: str
     address: str
     now: datetime
+
+
+class Hit(Struct, frozen=True, kw_only=True):
+    """An entry that was found, in `what` of a sign-up (mail address, network address, user name), which `shows` it."""
+
+    entry: AccountEntry
+    what: str
+    shows: str
+
+    def __str__(self) -> str:
+        return f"The {self.what} {self.shows} is in the bank ({self.entry.id}, rule {self.entry.clause})."
 
 
 class SignUpVerdict(Struct, frozen=True, kw_only=True):
@@ -104,28 +119,33 @@ class AccountBank:
         return list({e.id: e for e, pattern in self._patterns if pattern.search(username.lower())}.values())
 
 
-def judge_sign_up(bank: AccountBank, new: SignUp) -> SignUpVerdict:
-    """Return what the bank says about a sign-up; pure, as the judge is."""
+def find_entries(bank: AccountBank, new: SignUp) -> list[Hit]:
+    """Return the entries for a sign-up that count now, those of the strongest tier first."""
     looks = [
         ("mail address", new.email, bank.find_email(new.email)),
         ("network address", new.address, bank.find_address(new.address)),
         ("user name", new.username, bank.find_name(new.username)),
     ]
     found = [
-        (entry, f"The {what} {shown} is in the bank ({entry.id}, rule {entry.clause}).")
+        Hit(entry=entry, what=what, shows=shown)
         for what, shown, entries in looks
         for entry in entries
-        if not entry.background and (entry.expires is None or new.now < entry.expires)
+        if entry.counts_at(new.now)
     ]
+    return sorted(found, key=lambda hit: TIERS.index(hit.entry.tier))
+
+
+def judge_sign_up(bank: AccountBank, new: SignUp) -> SignUpVerdict:
+    """Return what the bank says about a sign-up; pure, as the judge is."""
+    found = find_entries(bank, new)
     if not found:
         return SignUpVerdict()
-    found.sort(key=lambda pair: TIERS.index(pair[0].tier))
-    first = found[0][0]
+    first = found[0].entry
     return SignUpVerdict(
         tier=first.tier,
         clause=first.clause,
-        because=tuple(reason for _, reason in found),
-        entries=tuple(entry.id for entry, _ in found),
+        because=tuple(str(hit) for hit in found),
+        entries=tuple(hit.entry.id for hit in found),
         bank=first.bank,
     )
 

@@ -1,8 +1,9 @@
 """Jobs of sweeps. A new ruleset, or a new entry of a bank of hashes, plans one, and counts it; an approved one may run
-in the worker. Each may run twice."""
+in the worker. One over members needs no approval: it acts on nobody. Each may run twice."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,10 @@ from parley.kit.errors import Conflict, Invalid, NotFound
 from parley.kit.instance import Instance
 from parley.kit.jobs import enqueue
 from parley.safety.judging import OwnThread
-from parley.safety.sweeps import store
+from parley.safety.sweeps import store, store_members
 from parley.safety.sweeps.actions import abort_sweep, carry_on_file_sweeps, count_sweep, plan_sweep
 from parley.safety.sweeps.gathering import gather, look_at_file
+from parley.safety.sweeps.members import look_further, plan_member_sweep
 from parley.safety.sweeps.planning import plan_file_sweep
 from parley.safety.sweeps.running import run_sweep
 from parley.safety.sweeps.views import NewSweep
@@ -119,6 +121,33 @@ async def look_at_late_file(instance: Instance, payload: dict[str, Any]) -> None
     if sweep_id is not None:
         async with instance.db.write() as tx:
             await enqueue(tx, "count_planned_sweep", {"sweep_id": sweep_id}, after=SETTLE)
+
+
+async def plan_sweep_over_members(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job, on RulesetChanged: look among the members who are here for whom new entries of the banks of sign-up mean.
+
+    What is new is told from what was looked for before, so that it does not matter for which change this runs.
+    """
+    async with instance.db.write() as tx:
+        await store_members.lock_planning(tx)
+        # Loaded under the lock: of two that plan, the later one sees what is live then.
+        sweep_id = await plan_member_sweep(tx, await load_live(instance.db, instance.settings))
+        if sweep_id is not None:
+            await enqueue(tx, "look_at_members", {"sweep_id": sweep_id}, after=SETTLE)
+
+
+async def look_at_members(instance: Instance, payload: dict[str, Any]) -> None:
+    """Job: go on with a sweep over members for a while, then let other jobs have their turn. Payload: `sweep_id`."""
+    sweep_id = int(payload["sweep_id"])
+    ruleset = await load_live(instance.db, instance.settings)
+    deadline = time.monotonic() + AT_A_TIME
+    while time.monotonic() < deadline:
+        instance.gate.check()
+        async with instance.db.write() as tx:
+            if not await look_further(tx, instance.settings, sweep_id, ruleset):
+                return
+    async with instance.db.write() as tx:
+        await enqueue(tx, "look_at_members", payload)
 
 
 async def run_approved_sweep(instance: Instance, payload: dict[str, Any]) -> None:

@@ -6,9 +6,13 @@ import msgspec
 
 from parley.kit.db import Tx
 from parley.kit.errors import NotFound
-from parley.safety.sweeps import store
+from parley.safety.sweeps import store, store_members
 from parley.safety.sweeps.store import ChangeRow, SweepRow
-from parley.safety.sweeps.views import Count, SweepView
+from parley.safety.sweeps.store_members import MemberSweepRow
+from parley.safety.sweeps.views import Count, EntryCount, MemberSweepView, SweepView
+
+MOST_ENTRIES = 20
+"""Of which a sweep over members says how many each means."""
 
 
 async def get_sweep(tx: Tx, sweep_id: int) -> SweepView:
@@ -22,6 +26,41 @@ async def get_sweep(tx: Tx, sweep_id: int) -> SweepView:
 async def list_sweeps(tx: Tx, *, limit: int = 50, only_open: bool = False) -> list[SweepView]:
     """Sweeps, the newest first."""
     return [await _view(tx, row) for row in await store.list_sweeps(tx, limit, only_open=only_open)]
+
+
+async def get_member_sweep(tx: Tx, sweep_id: int) -> MemberSweepView:
+    """One sweep over members. Raises NotFound."""
+    row = await store_members.get_member_sweep(tx, sweep_id)
+    if row is None:
+        raise NotFound("There is no such sweep. `parley sweep list` shows them.")
+    return await _member_view(tx, row)
+
+
+async def list_member_sweeps(tx: Tx, *, limit: int = 50, only_open: bool = False) -> list[MemberSweepView]:
+    """Sweeps over members, the newest first."""
+    return [
+        await _member_view(tx, row) for row in await store_members.list_member_sweeps(tx, limit, only_open=only_open)
+    ]
+
+
+async def _member_view(tx: Tx, row: MemberSweepRow) -> MemberSweepView:
+    counts = await store_members.list_most_meant(tx, row.id, MOST_ENTRIES)
+    return MemberSweepView(
+        id=row.id,
+        state="completed" if row.ended_at else "running" if row.started_at else "planned",
+        ruleset=row.ruleset,
+        entries=row.entries,
+        members=row.members,
+        looked=row.looked,
+        meant=row.meant,
+        opened=row.opened,
+        held=row.held,
+        left_out=row.left_out,
+        counts=tuple(EntryCount(*msgspec.structs.astuple(one)) for one in counts),
+        planned_at=row.planned_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
 
 
 async def list_changes(tx: Tx, sweep_id: int, *, after_id: int = 0, limit: int = 100) -> list[ChangeRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -61,6 +62,41 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     inexact: int = 0
     """Judged from less than the judge knew at the time."""
     samples: list[Sample] = []
+
+
+class EntryCount(msgspec.Struct, frozen=True):
+    """What a sweep over members found for one entry of a bank: members whom it means, and of these, who came before the
+    moderators and who did not because there were too many."""
+
+    bank: str
+    entry: str
+    meant: int
+    opened: int
+    left_out: int
+
+
+class MemberSweepView(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep over members as the staff see it. It is about `entries` new entries of the banks of sign-up."""
+
+    id: int
+    state: Literal["planned", "running", "completed"]
+    ruleset: str
+    entries: int
+    members: int
+    """How many were here when it was planned; `looked` of them have been asked about."""
+    looked: int
+    meant: int
+    opened: int
+    """Of those who are meant, who came before the moderators as cases ..."""
+    held: int
+    """... newcomers who wait for a moderator's approval ..."""
+    left_out: int
+    """... and who did not come before anybody, for there were too many."""
+    counts: tuple[EntryCount, ...]
+    """Of the entries that mean most, as far as they are live still."""
+    planned_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
 
 
 class SweepView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,22 +1,24 @@
 """Which members the banks of sign-up would stop or flag today: an entry that came after them found nobody.
 
-A sweep judges what people wrote; mail domains, network addresses and names are asked about here. Nothing is decided.
+Mail domains, network addresses and names are asked about here; who is meant comes before the moderators by a sweep over
+members (`safety/sweeps/members.py`). Nobody who has begun is acted upon here: newcomers wait, as they would have.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from parley import screening
 from parley.kit.clock import now
 from parley.kit.db import Tx
-from parley.screening.account_banks import SignUp, judge_sign_up
+from parley.screening.account_banks import AccountBank, Hit, SignUp, find_entries, judge_sign_up
 from parley.screening.content import STAFF_ROLES
 from parley.screening.extending import OWN
 from parley.social.accounts.views import Viewer
-from parley.social.sessions import store_sign_ups
+from parley.social.sessions import store_notes, store_sign_ups
 
 PAGE = 2000
 
@@ -67,3 +69,57 @@ async def list_known_members(tx: Tx, viewer: Viewer | None, *, entry: str = "", 
                 shown.append(KnownMember(*who, verdict.entries, verdict.because))
         await asyncio.sleep(0)
     return KnownHere(members, found, tuple(shown))
+
+
+class MeantMember(msgspec.Struct, frozen=True):
+    """A member whom entries mean that nobody knew of at the sign-up. `begun` says that the account is in use; else it
+    still waits to be let in. The hits hold private addresses."""
+
+    account_id: int
+    begun: bool
+    hits: tuple[Hit, ...]
+
+
+class MembersPage(msgspec.Struct, frozen=True):
+    """Members who were asked about, in the order in which they came, and whom of them the banks mean."""
+
+    ids: tuple[int, ...]
+    meant: tuple[MeantMember, ...]
+
+
+async def list_meant_members(
+    tx: Tx, bank: AccountBank, *, after_id: int, until_id: int, limit: int = PAGE
+) -> MembersPage:
+    """Ask the bank about a page of members, for jobs. Staff and who is shut out already are not meant."""
+    rows = await store_sign_ups.list_signed_up(tx, after_id, limit, until_id=until_id)
+    moment = now()
+    meant = []
+    for row in rows:
+        if row.role in STAFF_ROLES or row.state == "suspended":
+            continue
+        asked = SignUp(username=row.username, email=row.email, address=row.address, now=moment)
+        hits = tuple(hit for hit in find_entries(bank, asked) if hit.entry.id not in row.noted)
+        if hits:
+            meant.append(MeantMember(row.account_id, row.state != "pending", hits))
+    return MembersPage(tuple(row.account_id for row in rows), tuple(meant))
+
+
+async def count_members_here(tx: Tx) -> tuple[int, int]:
+    """How many members there are, and the id of the newest (0: none)."""
+    return await store_sign_ups.count_signed_up(tx)
+
+
+async def note_newcomer(tx: Tx, account_id: int, hits: Sequence[Hit]) -> bool | None:
+    """Somebody who signed up before an entry and is not let in yet is treated like who comes a moment later: the
+    reasons are kept for whoever decides, and unless it only flags, a moderator has to.
+
+    True when one has to now who had not to before; None, and nothing was done, when the account has begun by now.
+    An invitation stands for approval, but not where the entry would have refused the sign-up.
+    """
+    if not await store_notes.lock_newcomer(tx, account_id):
+        return None
+    first = hits[0].entry
+    held = first.tier != "flag"
+    because, entries = [str(hit) for hit in hits], [hit.entry.id for hit in hits]
+    await store_notes.upsert_note(tx, account_id, "hold" if held else "flag", first.clause, because, entries)
+    return held and await store_notes.update_unapproved(tx, account_id, invited_too=first.tier == "reject")

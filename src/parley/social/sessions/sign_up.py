@@ -132,7 +132,7 @@ async def _join(tx: Tx, settings: Settings, new: NewUser, password_hash: str, fo
         webauthn_id=new_webauthn_id(),
     )
     if found.tier:
-        await store_notes.insert_note(tx, account_id, found.tier, found.clause or "", list(found.because))
+        await store_notes.upsert_note(tx, account_id, found.tier, found.clause or "", found.because, found.entries)
     if not confirmed:
         await enqueue(tx, "mail_confirmation", {"account_id": account_id})
     await record(tx, AccountCreated(account_id=account_id, approved=approved))
