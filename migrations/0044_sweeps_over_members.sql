@@ -1,13 +1,13 @@
 -- Whom new entries of the banks of sign-up mean among the members who are here already; see safety/sweeps/members.py.
 SET lock_timeout = '5s';
 
--- One look at every member who was here when it was planned; everybody up to `cursor` has been looked at. It acts on
--- nobody: it opens cases, which are in the moderation log.
+-- One look at every member who was here when it began; everybody up to `cursor` has been looked at. It acts on nobody: it
+-- opens cases, which are in the moderation log.
 CREATE TABLE member_sweeps (
     id bigint PRIMARY KEY DEFAULT parley_id(),
     ruleset text NOT NULL,                                -- that was live when it was planned
     entries integer NOT NULL,                             -- how many it is about
-    members bigint NOT NULL,                              -- how many were here when it was planned
+    members bigint NOT NULL,                              -- how many were here when it was planned, then began
     until_id bigint NOT NULL,                             -- the newest of them
     cursor bigint NOT NULL DEFAULT 0,
     looked bigint NOT NULL DEFAULT 0,

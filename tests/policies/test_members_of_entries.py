@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from parley.kit.clock import time_travel
+from parley.kit.clock import now, time_travel
+from parley.kit.paging import Page
 from parley.safety.cases.views import CaseView
 from parley.safety.decisions.views import NewAction
 from parley.safety.sweeps import jobs, members
@@ -195,6 +196,15 @@ async def test_an_entry_that_means_very_many_stops_and_says_so(
     assert len(await cases(ruled)) == 7, "whoever wants the next ones takes it out and in again"
 
 
+async def test_whom_a_process_let_in_before_it_heard_of_the_entry_is_found_too(ruled: World) -> None:
+    await member(ruled, "early_eve")
+    await add(ruled, look=False)
+    await jobs.plan_sweep_over_members(ruled.instance, {})
+    late = await member(ruled, "late_lou")
+    await ruled.run_jobs()
+    assert (late, "open") in await cases(ruled)
+
+
 async def test_all_that_is_new_together_has_a_bound(ruled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MOST_OF_SWEEP", 2)
     for number in range(3):
@@ -206,6 +216,7 @@ async def test_all_that_is_new_together_has_a_bound(ruled: World, monkeypatch: p
 
 async def test_a_worker_that_is_killed_goes_on_where_it_was(ruled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "PAGE", 2)
+    monkeypatch.setattr(members, "MOST_AT_ONCE", 2)
     crowd = [await member(ruled, f"crowd{number}") for number in range(5)]
     await add(ruled, look=False)
     put, calls = members.put_before_moderators, 0
@@ -237,8 +248,6 @@ async def test_an_entry_that_is_taken_out_or_ends_meanwhile_is_not_looked_for_an
     await jobs.plan_sweep_over_members(ruled.instance, {})
     await remove(ruled, name="first")
     assert await cases(ruled) == []
-    from parley.kit.clock import now
-
     await add(ruled, name="second", look=False, expires=now() + timedelta(hours=1))
     await jobs.plan_sweep_over_members(ruled.instance, {})
     with time_travel(timedelta(hours=2)):
@@ -274,8 +283,6 @@ async def test_a_newcomer_who_is_not_let_in_yet_waits_as_who_comes_later_would(r
     await add(ruled)
     assert await cases(ruled) == [], "an account that has not begun can still be turned away, and then goes"
     assert (await sweeps(ruled))[0].held == 1
-    from parley.kit.paging import Page
-
     async with ruled.instance.db.read() as tx:
         (waiting,) = await list_pending(tx, None, Page(10))
     assert waiting.username == "new_nan", "an invitation stands for approval"

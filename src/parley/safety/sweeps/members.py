@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 ME = system("sweeps")
 PAGE = 500
 """Members who are asked about in one transaction."""
-MOST_AT_ONCE = 25
-"""Cases that one transaction opens."""
+MOST_AT_ONCE = 1
+"""Cases that one transaction opens: while it runs, nobody else can open or decide one of the same account."""
 MOST_OF_ENTRY = 100
 """Accounts that one entry brings before the moderators. If it means more, it is too wide, or an operator's matter."""
 MOST_OF_SWEEP = 500
@@ -98,6 +98,9 @@ async def look_further(tx: Tx, settings: Settings, sweep_id: int, ruleset: Rules
     row = await store_members.get_locked_member_sweep(tx, sweep_id)
     if row is None or row.ended_at is not None:
         return False
+    if row.started_at is None:
+        # Not when it was planned: a process that had not heard of the entries yet may have let somebody in since.
+        row = await store_members.update_begun(tx, sweep_id, *await count_members_here(tx))
     page = await list_meant_members(tx, ruleset.accounts, after_id=row.cursor, until_id=row.until_id, limit=PAGE)
     step = await _Step.begin(tx, settings, ruleset, row, page)
     cursor = page.ids[-1] if page.ids else row.until_id

@@ -206,10 +206,21 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
 
 
+UPDATE_BEGUN = """
+    UPDATE member_sweeps SET members = $2, until_id = $3, started_at = now() WHERE id = $1
+    RETURNING id, ruleset, entries, members, until_id, cursor, looked, meant, opened, held, left_out, planned_at,
+        started_at, ended_at
+"""
+
+
+async def update_begun(tx: Tx, sweep_id: int, members: int, until_id: int) -> MemberSweepRow:
+    """A sweep begins, with those who are here now."""
+    return MemberSweepRow(*await tx.fetchrow(UPDATE_BEGUN, sweep_id, members, until_id))
+
+
 UPDATE_SWEEP = """
     UPDATE member_sweeps SET cursor = $2, looked = looked + $3, meant = meant + $4, opened = opened + $5,
-        held = held + $6, left_out = left_out + $7, started_at = coalesce(started_at, now()),
-        ended_at = CASE WHEN $8 THEN now() END
+        held = held + $6, left_out = left_out + $7, ended_at = CASE WHEN $8 THEN now() END
     WHERE id = $1
 """
 

@@ -83,7 +83,7 @@ class MemberSweepView(msgspec.Struct, frozen=True, kw_only=True):
     ruleset: str
     entries: int
     members: int
-    """How many were here when it was planned; `looked` of them have been asked about."""
+    """How many were here when it was planned, or has begun since; `looked` of them have been asked about."""
     looked: int
     meant: int
     opened: int
