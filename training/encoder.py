@@ -21,13 +21,13 @@ class Layer(nn.Module):
     The activation is GELU by tanh: half as costly on a CPU as the error function.
     """
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, inner: int) -> None:
         super().__init__()
         self.query, self.key, self.value = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
         self.attended = nn.Linear(WIDTH, WIDTH)
         self.attended_norm = nn.LayerNorm(WIDTH, eps=EPSILON)
-        self.inner = nn.Linear(WIDTH, INNER)
-        self.outer = nn.Linear(INNER, WIDTH)
+        self.inner = nn.Linear(WIDTH, inner)
+        self.outer = nn.Linear(inner, WIDTH)
         self.outer_norm = nn.LayerNorm(WIDTH, eps=EPSILON)
         self.dropout = nn.Dropout(dropout)
 
@@ -50,11 +50,18 @@ class Judge(nn.Module):
     """Token numbers in, one logit per head out: the mean over the tokens and the first token, then linear.
 
     `early` names depths after which outputs of their own are trained, so that the first layers learn to tell what is
-    plainly harmless. These outputs do not ship: `training.early` fits one to what the whole network says.
+    plainly harmless. These outputs do not ship: `training.early` fits one to what the whole network says. `inner` is
+    the width between the two products of a layer; `training.prune` makes it smaller.
     """
 
     def __init__(
-        self, heads: tuple[str, ...], *, early: tuple[int, ...] = (), dropout: float = 0.1, head_dropout: float = 0.2
+        self,
+        heads: tuple[str, ...],
+        *,
+        early: tuple[int, ...] = (),
+        inner: int = INNER,
+        dropout: float = 0.1,
+        head_dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -65,7 +72,7 @@ class Judge(nn.Module):
         self.norm = nn.LayerNorm(WIDTH, eps=EPSILON)
         self.dropout = nn.Dropout(dropout)
         self.head_dropout = nn.Dropout(head_dropout)
-        self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Layer(dropout, inner) for _ in range(LAYERS))
         self.output = nn.Linear(2 * WIDTH, len(heads))
         for output in (self.output, *self.early.values()):
             nn.init.normal_(output.weight, std=0.02)
@@ -107,6 +114,11 @@ class Judge(nn.Module):
         if missing := needed - state.keys():
             raise ValueError(f"These weights are of another network: {', '.join(sorted(missing)[:3])} are missing.")
         self.load_state_dict(own | {name: value for name, value in state.items() if name in own})
+
+
+def inner_of(state: dict[str, Tensor]) -> int:
+    """Return the inner width of the network that weights belong to."""
+    return state["layers.0.inner.weight"].shape[0]
 
 
 def mean_of(paths: list[Path]) -> dict[str, torch.Tensor]:

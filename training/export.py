@@ -19,7 +19,7 @@ from rich.console import Console
 
 from parley.screening.text_model import FIRST, REST
 from training.early import DEPTH, fit_early
-from training.encoder import ATTENTION_HEADS, EPSILON, LAYERS, Judge, find_pretrained, mean_of
+from training.encoder import ATTENTION_HEADS, EPSILON, LAYERS, Judge, find_pretrained, inner_of, mean_of
 from training.graph import build_graphs
 from training.heads import ALL_HEADS, HEADS
 from training.prepare import WORK
@@ -38,7 +38,7 @@ def judge_that_ships(state: dict[str, torch.Tensor]) -> Judge:
     columns = [ALL_HEADS.index(head) for head in HEADS]
     state["output.weight"] = state["output.weight"][columns]
     state["output.bias"] = state["output.bias"][columns]
-    judge = Judge(HEADS)
+    judge = Judge(HEADS, inner=inner_of(state))
     judge.take(state)
     return judge.eval()
 

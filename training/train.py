@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from parley.screening.normalise import for_model
-from training.encoder import Judge, find_pretrained, load_pretrained, mean_of
+from training.encoder import INNER, Judge, find_pretrained, inner_of, load_pretrained, mean_of
 from training.heads import ALL_HEADS, HEADS, Row, read_rows
 from training.metrics import auroc, average_precision
 from training.noise import disguise
@@ -235,10 +235,13 @@ def run(options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     source = find_pretrained()
     tokenizer = load_tokenizer(source, options.tokens)
-    judge = Judge(ALL_HEADS, early=EARLY_DEPTHS if options.early else ())
-    load_pretrained(judge, source)
-    if options.start:
-        judge.take(mean_of(options.start))
+    start = mean_of(options.start) if options.start else None
+    inner = inner_of(start) if start else INNER
+    judge = Judge(ALL_HEADS, early=EARLY_DEPTHS if options.early else (), inner=inner)
+    if start:
+        judge.take(start)
+    else:
+        load_pretrained(judge, source)
     judge.words.weight.requires_grad_(not options.freeze_words)
     optimiser = torch.optim.AdamW(parameter_groups(judge, options.rate, options.head_rate, options.decay), fused=True)
     mean = Mean(judge, options.keep)
@@ -289,7 +292,7 @@ def run(options: argparse.Namespace) -> None:
                     save(checkpoint, judge, optimiser, mean, {"epoch": epoch, "step": step + 1, "done": done + 1})
             save(checkpoint, judge, optimiser, mean, {"epoch": epoch + 1, "step": 0, "done": (epoch + 1) * steps})
             torch.save(mean.state, folder / f"mean-{epoch + 1}.pt")
-            judged = Judge(ALL_HEADS)
+            judged = Judge(ALL_HEADS, inner=inner)
             judged.take(mean.state)
             console.print(f"After epoch {epoch + 1}, mean of the weights:")
             results = print_validation(judged, validation, tokenizer)
