@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -81,6 +82,14 @@ class Figure:
     """MiB resident in all processes, halfway and at the end."""
     cpu_seconds: float
     """Of all processes: on a machine that does other things too, what the work itself cost."""
+
+    def line(self) -> str:
+        """What is printed of it."""
+        return (
+            f"{self.way:<14} {self.posts:>9,} posts in {self.seconds:8.1f} s: {self.per_second:7.0f}/s, "
+            f"{self.per_core:6.0f}/s a core, {self.per_cpu_second:6.0f} in a second of processor time; "
+            f"memory {self.memory_start:.0f} MiB halfway, {self.memory_end:.0f} MiB at the end"
+        )
 
     @property
     def per_second(self) -> float:
@@ -213,10 +222,12 @@ def measure(count: int, ways: list[str]) -> list[Figure]:
     source = RulesetSource(files)
     sha256 = load_source(source).sha256
     figures: list[Figure] = []
-    if "local" in ways:
-        figures += [asyncio.run(by_processes(source, sha256, count, number)) for number in (1, 2)]
+    for number in (1, 2) if "local" in ways else ():
+        figures.append(asyncio.run(by_processes(source, sha256, count, number)))
+        print(figures[-1].line(), file=sys.stderr, flush=True)
     if "ray" in ways:
         figures.append(by_ray(source, sha256, count, 2))
+        print(figures[-1].line(), file=sys.stderr, flush=True)
     return figures
 
 
@@ -249,11 +260,7 @@ def main() -> None:
         )
         return
     for one in figures:
-        print(
-            f"{one.way:<14} {one.posts:>9,} posts in {one.seconds:8.1f} s: {one.per_second:7.0f}/s, "
-            f"{one.per_core:6.0f}/s a core, {one.per_cpu_second:6.0f} in a second of processor time; "
-            f"memory {one.memory_start:.0f} MiB halfway, {one.memory_end:.0f} MiB at the end"
-        )
+        print(one.line())
     if len(figures) > 1:
         for one in figures[1:]:
             print(f"{one.way} against {figures[0].way}: {one.per_second / figures[0].per_second:.2f} times as fast")
