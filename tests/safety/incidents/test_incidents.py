@@ -73,11 +73,11 @@ async def _introduces_herself_and_waits(world: World, name: str) -> None:
     client, account_id = await world.client(name), world.ids[name]
     async with world.instance.db.read() as tx:
         assert await tx.fetchval("SELECT state FROM accounts WHERE id = $1", account_id) == "active", "a name is enough"
-    profile = {"display_name": "Ann of the bridge", "note": "Good morning, I am new"}
+    profile = {"display_name": "Ann of the garden", "note": "Good morning, I am new"}
     answer = await client.patch("/api/v1/accounts/update_credentials", json=profile)
     assert answer.status_code == 200, answer.text
     seen = (await world.anonymous.get(f"/api/v1/accounts/{account_id}")).json()
-    assert "bridge" not in seen["display_name"]
+    assert "garden" not in seen["display_name"]
     assert "new" not in seen["note"]
     form = {"description": "A morning by the river"}
     sent = await client.post("/api/v2/media", data=form, files={"file": ("a.jpg", jpeg(), "image/jpeg")})
