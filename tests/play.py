@@ -25,7 +25,7 @@ CAST = {
 TALK = [
     ("alice", "Good morning from the old iron bridge. The river is very high today. #bridges"),
     ("bob", "Planted the last of the garlic. If you have a spare windowsill, plant some too. #gardening"),
-    ("carol", "First light over the harbour this morning."),
+    ("carol", "Sunrise over the harbour this morning."),
     (
         "mod_mia",
         "Welcome, everyone. Be kind, and report what is not: I read everything. https://joinparley.example/rules",

@@ -301,7 +301,7 @@ async def test_the_desk_works_with_javascript_off(chromium: Any, live_server: Li
 
 
 SAID = {
-    "light": ("Good morning from the old bridge", "Planted the last of the garlic", "First light over the harbour"),
+    "light": ("Good morning from the old bridge", "Planted the last of the garlic", "Sunrise over the harbour"),
     "dark": ("A sunny day, at last", "Tea or coffee this afternoon?", "The new timetable of the ferry is here"),
 }
 

@@ -57,6 +57,7 @@ KEEPS = {
     ),
     **dict.fromkeys(
         ("hash_banks", "bank_hashes", "hidden_contents", "hash_exchanges", "hash_exchange_approvals", "bank_drafts",
+         "member_sweep_entries",
          "bank_draft_parts", "custom_emojis", "invites"),
         "of the operator, not of an account",
     ),
