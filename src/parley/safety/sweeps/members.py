@@ -100,7 +100,9 @@ async def look_further(tx: Tx, settings: Settings, sweep_id: int, ruleset: Rules
         return False
     if row.started_at is None:
         # Not when it was planned: a process that had not heard of the entries yet may have let somebody in since.
-        row = await store_members.update_begun(tx, sweep_id, *await count_members_here(tx))
+        members, until_id = await count_members_here(tx)
+        await store_members.update_begun(tx, sweep_id, members, until_id)
+        row = msgspec.structs.replace(row, members=members, until_id=until_id)
     page = await list_meant_members(tx, ruleset.accounts, after_id=row.cursor, until_id=row.until_id, limit=PAGE)
     step = await _Step.begin(tx, settings, ruleset, row, page)
     cursor = page.ids[-1] if page.ids else row.until_id
@@ -233,9 +235,9 @@ async def _end(tx: Tx, settings: Settings, sweep_id: int) -> None:
     await append_event(
         tx, ME, "sweep_completed", sweep=str(sweep_id), scope="members", acted=row.opened, left_out=row.left_out
     )
-    most = [one for one in await store_members.list_most_meant(tx, sweep_id, MOST_NAMED) if one.left_out]
     if not row.left_out:
         return
+    most = [one for one in await store_members.list_most_meant(tx, sweep_id, MOST_NAMED) if one.left_out]
     log.warning("sweep %s over members: %d more are meant than come before the moderators", sweep_id, row.left_out)
     lines = "\n".join(
         f"  {one.entry} of the bank {one.bank}: {one.meant:,} members, {one.opened:,} of them before the moderators"

@@ -208,14 +208,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 UPDATE_BEGUN = """
     UPDATE member_sweeps SET members = $2, until_id = $3, started_at = now() WHERE id = $1
-    RETURNING id, ruleset, entries, members, until_id, cursor, looked, meant, opened, held, left_out, planned_at,
-        started_at, ended_at
 """
 
 
-async def update_begun(tx: Tx, sweep_id: int, members: int, until_id: int) -> MemberSweepRow:
+async def update_begun(tx: Tx, sweep_id: int, members: int, until_id: int) -> None:
     """A sweep begins, with those who are here now."""
-    return MemberSweepRow(*await tx.fetchrow(UPDATE_BEGUN, sweep_id, members, until_id))
+    await tx.execute(UPDATE_BEGUN, sweep_id, members, until_id)
 
 
 UPDATE_SWEEP = """
