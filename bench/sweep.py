@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -215,8 +216,8 @@ def by_ray(source: RulesetSource, sha256: str, count: int, processes: int) -> Fi
     return Figure(f"Ray, {processes} actors", count, processes, seconds, *memory.ends(), memory.cpu_seconds())
 
 
-def measure(count: int, ways: list[str]) -> list[Figure]:
-    """Judge `count` posts in each way."""
+def measure(count: int, ways: list[str], *, tell: TextIO = sys.stderr) -> list[Figure]:
+    """Judge `count` posts in each way; each figure is printed to `tell` as soon as it is there."""
     files = policy_files(screening.shipped_policy())
     assert isinstance(files, dict)
     source = RulesetSource(files)
@@ -224,10 +225,10 @@ def measure(count: int, ways: list[str]) -> list[Figure]:
     figures: list[Figure] = []
     for number in (1, 2) if "local" in ways else ():
         figures.append(asyncio.run(by_processes(source, sha256, count, number)))
-        print(figures[-1].line(), file=sys.stderr, flush=True)
+        print(figures[-1].line(), file=tell, flush=True)
     if "ray" in ways:
         figures.append(by_ray(source, sha256, count, 2))
-        print(figures[-1].line(), file=sys.stderr, flush=True)
+        print(figures[-1].line(), file=tell, flush=True)
     return figures
 
 
@@ -251,7 +252,8 @@ def main() -> None:
     parser.add_argument("--on", choices=("local", "ray"), action="append")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments.posts, arguments.on or ["local", "ray"])
+    tell = sys.stderr if arguments.json else sys.stdout
+    figures = measure(arguments.posts, arguments.on or ["local", "ray"], tell=tell)
     if arguments.json:
         print(
             json.dumps(
@@ -259,8 +261,6 @@ def main() -> None:
             )
         )
         return
-    for one in figures:
-        print(one.line())
     if len(figures) > 1:
         for one in figures[1:]:
             print(f"{one.way} against {figures[0].way}: {one.per_second / figures[0].per_second:.2f} times as fast")

@@ -19,6 +19,7 @@ from torch import Tensor
 from training.encoder import Judge, find_pretrained, inner_of, mean_of
 from training.heads import ALL_HEADS
 from training.prepare import WORK
+from training.scoring import MAX_TOKENS
 from training.train import Batch, batches_of, label_loss, load_rows, load_tokenizer
 
 console = Console()
@@ -75,7 +76,7 @@ def main() -> None:
     judge.take(state)
     chance = random.Random(3)  # noqa: S311 - reproducible on purpose
     rows = chance.sample(load_rows(options.work, {}, chance)[0], options.rows)
-    tokenizer = load_tokenizer(find_pretrained(), 96)
+    tokenizer = load_tokenizer(find_pretrained(), MAX_TOKENS)
     plain = argparse.Namespace(batch=48, joined=0.0, noisy=0.0, violent=1.0)
     matters = importance(judge, list(batches_of(rows, tokenizer, chance, plain)))
     torch.save(prune(state, matters, options.inner), options.to)
