@@ -261,7 +261,8 @@ def kept_files(host: Host) -> Iterator[tuple[str, str]]:
             continue
         for path in sorted((host.folder / area).rglob("*")):
             with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and not path.name.startswith("."):
+                # What is being written has another name until it is whole: object_store puts # and a number behind it.
+                if path.is_file() and "#" not in path.name and not path.name.startswith("."):
                     yield str(path.relative_to(host.folder)), hashlib.sha256(path.read_bytes()).hexdigest()
 
 

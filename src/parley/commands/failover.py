@@ -31,6 +31,10 @@ from parley.kit.settings import Settings
 
 ASK_SECONDS = 3.0
 LOOK_SECONDS = 0.25
+
+WITNESS_SECONDS = 10.0
+"""So long a person waits for the third place to answer. Who renews a lease has no time for that."""
+
 FENCE_SECONDS = 15.0
 DEGRADE_SECONDS = 40.0
 
@@ -82,7 +86,7 @@ async def _fail_over(
         status = await me.status()
         need_standby(status.role, hosts.me)
         await _refuse_while_primary_answers(settings, hosts)
-        witness = Witness(settings) if settings.witness else None
+        witness = Witness(settings, seconds=WITNESS_SECONDS) if settings.witness else None
         seen = await _see(settings, witness, status, as_json=as_json)
         found = may_take_over(hosts.me, seen.lease, has_witness=witness is not None, expired=seen.expired, asked=asked)
         loss = _loss(seen)
