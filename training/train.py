@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from parley.screening.normalise import for_model
@@ -32,8 +32,11 @@ from training.sources import COMMENTS, PLAIN_SOURCES
 EARLY_DEPTHS = (2, 3)
 """Layers after which `--early` trains outputs."""
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Token numbers, their mask, labels, weights, and which rows are posts as most people write them."""
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Token numbers, their mask, labels, weights, which rows are posts as most people write them, the teacher's logits."""
+
+TEMPERATURE = 2.0
+"""By what logits are divided where the network learns from a teacher, so that what is improbable counts too."""
 
 _HEAD_WEIGHTS = {"violence": 2.0, "hate": 1.0, "abuse": 0.3, "incitement": 0.3, "stereotype": 0.3, "derogation": 0.3}
 console = Console()
@@ -81,9 +84,16 @@ def join_some(rows: list[Row], chance: random.Random, share: float) -> list[str]
 
 
 def batches_of(
-    rows: list[Row], tokenizer: Tokenizer, chance: random.Random, options: argparse.Namespace
+    rows: list[Row],
+    tokenizer: Tokenizer,
+    chance: random.Random,
+    options: argparse.Namespace,
+    taught: dict[str, list[float]] | None = None,
 ) -> Iterator[Batch]:
-    """Yield batches of texts of about one length, in random order, some of them disguised or joined with another."""
+    """Yield batches of texts of about one length, in random order, some of them disguised or joined with another.
+
+    `taught` holds a teacher's logits by text; they are empty columns without one.
+    """
     size = options.batch
     texts = join_some(rows, chance, options.joined)
     texts = [for_model(disguise(text, chance) if chance.random() < options.noisy else text) for text in texts]
@@ -100,7 +110,8 @@ def batches_of(
             mask[place, : len(encoded[i])] = 1
         targets = [targets_of(rows[i], options.violent) for i in chunk]
         usual = torch.tensor([is_ordinary(rows[i]) or rows[i].source in ("davidson", COMMENTS) for i in chunk])
-        yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets]), usual
+        said = torch.tensor([taught[rows[i].text] if taught else [] for i in chunk])
+        yield ids, mask, torch.tensor([t[0] for t in targets]), torch.tensor([t[1] for t in targets]), usual, said
 
 
 def parameter_groups(judge: Judge, rate: float, head_rate: float, decay: float) -> list[dict[str, Any]]:
@@ -141,15 +152,23 @@ def label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return losses.sum() / len(labels)
 
 
+def taught_loss(logits: Tensor, said: Tensor) -> Tensor:
+    """Return how far the logits of a batch are from a teacher's: their cross entropy, softened (Hinton et al. 2015)."""
+    soft = torch.sigmoid(said / TEMPERATURE)
+    losses = functional.binary_cross_entropy_with_logits(logits.float() / TEMPERATURE, soft, reduction="none")
+    weights = torch.tensor([_HEAD_WEIGHTS.get(head, 1.0) for head in ALL_HEADS])
+    return TEMPERATURE**2 * (losses * weights).sum() / len(logits)
+
+
 class Mean:
     """The running mean of a model's weights."""
 
-    def __init__(self, judge: Judge, keep: float) -> None:
+    def __init__(self, judge: nn.Module, keep: float) -> None:
         self.keep = keep
         self.steps = 0
         self.state = {name: value.detach().clone() for name, value in judge.state_dict().items()}
 
-    def update(self, judge: Judge) -> None:
+    def update(self, judge: nn.Module) -> None:
         """Take the weights as they are now into the mean."""
         self.steps += 1
         keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
@@ -159,7 +178,7 @@ class Mean:
 
 
 @torch.no_grad()
-def predict(judge: Judge, texts: list[str], tokenizer: Tokenizer, *, size: int = 64) -> np.ndarray[Any, Any]:
+def predict(judge: Any, texts: list[str], tokenizer: Tokenizer, *, size: int = 64) -> np.ndarray[Any, Any]:
     """Return the logits [texts, heads] of normalised texts."""
     judge.eval()
     encoded = [found.ids for found in tokenizer.encode_batch_fast(texts)]
@@ -211,6 +230,12 @@ def load_rows(work: Path, shares: dict[str, float], chance: random.Random) -> tu
     return train, validation
 
 
+def read_taught(path: Path) -> dict[str, list[float]]:
+    """Return a teacher's logits by text, as `training.teacher` wrote them."""
+    found = np.load(path)
+    return dict(zip((str(text) for text in found["texts"]), found["logits"].tolist(), strict=True))
+
+
 def save(path: Path, judge: Judge, optimiser: torch.optim.Optimizer, mean: Mean, place: dict[str, int]) -> None:
     """Write a checkpoint, whole or not at all."""
     unfinished = path.with_suffix(".part")
@@ -254,6 +279,7 @@ def run(options: argparse.Namespace) -> None:
         mean.state, mean.steps, place = found["mean"], found["steps"], found["place"]
         console.print(f"Going on at epoch {place['epoch']}, step {place['step']}")
     train, validation = load_rows(options.work, dict(options.share), random.Random(options.seed))  # noqa: S311
+    taught = read_taught(options.teacher) if options.teacher else None
     steps = math.ceil(len(train) / options.batch)
     total = steps * options.epochs
     console.print(f"{len(train):,} training rows, {total:,} steps")
@@ -264,8 +290,8 @@ def run(options: argparse.Namespace) -> None:
         for epoch in range(place["epoch"], options.epochs):
             chance = random.Random(options.seed * 1000 + epoch)  # noqa: S311 - reproducible on purpose
             running = 0.0
-            batches = batches_of(train, tokenizer, chance, options)
-            for step, (ids, mask, labels, weights, usual) in enumerate(batches):
+            batches = batches_of(train, tokenizer, chance, options, taught)
+            for step, (ids, mask, labels, weights, usual, said) in enumerate(batches):
                 if epoch == place["epoch"] and step < place["step"]:
                     continue
                 done = epoch * steps + step
@@ -275,6 +301,8 @@ def run(options: argparse.Namespace) -> None:
                 with torch.autocast("cpu", torch.bfloat16):
                     logits, *early = judge.answers(ids, mask)
                 loss = label_loss(logits, labels, weights)
+                if taught:
+                    loss = loss + options.soft * taught_loss(logits, said)
                 for answer in early:
                     loss = loss + options.early * label_loss(answer, labels, weights)
                 if options.rank:
@@ -299,7 +327,8 @@ def run(options: argparse.Namespace) -> None:
             (folder / f"validation-{epoch + 1}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
-def _share(text: str) -> tuple[str, float]:
+def named_share(text: str) -> tuple[str, float]:
+    """Read `SOURCE=0.5`."""
     source, _, share = text.partition("=")
     return source, float(share)
 
@@ -322,9 +351,17 @@ def main() -> None:
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
     parser.add_argument("--violent", type=float, default=1.0, help="what a violent row of a public source counts")
     parser.add_argument("--early", type=float, default=0.0, help="weight of the loss of the first layers' own outputs")
+    parser.add_argument(
+        "--teacher", type=Path, help="learn from what a larger network said: taught.npz of training.teacher"
+    )
+    parser.add_argument("--soft", type=float, default=0.5, help="weight of the loss that follows the teacher")
     parser.add_argument("--rank", type=float, default=0.0, help="weight of the loss that ranks violence in a batch")
     parser.add_argument(
-        "--share", type=_share, action="append", default=[], help="SOURCE=0.5: train on a part of it; 2 takes it twice"
+        "--share",
+        type=named_share,
+        action="append",
+        default=[],
+        help="SOURCE=0.5: a part of it; 2 takes it twice",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,14 +1,17 @@
-"""Fine-tuning: what is joined keeps its label, and the ranking loss looks at the highest negatives."""
+"""Fine-tuning: what is joined keeps its label, ranking looks at the highest negatives, a teacher is followed."""
 
+import argparse
 import random
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from training.heads import Row
+from training.heads import ALL_HEADS, Row
 
 torch = pytest.importorskip("torch")
-from training.encoder import Judge  # noqa: E402
-from training.train import join_some, rank_loss  # noqa: E402
+from training.encoder import Judge, find_pretrained  # noqa: E402
+from training.train import batches_of, join_some, load_tokenizer, rank_loss, read_taught, taught_loss  # noqa: E402
 
 
 def test_only_written_texts_are_joined_and_only_with_ordinary_ones():
@@ -54,3 +57,29 @@ def test_early_outputs_train_beside_the_network_and_can_be_left_out():
     assert torch.equal(plain(ids, mask), last)
     with pytest.raises(ValueError, match="another network"):
         plain.take({"words.weight": torch.zeros(1)})
+
+
+def test_who_says_what_the_teacher_says_learns_nothing_more():
+    said = torch.randn(3, len(ALL_HEADS))
+    logits = said.clone().requires_grad_()
+    taught_loss(logits, said).backward()
+    assert logits.grad.abs().max() < 1e-6
+    away = (said + 1.0).requires_grad_()
+    taught_loss(away, said).backward()
+    assert (away.grad > 0).all()
+
+
+def test_a_teacher_is_heard_about_the_very_text_whatever_is_done_to_it(tmp_path: Path):
+    texts = ["they will pay for this", "what a fine day", "see you at the match"]
+    logits = np.arange(3 * len(ALL_HEADS), dtype=np.float32).reshape(3, -1)
+    np.savez(tmp_path / "taught.npz", texts=np.array(texts), logits=logits)
+    taught = read_taught(tmp_path / "taught.npz")
+    rows = [Row(text, "gab", "train", {"violence": place % 2}) for place, text in enumerate(texts)]
+    options = argparse.Namespace(batch=2, joined=0.0, noisy=1.0, violent=1.0)
+    tokenizer = load_tokenizer(find_pretrained(), 96)
+    seen = {}
+    for _, _, labels, _, _, said in batches_of(rows, tokenizer, random.Random(3), options, taught):
+        seen |= {tuple(one): int(label[0]) for one, label in zip(said.tolist(), labels, strict=True)}
+    assert seen == {tuple(one): place % 2 for place, one in enumerate(logits.tolist())}
+    for *_, said in batches_of(rows, tokenizer, random.Random(3), options):
+        assert said.shape[1] == 0
