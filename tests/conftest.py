@@ -26,7 +26,7 @@ from parley.kit.settings import Settings
 from tests.live import LiveServer
 
 # No test depends on how fast the machine is just now: examples have no deadline.
-hypothesis.settings.register_profile("parley", deadline=None)
+hypothesis.settings.register_profile("parley", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("parley")
 
 PASSWORD = "correct horse battery staple"
