@@ -39,7 +39,7 @@ def importance(judge: Judge, batches: list[Batch]) -> list[Tensor]:
         for place, layer in enumerate(judge.layers)
     ]
     judge.eval()
-    for ids, mask, labels, weights, _ in track(batches, "Asking what matters"):
+    for ids, mask, labels, weights, *_ in track(batches, "Asking what matters"):
         label_loss(judge(ids, mask), labels, weights).backward()
         for place, given in seen.items():
             assert given.grad is not None

@@ -20,8 +20,17 @@ from torch import Tensor, nn
 
 from parley.screening.normalise import for_model
 from training.heads import ALL_HEADS, Row
-from training.prepare import WORK
-from training.train import Mean, batches_of, label_loss, load_rows, load_tokenizer, named_share, predict, rank_loss
+from training.train import (
+    Mean,
+    add_row_arguments,
+    batches_of,
+    label_loss,
+    load_rows,
+    load_tokenizer,
+    pace_at,
+    predict,
+    rank_loss,
+)
 
 WIDTH, PADDING = 768, 1
 MEAN_FROM, MEAN_EVERY = 0.45, 5
@@ -64,12 +73,18 @@ class Teacher(nn.Module):
         return [*found, {"params": places, "top": rate / 2, "weight_decay": 0.0}]
 
 
+def _load(options: argparse.Namespace) -> Teacher:
+    teacher = Teacher(options.weights)
+    if options.start:
+        state = torch.load(options.start, weights_only=True)
+        teacher.load_state_dict({name: one.float() for name, one in state.items()})
+    return teacher
+
+
 def fit(options: argparse.Namespace) -> None:
     """Train one epoch and write the mean of the weights to `--to`."""
     torch.manual_seed(options.seed)
-    teacher = Teacher(options.weights)
-    if options.start:
-        teacher.load_state_dict({name: one.float() for name, one in torch.load(options.start).items()})
+    teacher = _load(options)
     tokenizer = load_tokenizer(options.weights, options.tokens)
     rows, _ = load_rows(options.work, dict(options.share), random.Random(options.seed))  # noqa: S311
     steps = math.ceil(len(rows) / options.batch)
@@ -77,7 +92,7 @@ def fit(options: argparse.Namespace) -> None:
     mean: Mean | None = None
     batches = batches_of(rows, tokenizer, random.Random(options.seed * 10), options)  # noqa: S311
     for step, (ids, mask, labels, weights, usual, _) in enumerate(track(batches, "Teaching the teacher", total=steps)):
-        pace = min(1.0, (step + 1) / (0.06 * steps)) * max(0.02, 1.0 - step / steps)
+        pace = pace_at(step, steps)
         for group in optimiser.param_groups:
             group["lr"] = group["top"] * pace
         with torch.autocast("cpu", torch.bfloat16):
@@ -96,8 +111,7 @@ def fit(options: argparse.Namespace) -> None:
 
 def say(options: argparse.Namespace) -> None:
     """Write what the teacher says of the training rows: `texts`, and `logits` [texts, heads]."""
-    teacher = Teacher(options.weights)
-    teacher.load_state_dict({name: one.float() for name, one in torch.load(options.start).items()})
+    teacher = _load(options)
     tokenizer = load_tokenizer(options.weights, options.tokens)
     rows: list[Row] = load_rows(options.work, {}, random.Random(options.seed))[0]  # noqa: S311
     texts = sorted(dict.fromkeys(row.text for row in rows), key=len)
@@ -113,19 +127,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="the folder of all-mpnet-base-v2")
     parser.add_argument("--to", type=Path, required=True, help="file to write: weights (fit) or taught.npz (say)")
     parser.add_argument("--start", type=Path, help="what an earlier `fit` wrote")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--tokens", type=int, default=96, help="longer texts are cut")
+    add_row_arguments(parser)
     parser.add_argument("--rate", type=float, default=4e-5, help="learning rate of the topmost layer")
     parser.add_argument("--head-rate", type=float, default=1e-3)
     parser.add_argument("--noisy", type=float, default=0.12, help="share of texts that are disguised")
-    parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
     parser.add_argument("--violent", type=float, default=4.0, help="what a violent row of a public source counts")
     parser.add_argument("--rank", type=float, default=0.8, help="weight of the loss that ranks violence in a batch")
-    parser.add_argument("--share", type=named_share, action="append", default=[], help="SOURCE=0.5: a part of it")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.action == "say" and options.start is None:
+        parser.error("say needs --start: the weights that fit wrote")
     torch.set_num_threads(options.threads)
     (fit if options.action == "fit" else say)(options)
 

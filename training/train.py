@@ -160,6 +160,11 @@ def taught_loss(logits: Tensor, said: Tensor) -> Tensor:
     return TEMPERATURE**2 * (losses * weights).sum() / len(logits)
 
 
+def pace_at(done: int, total: int) -> float:
+    """Return the share of the full learning rate at a step: it rises over the first 6 %, then falls in a line."""
+    return min(1.0, (done + 1) / (0.06 * total)) * max(0.02, 1.0 - done / total)
+
+
 class Mean:
     """The running mean of a model's weights."""
 
@@ -280,6 +285,10 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"Going on at epoch {place['epoch']}, step {place['step']}")
     train, validation = load_rows(options.work, dict(options.share), random.Random(options.seed))  # noqa: S311
     taught = read_taught(options.teacher) if options.teacher else None
+    if taught and any(row.text not in taught for row in train):
+        raise SystemExit(
+            f"{options.teacher} is not about all of these rows: run `python -m training.teacher say` again."
+        )
     steps = math.ceil(len(train) / options.batch)
     total = steps * options.epochs
     console.print(f"{len(train):,} training rows, {total:,} steps")
@@ -295,7 +304,7 @@ def run(options: argparse.Namespace) -> None:
                 if epoch == place["epoch"] and step < place["step"]:
                     continue
                 done = epoch * steps + step
-                pace = min(1.0, (done + 1) / (0.06 * total)) * max(0.02, 1.0 - done / total)
+                pace = pace_at(done, total)
                 for group in optimiser.param_groups:
                     group["lr"] = group["top"] * pace
                 with torch.autocast("cpu", torch.bfloat16):
@@ -327,27 +336,39 @@ def run(options: argparse.Namespace) -> None:
             (folder / f"validation-{epoch + 1}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
-def named_share(text: str) -> tuple[str, float]:
-    """Read `SOURCE=0.5`."""
+def _share(text: str) -> tuple[str, float]:
     source, _, share = text.partition("=")
     return source, float(share)
+
+
+def add_row_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which rows train, and in what batches."""
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--tokens", type=int, default=96, help="longer texts are cut")
+    parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
+    parser.add_argument(
+        "--share",
+        type=_share,
+        action="append",
+        default=[],
+        help="SOURCE=0.5: a part of it; 2 takes it twice",
+    )
+    parser.add_argument("--seed", type=int, default=1)
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=WORK, help="folder for everything that is made on the way")
+    add_row_arguments(parser)
     parser.add_argument("--name", default="first", help="the run's name: its checkpoints lie in WORK/runs/NAME")
     parser.add_argument("--start", type=Path, nargs="+", help="weights to begin with: the mean of these mean-N.pt")
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--tokens", type=int, default=96, help="longer texts are cut")
     parser.add_argument("--rate", type=float, default=8e-5, help="learning rate of the topmost layer")
     parser.add_argument("--head-rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.9, help="a layer's learning rate as a share of the next one's")
     parser.add_argument("--keep", type=float, default=0.999, help="how much of the running mean each step keeps")
     parser.add_argument("--noisy", type=float, default=0.18, help="share of texts that are disguised")
-    parser.add_argument("--joined", type=float, default=0.1, help="share of written texts joined with an ordinary one")
     parser.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are: faster")
     parser.add_argument("--violent", type=float, default=1.0, help="what a violent row of a public source counts")
     parser.add_argument("--early", type=float, default=0.0, help="weight of the loss of the first layers' own outputs")
@@ -356,14 +377,6 @@ def main() -> None:
     )
     parser.add_argument("--soft", type=float, default=0.5, help="weight of the loss that follows the teacher")
     parser.add_argument("--rank", type=float, default=0.0, help="weight of the loss that ranks violence in a batch")
-    parser.add_argument(
-        "--share",
-        type=named_share,
-        action="append",
-        default=[],
-        help="SOURCE=0.5: a part of it; 2 takes it twice",
-    )
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--every", type=int, default=300, help="steps between checkpoints")
     run(parser.parse_args())
